@@ -1,0 +1,18 @@
+/**
+ * The two kinds of failure that a person sees as one sentence.
+ * Anything else that escapes is a defect and keeps its stack.
+ */
+
+/** What was asked cannot be done: bad file, impossible shape, full disk. Exit code 1. */
+export class GaslawError extends Error {
+  override name = 'GaslawError';
+}
+
+/** The command or configuration is wrong: unknown option, task or recipe. Exit code 2. */
+export class UsageError extends GaslawError {
+  override name = 'UsageError';
+}
+
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new GaslawError(message);
+}
