@@ -1,0 +1,177 @@
+/**
+ * Compile options to an `OrtSession`.
+ *
+ * 1. Without `spinning` set, workers spin inside a run and stop at its end: ops follow each other without wake-ups and
+ *    an idle session burns nothing.
+ * 2. `memoryLimitBytes` registers an arena with that limit for the moment in which the session is created; the session
+ *    keeps it.
+ * 3. Weights stay in the caller's arrays (see external.ts); several sessions over the same arrays share them, but for
+ *    what ONNX Runtime repacks for its matmul kernels.
+ */
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Model, Tensor } from '../../graph/ir.ts';
+import { GaslawError, UsageError } from '../../util/errors.ts';
+import type { CompileOptions } from '../runtime.ts';
+import type { Engine } from './engine.ts';
+import { type SplitModel, splitModel } from './external.ts';
+import type { Address, OrtFunctions } from './library.ts';
+import { Resources } from './resources.ts';
+import { stableAddress, wrapTensor } from './values.ts';
+
+export interface Session {
+  readonly address: Address;
+  readonly resources: Resources;
+}
+
+const OPTIMIZATION = { disabled: 0, basic: 1, extended: 2, all: 99 } as const;
+const CUDA_LIBRARY: Partial<Record<NodeJS.Platform, string>> = {
+  linux: 'libonnxruntime_providers_cuda.so',
+  win32: 'onnxruntime_providers_cuda.dll',
+};
+
+/** Creates a session for `model`. Throws one sentence that names the first node which cannot run. */
+export async function createSession(engine: Engine, model: Model, options: CompileOptions): Promise<Session> {
+  const resources = new Resources();
+  try {
+    const split = splitModel(model);
+    const settings = sessionOptions(engine, options);
+    const scratch = new Resources();
+    scratch.add(() => engine.api.ReleaseSessionOptions(settings));
+    try {
+      shareInitializers(engine, settings, split.external, resources);
+      limitMemory(engine, settings, options.memoryLimitBytes, scratch);
+      const address = await open(engine, split, settings, options);
+      resources.add(() => engine.api.ReleaseSession(address));
+      if (options.profile !== undefined) resources.add(() => endProfile(engine, address));
+      return { address, resources };
+    } finally {
+      scratch.dispose();
+    }
+  } catch (error) {
+    resources.dispose();
+    throw error;
+  }
+}
+
+async function open(
+  engine: Engine,
+  { bytes }: SplitModel,
+  settings: Address,
+  { background }: CompileOptions,
+): Promise<Address> {
+  const create = engine.api.CreateSessionFromArray;
+  const where = 'the model cannot be compiled';
+  if (!background) return engine.take(create(engine.env, bytes, bytes.length, settings, engine.out), where);
+  const out = new BigUint64Array(1);
+  const status = await new Promise<Address | null>((resolve, reject) =>
+    create.async(
+      engine.env,
+      stableAddress(engine.koffi, bytes),
+      bytes.length,
+      settings,
+      stableAddress(engine.koffi, out),
+      (error: unknown, result: Address | null) => (error ? reject(error) : resolve(result)),
+    ),
+  );
+  engine.check(status, where);
+  return out[0] as Address;
+}
+
+function sessionOptions(engine: Engine, options: CompileOptions): Address {
+  const { api } = engine;
+  const settings = engine.take(api.CreateSessionOptions(engine.out), 'creating session options');
+  const set = (status: Address | null) => engine.check(status, 'setting session options');
+  set(api.SetIntraOpNumThreads(settings, options.threads || availableParallelism()));
+  set(api.SetInterOpNumThreads(settings, 1));
+  set(api.SetSessionGraphOptimizationLevel(settings, OPTIMIZATION[options.optimization ?? 'all']));
+  for (const [key, value] of configEntries(options)) set(api.AddSessionConfigEntry(settings, key, value));
+  if (options.profile !== undefined) set(api.EnableProfiling(settings, options.profile));
+  if (options.lowMemory) set(api.DisableCpuMemArena(settings));
+  if (options.lowMemory) set(api.DisableMemPattern(settings));
+  addProvider(engine, settings, options.provider ?? 'cpu');
+  return settings;
+}
+
+function configEntries({ spinning }: CompileOptions): [string, string][] {
+  return [
+    ['session.intra_op.allow_spinning', spinning === false ? '0' : '1'],
+    ['session.force_spinning_stop', spinning === undefined ? '1' : '0'],
+    ['session.use_device_allocator_for_initializers', '1'],
+  ];
+}
+
+function addProvider(
+  engine: Engine,
+  settings: Address,
+  provider: NonNullable<CompileOptions['provider']>,
+): void {
+  const { api } = engine;
+  if (provider === 'wasm') throw new UsageError('provider "wasm" belongs to the web runtime; use "cpu" here');
+  if (provider === 'webgpu')
+    engine.check(
+      api.SessionOptionsAppendExecutionProvider(settings, 'WebGPU', null, null, 0),
+      'provider "webgpu" is not available',
+    );
+  if (provider === 'cuda') addCuda(engine, api, settings);
+}
+
+function addCuda(engine: Engine, api: OrtFunctions, settings: Address): void {
+  const file = join(dirname(engine.path), CUDA_LIBRARY[process.platform] ?? 'none');
+  if (!existsSync(file))
+    throw new GaslawError(`provider "cuda" needs ${file}, which is not there; use "cpu" or "webgpu"`);
+  const where = 'provider "cuda" is not available';
+  const cuda = engine.take(api.CreateCUDAProviderOptions(engine.out), where);
+  try {
+    engine.check(api.SessionOptionsAppendExecutionProvider_CUDA_V2(settings, cuda), where);
+  } finally {
+    api.ReleaseCUDAProviderOptions(cuda);
+  }
+}
+
+/** Points the session's external initializers at the caller's arrays, which `resources` keeps referenced. */
+function shareInitializers(
+  engine: Engine,
+  settings: Address,
+  external: ReadonlyMap<string, Tensor>,
+  resources: Resources,
+): void {
+  if (external.size === 0) return;
+  const names = [...external.keys()].map(name => Buffer.from(`${name}\0`));
+  const values = [...external.values()].map(tensor => keptValue(engine, tensor, resources));
+  const table = BigUint64Array.from(names, name => stableAddress(engine.koffi, name));
+  engine.check(
+    engine.api.AddExternalInitializers(settings, table, BigUint64Array.from(values), values.length),
+    'sharing initializers',
+  );
+}
+
+function keptValue(engine: Engine, tensor: Tensor, resources: Resources): Address {
+  const value = wrapTensor(engine, tensor);
+  resources.add(() => tensor.data.length >= 0 && engine.api.ReleaseValue(value));
+  return value;
+}
+
+function limitMemory(engine: Engine, settings: Address, bytes: number | undefined, scratch: Resources): void {
+  if (bytes === undefined) return;
+  const { api, env, cpuMemory } = engine;
+  const where = 'limiting memory';
+  const keys = ['max_mem', 'arena_extend_strategy'].map(key => Buffer.from(`${key}\0`));
+  const table = BigUint64Array.from(keys, key => stableAddress(engine.koffi, key));
+  const values = BigUint64Array.of(BigInt(bytes), 1n);
+  const config = engine.take(api.CreateArenaCfgV2(table, values, values.length, engine.out), where);
+  scratch.add(() => api.ReleaseArenaCfg(config));
+  engine.check(api.CreateAndRegisterAllocator(env, cpuMemory, config), where);
+  scratch.add(() => engine.check(api.UnregisterAllocator(env, cpuMemory), where));
+  engine.check(api.AddSessionConfigEntry(settings, 'session.use_env_allocators', '1'), where);
+}
+
+/** Writes the profile; the file's name is ONNX Runtime's to choose and to free. */
+function endProfile(engine: Engine, session: Address): void {
+  const name = engine.take(
+    engine.api.SessionEndProfiling(session, engine.allocator, engine.out),
+    'writing the profile',
+  );
+  engine.check(engine.api.AllocatorFree(engine.allocator, name), 'writing the profile');
+}
