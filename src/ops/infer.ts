@@ -1,9 +1,10 @@
 /** Shape inference: one node through the shape rules, or a whole graph in order. */
-import { type Graph, type Node, opKey, type Tensor, type TensorType, typeOf } from '../graph/ir.ts';
+import { type Graph, type Node, opKey, type TensorType, typeOf } from '../graph/ir.ts';
 import { GaslawError } from '../util/errors.ts';
 import { Attributes, type RuleContext } from './rule.ts';
 import { isOpType } from './schema.ts';
 import { SHAPE_RULES } from './shape/index.ts';
+import { constantTensor, forgetValues, recordValues, valuesOf } from './shape/values.ts';
 
 /** Types of the node's outputs, given its inputs' types (looked up in the graph when absent). */
 export function inferNode(
@@ -12,7 +13,9 @@ export function inferNode(
   inputs: readonly (TensorType | undefined)[] = node.inputs.map(name => typeOf(graph, name)),
 ): readonly TensorType[] {
   const context = ruleContext(graph, node, inputs);
-  return SHAPE_RULES[context.key](context);
+  const types = SHAPE_RULES[context.key](context).slice(0, node.outputs.length);
+  recordValues(graph, node, context, types);
+  return types;
 }
 
 /** What a rule sees of `node`. Throws when the op is not in the op list. */
@@ -23,7 +26,9 @@ export function ruleContext(
 ): RuleContext {
   const key = opKey(node);
   if (!isOpType(key)) {
-    throw new GaslawError(`node "${node.name}": op ${key} is not known; gaslaw's op list has no entry for it`);
+    throw new GaslawError(
+      `node "${node.name}": op ${key} is not known; gaslaw's op list has no entry for it`,
+    );
   }
   return {
     key,
@@ -31,19 +36,17 @@ export function ruleContext(
     attributes: new Attributes(node.attributes),
     inputs,
     outputCount: node.outputs.length,
-    constant: i => constantOf(graph, node.inputs[i]),
+    constant: i => constantTensor(graph, node.inputs[i] ?? ''),
+    shapeValue: i => valuesOf(graph, node.inputs[i] ?? ''),
     fail: message => {
       throw new GaslawError(`node "${node.name}" (${key}): ${message}`);
     },
   };
 }
 
-function constantOf(graph: Graph, name: string | undefined): Tensor | undefined {
-  return name === undefined ? undefined : graph.initializers.get(name);
-}
-
 /** Fills `graph.types` for every node output, in order. */
 export function inferShapes(graph: Graph): void {
+  forgetValues(graph);
   for (const node of graph.nodes) {
     const types = inferNode(graph, node);
     node.outputs.forEach((name, i) => {

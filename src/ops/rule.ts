@@ -2,7 +2,7 @@
  * What a rule sees and returns. One exhaustive table per kind of rule: shape/, gradient/, cost.ts,
  * quantization.ts, pruning.ts (and runtime/reference/kernels/ for what an op computes).
  */
-import type { Attribute, Graph, Tensor, TensorType } from '../graph/ir.ts';
+import type { Attribute, Dim, Graph, Tensor, TensorType } from '../graph/ir.ts';
 import type { Builder, Value } from './builder.ts';
 import type { OpType } from './schema.ts';
 
@@ -72,6 +72,8 @@ export interface RuleContext {
   readonly outputCount: number;
   /** The value of input `i` when it is a constant of the graph. */
   constant(i: number): Tensor | undefined;
+  /** Elements of integer input `i` as numbers and symbolic dims, when shape arithmetic tells them. */
+  shapeValue(i: number): readonly Dim[] | undefined;
   /** Throws a GaslawError `node "x" (Op): message`. */
   fail(message: string): never;
 }
