@@ -1,0 +1,96 @@
+/**
+ * What every tokenizer is. Models, generation and recipes see only this; character and byte level are here, and
+ * trained sub-word tokenizers (BPE, SentencePiece) fit behind it.
+ *
+ * 1. Ids are dense from 0 to `vocabSize - 1`.
+ * 2. Special tokens are matched in text, longest first. `control` ones (end, padding) are dropped by
+ *    `decode(ids, { skipControl: true })`; tags such as `<think>` are text and stay.
+ * 3. `save` gives the two Hugging Face files as JSON objects; `loadTokenizer` reads them back.
+ */
+import { GaslawError } from '../util/errors.ts';
+
+export interface SpecialToken {
+  readonly text: string;
+  /** True for tokens that steer and are not text: end, padding, begin. */
+  readonly control: boolean;
+}
+
+export interface DecodeOptions {
+  /** Leave out end, padding and begin tokens. Default false. */
+  readonly skipControl?: boolean;
+}
+
+export interface TokenizerFiles {
+  readonly 'tokenizer.json': Readonly<Record<string, unknown>>;
+  readonly 'tokenizer_config.json': Readonly<Record<string, unknown>>;
+}
+
+export interface Tokenizer {
+  readonly kind: 'character' | 'byte' | 'bpe' | 'sentencepiece';
+  readonly vocabSize: number;
+  /** Ids of the special tokens by their text. */
+  readonly special: Readonly<Record<string, number>>;
+  readonly eos: number;
+  readonly pad: number;
+  readonly bos?: number;
+  /** Throws a GaslawError that names the first character it has no token for, and its position. */
+  encode(text: string): number[];
+  /** Throws a GaslawError for an id outside the vocabulary. */
+  decode(ids: Iterable<number>, options?: DecodeOptions): string;
+  /** The text of one token, for listings. */
+  tokenOf(id: number): string;
+  save(): TokenizerFiles;
+}
+
+/** The roles that some special tokens have. */
+export interface SpecialRoles {
+  readonly eos: string;
+  readonly pad: string;
+  readonly bos?: string;
+}
+
+export const DEFAULT_ROLES = { eos: '<eos>', pad: '<pad>' } as const satisfies SpecialRoles;
+
+/** Roles first (as control tokens), then tags, each once. */
+export function specialTokens(roles: SpecialRoles, tags: readonly string[]): SpecialToken[] {
+  const control = [roles.pad, roles.eos, ...(roles.bos === undefined ? [] : [roles.bos])];
+  const texts = [...new Set([...control, ...tags])];
+  if (texts.includes('')) throw new GaslawError('tokenizer: a special token must not be empty');
+  return texts.map(text => ({ text, control: control.includes(text) }));
+}
+
+/** One stretch of text: ordinary, or one special token. */
+export interface Piece {
+  readonly text: string;
+  /** UTF-16 offset in the whole text. */
+  readonly at: number;
+  readonly special: boolean;
+}
+
+/** Cuts text at special tokens: leftmost first, and the longest of those that start there. */
+export function splitSpecial(texts: readonly string[], text: string): Piece[] {
+  if (texts.length === 0) return text === '' ? [] : [{ text, at: 0, special: false }];
+  const pieces: Piece[] = [];
+  let last = 0;
+  for (const match of text.matchAll(specialPattern(texts))) {
+    if (match.index > last) pieces.push({ text: text.slice(last, match.index), at: last, special: false });
+    pieces.push({ text: match[0], at: match.index, special: true });
+    last = match.index + match[0].length;
+  }
+  if (last < text.length) pieces.push({ text: text.slice(last), at: last, special: false });
+  return pieces;
+}
+
+/** Alternation tries its branches in order, so longest first makes it leftmost-longest. */
+function specialPattern(texts: readonly string[]): RegExp {
+  const byLength = [...texts].sort((a, b) => b.length - a.length);
+  return new RegExp(byLength.map(text => text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')).join('|'), 'g');
+}
+
+/** The token at `id`, or an error naming the id and the size. */
+export function tokenAt<T>(tokens: readonly T[], id: number): T {
+  const token = tokens[id];
+  if (token === undefined)
+    throw new GaslawError(`tokenizer: id ${id} is outside the vocabulary of ${tokens.length}`);
+  return token;
+}
