@@ -1,0 +1,163 @@
+/**
+ * The inference program of a model: one graph with symbolic batch, new positions and capacity, used both to read
+ * prompts (prefill) and to decode, over caches that are updated in place.
+ *
+ * 1. Weights are graph inputs bound to a ParameterStore (they change between rollouts) or initializers (fixed: the
+ *    runtime prepacks them). Both read the same model code.
+ * 2. `select` picks one hidden state a row before the vocabulary projection, so a prefill computes B rows of logits,
+ *    not B·S.
+ * Shapes: B rows, S new positions, C capacity, V vocabulary.
+ */
+import { type Graph, int32, modelOf, type Tensor, zeros } from '../graph/ir.ts';
+import { Builder } from '../ops/builder.ts';
+import type { Binding, CompileOptions, Program, Runtime } from '../runtime/runtime.ts';
+import { type ParameterSource, type ParameterStore, ParameterTrace } from '../nn/parameters.ts';
+import type { CausalModel } from '../models/model.ts';
+
+/** Inputs: ids [B,S], select [B], last_position [B], total [], caches, weights; outputs: logits [B,V], present caches. */
+export function decodeGraph(model: CausalModel, source: ParameterSource = 'inputs'): Graph {
+  const b = new Builder('decode');
+  const int = (name: string, shape: readonly (string | number)[]) => b.input(name, 'int32', shape);
+  const ids = int('ids', ['B', 'S']);
+  const select = int('select', ['B']);
+  const lastPosition = int('last_position', ['B']);
+  const total = int('total', []);
+  const cache = model.cacheSlots.map(s => b.input(s.name, s.dtype, ['B', s.heads, 'C', s.width]));
+  const trace = new ParameterTrace(b, source);
+  const step = model.step(trace.scope(), { ids, lastPosition, total, cache });
+  const width = step.hidden.shape[2] as number;
+  const last = step.hidden.reshape([-1, width]).gather(select);
+  b.output(model.logits(trace.scope(), last), 'logits');
+  step.cache.forEach((value, i) => {
+    b.output(value, presentName(model.cacheSlots[i]?.name as string));
+  });
+  return b.graph;
+}
+
+export const presentName = (past: string): string => past.replace('past_key_values', 'present');
+
+/** A set of cache tensors and the token buffers of one batch size and step length. */
+export interface Lane extends Disposable {
+  readonly rows: number;
+  readonly ids: Int32Array;
+  readonly lastPosition: Int32Array;
+  /** Longest length after the step. */
+  total: number;
+  readonly logits: Float32Array;
+  run(): Promise<void>;
+}
+
+export class Decoder implements Disposable {
+  readonly model: CausalModel;
+  readonly #program: Program;
+  readonly #weights: Record<string, Tensor>;
+
+  private constructor(model: CausalModel, program: Program, weights: Record<string, Tensor>) {
+    this.model = model;
+    this.#program = program;
+    this.#weights = weights;
+  }
+
+  /**
+   * @param weights a store whose values may change between runs, or tensors by name that will not
+   */
+  static async create(
+    runtime: Runtime,
+    model: CausalModel,
+    weights: ParameterStore | ReadonlyMap<string, Tensor>,
+    options: CompileOptions = {},
+  ): Promise<Decoder> {
+    if (weights instanceof Map) {
+      const graph = decodeGraph(model, name => tensorNamed(weights, name));
+      return new Decoder(model, await runtime.compile(modelOf(graph), options), {});
+    }
+    const store = weights as ParameterStore;
+    const graph = decodeGraph(model);
+    const program = await runtime.compile(modelOf(graph), options);
+    const inputs = graph.inputs.slice(4 + model.cacheSlots.length);
+    return new Decoder(model, program, Object.fromEntries(inputs.map(i => [i.name, store.tensor(i.name)])));
+  }
+
+  /** Zeroed caches for `rows` rows of `capacity` positions, in the order of the model's cache slots. */
+  allocateCache(rows: number, capacity: number): Tensor[] {
+    return this.model.cacheSlots.map(s => zeros(s.dtype, [rows, s.heads, capacity, s.width]));
+  }
+
+  /** Binds the first `rows` rows of `cache` for steps of `length` new positions. */
+  lane(cache: readonly Tensor[], rows: number, length: number): Lane {
+    const ids = new Int32Array(rows * length);
+    const lastPosition = new Int32Array(rows);
+    const total = new Int32Array(1);
+    const select = Int32Array.from({ length: rows }, (_, r) => r * length + length - 1);
+    const logits = new Float32Array(rows * this.model.vocabSize);
+    const caches = Object.fromEntries(
+      cache.flatMap((tensor, i) => {
+        const name = this.model.cacheSlots[i]?.name as string;
+        const part = firstRows(tensor, rows);
+        return [
+          [name, part],
+          [presentName(name), part],
+        ];
+      }),
+    );
+    const binding: Binding = this.#program.bind({
+      ids: int32([rows, length], ids),
+      select: int32([rows], select),
+      last_position: int32([rows], lastPosition),
+      total: int32([], total),
+      logits: { dtype: 'float32', dims: [rows, this.model.vocabSize], data: logits },
+      ...caches,
+      ...this.#weights,
+    });
+    return {
+      rows,
+      ids,
+      lastPosition,
+      total: length,
+      logits,
+      async run() {
+        total[0] = this.total;
+        if (length > 1) for (let r = 0; r < rows; r++) select[r] = r * length + (lastPosition[r] as number) - this.total + length;
+        await binding.run();
+      },
+      [Symbol.dispose]: () => binding[Symbol.dispose](),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.#program[Symbol.dispose]();
+  }
+}
+
+function firstRows(tensor: Tensor, rows: number): Tensor {
+  const data = tensor.data as Float32Array;
+  const stride = data.length / (tensor.dims[0] as number);
+  return { dtype: tensor.dtype, dims: [rows, ...tensor.dims.slice(1)], data: data.subarray(0, rows * stride) };
+}
+
+function tensorNamed(weights: ReadonlyMap<string, Tensor>, name: string): Tensor {
+  const tensor = weights.get(name);
+  if (!tensor) throw new Error(`weight "${name}" is missing`);
+  return tensor;
+}
+
+/** Copies the first `length` positions of row `from` of one cache to row `to` of another (or the same). */
+export function copyRow(
+  source: readonly Tensor[],
+  from: number,
+  target: readonly Tensor[],
+  to: number,
+  length: number,
+): void {
+  source.forEach((tensor, i) => {
+    const [, heads, capacity, width] = tensor.dims as readonly [number, number, number, number];
+    const into = target[i] as Tensor;
+    const intoCapacity = into.dims[2] as number;
+    const data = tensor.data as Float32Array;
+    const intoData = into.data as Float32Array;
+    for (let h = 0; h < heads; h++) {
+      const start = (from * heads + h) * capacity * width;
+      intoData.set(data.subarray(start, start + length * width), (to * heads + h) * intoCapacity * width);
+    }
+  });
+}

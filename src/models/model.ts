@@ -1,0 +1,63 @@
+/**
+ * What training, generation and export need to know of an architecture. Each folder of models/ makes one.
+ * Shapes: B batch, T positions, S new positions in a step, d width, V vocabulary.
+ */
+import type { DType } from '../graph/dtype.ts';
+import type { Value } from '../ops/builder.ts';
+import type { ParameterSpec, Scope } from '../nn/parameters.ts';
+
+export interface ForwardInputs {
+  /** Token ids [B, T], int32. */
+  readonly ids: Value;
+  /** Position of each token in its document [B, T], int32. */
+  readonly positions: Value;
+  /** Document number of each token [B, T], int32; absent when every row is one document. */
+  readonly segments?: Value;
+}
+
+/** One tensor that an inference step reads and writes in place, without its leading batch dimension. */
+export interface CacheSlot {
+  /** For example `past_key_values.0.key`. */
+  readonly name: string;
+  readonly dtype: DType;
+  /** [heads, capacity, width]; capacity is the symbol `C`. */
+  readonly heads: number;
+  readonly width: number;
+}
+
+export interface StepInputs {
+  /** New token ids [B, S], int32. */
+  readonly ids: Value;
+  /** Length of each row after this step, minus 1 [B], int32. */
+  readonly lastPosition: Value;
+  /** Longest length after this step, a scalar, int32. */
+  readonly total: Value;
+  /** Cache tensors [B, heads, C, width] in the order of `cacheSlots`. */
+  readonly cache: readonly Value[];
+}
+
+export interface StepOutputs {
+  /** [B, S, d] after the final norm. */
+  readonly hidden: Value;
+  readonly cache: readonly Value[];
+}
+
+export interface CausalModel {
+  readonly architecture: string;
+  readonly vocabSize: number;
+  readonly maxPositions: number;
+  readonly layers: number;
+  readonly cacheSlots: readonly CacheSlot[];
+  /** Parameters in order of declaration. */
+  readonly parameters: readonly ParameterSpec[];
+  /** Training form: hidden states [B, T, d] after the final norm. */
+  hidden(scope: Scope, inputs: ForwardInputs): Value;
+  /** Logits [..., V] of hidden states [..., d]. */
+  logits(scope: Scope, hidden: Value): Value;
+  /** Inference form over a cache. */
+  step(scope: Scope, inputs: StepInputs): StepOutputs;
+  /** FLOPs of one forward token that sees `context` positions on average. */
+  forwardFlops(context: number): number;
+  /** The object of its Hugging Face config.json. */
+  toHuggingFace(): Record<string, unknown>;
+}

@@ -1,0 +1,97 @@
+/**
+ * Attention for training: plain ops that differentiate, one mask for all layers, fused rotary embedding.
+ *
+ * 1. Rotary angles come from tables [maxPositions, D/2] gathered by position, so packed rows restart at 0.
+ * 2. Masks are additive (0 or −1e9) and made once a graph.
+ * 3. Grouped queries share keys by broadcasting over the group axis; nothing is repeated in memory.
+ * Shapes: B batch, T positions, H query heads, K key heads, G = H/K, D head width.
+ */
+import { float32 } from '../graph/ir.ts';
+import type { Builder, Value } from '../ops/builder.ts';
+
+const MASKED = -1e9;
+
+export interface RotaryTables {
+  /** [maxPositions, D/2]. */
+  readonly cos: Value;
+  readonly sin: Value;
+}
+
+/** Angles t · θ^(−2i/D) (Su et al. 2021) as constants of the graph; `frequencies` [D/2] overrides the geometric ones. */
+export function rotaryTables(
+  b: Builder,
+  options: { headDim: number; maxPositions: number; theta: number; frequencies?: readonly number[] },
+): RotaryTables {
+  const { headDim, maxPositions, theta } = options;
+  const half = headDim / 2;
+  const cos = new Float32Array(maxPositions * half);
+  const sin = new Float32Array(maxPositions * half);
+  for (let t = 0; t < maxPositions; t++) {
+    for (let i = 0; i < half; i++) {
+      const angle = t * (options.frequencies?.[i] ?? theta ** ((-2 * i) / headDim));
+      cos[t * half + i] = Math.cos(angle);
+      sin[t * half + i] = Math.sin(angle);
+    }
+  }
+  const dims = [maxPositions, half];
+  return {
+    cos: b.initializer('rotary.cos', float32(dims, cos)),
+    sin: b.initializer('rotary.sin', float32(dims, sin)),
+  };
+}
+
+/** Rotates x [B, T, heads·D] by `positions` [B, T] (int64), halves layout or, if `interleaved`, adjacent pairs. */
+export function rotate(x: Value, positions: Value, tables: RotaryTables, heads: number, interleaved = false): Value {
+  return x.builder.op('com.microsoft.RotaryEmbedding', [x, positions, tables.cos, tables.sin], {
+    num_heads: heads,
+    interleaved: interleaved ? 1 : 0,
+  });
+}
+
+/** Causal mask [T, T] from row positions [T] that count up: 0 where query i may see key j ≤ i. */
+export function causalMask(index: Value): Value {
+  const allowed = index.unsqueeze([1]).greaterOrEqual(index.unsqueeze([0]));
+  return index.builder.where(allowed, 0, MASKED);
+}
+
+/** Causal mask [B, 1, 1, T, T] within segments: `segments` [B, T], `index` [T] counting up. */
+export function segmentMask(segments: Value, index: Value): Value {
+  const same = segments.unsqueeze([2]).equal(segments.unsqueeze([1]));
+  const causal = index.unsqueeze([1]).greaterOrEqual(index.unsqueeze([0]));
+  const allowed = index.builder.op('And', [same, causal], {});
+  return index.builder.where(allowed, 0, MASKED).unsqueeze([1, 2]);
+}
+
+export interface AttentionShape {
+  readonly heads: number;
+  readonly keyHeads: number;
+  readonly headDim: number;
+  /** Score scale; 1/√D when absent. */
+  readonly scale?: number;
+}
+
+/**
+ * softmax(q kᵀ · scale + mask) v. q [B, T, H·D], k and v [B, T, K·D], mask broadcastable to
+ * [B, K, G, T, T] (or [B, H, T, T] when K = H). Returns [B, T, H·D].
+ */
+export function attend(q: Value, k: Value, v: Value, mask: Value, shape: AttentionShape): Value {
+  const { heads, keyHeads, headDim } = shape;
+  const scale = shape.scale ?? 1 / Math.sqrt(headDim);
+  const grouped = keyHeads !== heads;
+  const split = grouped ? groupHeads(q, keyHeads, heads / keyHeads, headDim) : splitHeads(q, heads, headDim);
+  const keys = grouped ? groupHeads(k, keyHeads, 1, headDim) : splitHeads(k, heads, headDim);
+  const values = grouped ? groupHeads(v, keyHeads, 1, headDim) : splitHeads(v, heads, headDim);
+  const scores = q.builder.op('com.microsoft.FusedMatMul', [split, keys], { transB: 1, alpha: scale });
+  const m = !grouped && mask.rank === 5 ? mask.squeeze([2]) : mask;
+  const mixed = scores.add(m).softmax(-1).matmul(values);
+  const back = grouped ? mixed.transpose([0, 3, 1, 2, 4]) : mixed.transpose([0, 2, 1, 3]);
+  return back.reshape([0, 0, heads * headDim]);
+}
+
+/** [B, T, H·D] → [B, H, T, D]. */
+const splitHeads = (x: Value, heads: number, headDim: number): Value =>
+  x.reshape([0, 0, heads, headDim]).transpose([0, 2, 1, 3]);
+
+/** [B, T, K·G·D] → [B, K, G, T, D]. */
+const groupHeads = (x: Value, keyHeads: number, group: number, headDim: number): Value =>
+  x.reshape([0, 0, keyHeads, group, headDim]).transpose([0, 2, 3, 1, 4]);
