@@ -49,7 +49,9 @@ function checkTensors(infos: readonly ValueInfo[], buffers: Buffers): void {
     const tensor = buffers[info.name];
     if (!tensor) throw new GaslawError(`missing input "${info.name}"`);
     checkTensor(info, tensor);
-    info.shape?.forEach((dim, axis) => checkSymbol(symbols, dim, tensor.dims[axis], info.name));
+    info.shape?.forEach((dim, axis) => {
+      checkSymbol(symbols, dim, tensor.dims[axis], info.name);
+    });
   }
 }
 

@@ -4,12 +4,13 @@
  * 1. The library is the one that the `onnxruntime-node` package carries, so both load the same code.
  * 2. koffi switches to stacks of its own for native calls. Its defaults (128 KiB off the main thread) are too small for
  *    ONNX Runtime's kernels and graph passes, so they are raised before the first library is loaded.
- * 3. One library and one `OrtEnv` per process; they are never unloaded.
+ * 3. One library and one `OrtEnv` per process; they are never unloaded: koffi closes a library whose handle is garbage
+ *    collected, whatever function pointers into it remain, so the handles stay in `handles`.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import type { KoffiFunc, TypeObject } from 'koffi';
+import type { KoffiFunc, LibraryHandle, TypeObject } from 'koffi';
 import { GaslawError } from '../../util/errors.ts';
 import { API_TABLE, API_VERSION, type ApiName } from './api-table.ts';
 
@@ -44,6 +45,7 @@ const LIBRARY_NAME: Partial<Record<NodeJS.Platform, RegExp>> = {
   win32: /^onnxruntime\.dll$/,
 };
 const STACK_BYTES = 8 * 1024 * 1024;
+const handles: LibraryHandle[] = [];
 
 /** Path of the library inside the installed `onnxruntime-node`. Throws when the package or a build for this machine is missing. */
 export function findLibrary(): string {
@@ -63,7 +65,9 @@ export const loadKoffi = async (): Promise<Koffi> => (await import('koffi')).def
 /** Loads the library at `path` and looks up every function of the API table. */
 export function openLibrary(koffi: Koffi, path: string): OrtLibrary {
   raiseStacks(koffi);
-  const base = koffi.load(path).func('void *OrtGetApiBase()')() as Address;
+  const handle = koffi.load(path);
+  handles.push(handle);
+  const base = handle.func('void *OrtGetApiBase()')() as Address;
   const [getApi, getVersion] = pointers(koffi, base, 2);
   const version = call(koffi, getVersion, 'str') as string;
   const api = call(koffi, getApi, 'void *', ['uint32_t'], API_VERSION) as Address | null;
