@@ -6,6 +6,7 @@
  * 3. Above a size of the caller's choice tensors go to an external data file.
  */
 import { GaslawError } from '../util/errors.ts';
+import { concatBytes } from '../util/files.ts';
 import { modelFromProto } from './from-proto.ts';
 import type { Model } from './ir.ts';
 import { type GraphProto, MODEL } from './onnx-schema.ts';
@@ -29,22 +30,12 @@ export interface DecodeOptions {
 
 /** The bytes of an ONNX file. Throws above protobuf's 2 GiB; see `externalFile`. */
 export function encodeModel(model: Model, options: EncodeOptions = {}): Uint8Array {
-  return concat(encodeModelChunks(model, options));
+  return concatBytes(encodeModelChunks(model, options));
 }
 
 /** The same bytes in pieces; large tensors are referenced, not copied: write them before changing the model. */
 export function encodeModelChunks(model: Model, options: EncodeOptions = {}): Uint8Array[] {
   return encodeMessage(MODEL, modelToProto(model, options.external));
-}
-
-function concat(chunks: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    out.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return out;
 }
 
 /** Reads an ONNX file. Tensors may be views of `bytes`: do not change them afterwards. */
