@@ -1,0 +1,143 @@
+/**
+ * The training loop that every stage runs in: steps, metrics, progress, alarms, checkpoints, exact resume.
+ *
+ * 1. A step is a pure function of (parameters, optimizer state, stage state, step index): everything random is forked
+ *    from the seed and the index. So it does not matter when a checkpoint was taken.
+ * 2. Metrics lines of a step are written before the checkpoint that follows it, and rewound on resume.
+ */
+import type { ParameterStore } from '../nn/parameters.ts';
+import type { FileStore } from '../util/files.ts';
+import { Alarms } from './alarms.ts';
+import { checkpointPath, type Json, loadCheckpoint, restoreCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { appendMetrics, type MetricsLine, rewindMetrics } from './metrics.ts';
+
+/** What a stage gives the loop. */
+export interface Trainable {
+  readonly store: ParameterStore;
+  /** Flat arrays that the next step depends on besides the parameters, by name. */
+  readonly arrays: Readonly<Record<string, Float32Array>>;
+  /** The rest of its state as JSON. */
+  state(): Json;
+  restore(state: Json): void;
+  /** One step; returns its metrics. `tokens` counts tokens trained on, `flops` the model FLOPs spent on them. */
+  step(index: number): Promise<Record<string, number>>;
+}
+
+export interface ProgressUpdate {
+  readonly stage: string;
+  /** Steps done and to do. */
+  readonly step: number;
+  readonly steps: number;
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly tokensPerSecond: number;
+  readonly etaSeconds: number;
+  /** Share of the machine's own matrix-product rate that the stage's model FLOPs reach; absent when not measured. */
+  readonly matmulShare?: number;
+}
+
+/** Where a run writes, and who it tells. */
+export interface RunContext {
+  readonly files: FileStore;
+  readonly folder: string;
+  readonly progress?: (update: ProgressUpdate) => void;
+  readonly warn?: (message: string) => void;
+  /** The machine's f32 matrix-product rate in FLOP/s, to relate speed to. */
+  readonly matmulRate?: number;
+  /** Seconds between checkpoints; 0 makes one after every step. */
+  readonly checkpointSeconds?: number;
+}
+
+export interface LoopOptions {
+  readonly stage: string;
+  readonly steps: number;
+  /** Called after every `every` steps and at the end: evaluations whose metrics join the step's line. */
+  readonly evaluate?: { readonly every: number; run(step: number): Promise<Record<string, number>> };
+  readonly checkpointSeconds?: number;
+}
+
+/** Runs the stage's remaining steps. Returns the last step's metrics. */
+export async function trainLoop(
+  context: RunContext,
+  trainable: Trainable,
+  options: LoopOptions,
+): Promise<Record<string, number>> {
+  const { stage, steps } = options;
+  const path = checkpointPath(context.folder, stage);
+  const start = await resume(context, trainable, path, stage);
+  const alarms = new Alarms();
+  const clock = new Clock(start, steps, context.matmulRate);
+  const interval = (context.checkpointSeconds ?? 30) * 1000;
+  let saved = performance.now();
+  let metrics: Record<string, number> = {};
+  for (let index = start; index < steps; index++) {
+    metrics = await trainable.step(index);
+    for (const message of alarms.check(stage, index, metrics)) context.warn?.(message);
+    if (options.evaluate && ((index + 1) % options.evaluate.every === 0 || index + 1 === steps)) {
+      metrics = { ...metrics, ...(await options.evaluate.run(index + 1)) };
+    }
+    const speed = clock.tick(index + 1, metrics);
+    await appendMetrics(context.files, context.folder, [line(stage, index, metrics, speed)]);
+    context.progress?.({ stage, step: index + 1, steps, metrics, ...speed });
+    if (index + 1 < steps && performance.now() - saved >= interval) {
+      await save(context, trainable, path, index + 1);
+      saved = performance.now();
+    }
+  }
+  return metrics;
+}
+
+async function resume(context: RunContext, t: Trainable, path: string, stage: string): Promise<number> {
+  const checkpoint = await loadCheckpoint(context.files, path);
+  const step = checkpoint?.step ?? 0;
+  await rewindMetrics(context.files, context.folder, stage, step);
+  if (checkpoint) {
+    restoreCheckpoint(checkpoint, path, t.store, t.arrays);
+    t.restore(checkpoint.state);
+  }
+  return step;
+}
+
+const save = (context: RunContext, t: Trainable, path: string, step: number): Promise<void> =>
+  saveCheckpoint(context.files, path, step, t.state(), t.store, t.arrays);
+
+interface Speed {
+  readonly tokensPerSecond: number;
+  readonly etaSeconds: number;
+  readonly matmulShare?: number;
+}
+
+function line(stage: string, step: number, metrics: Record<string, number>, speed: Speed): MetricsLine {
+  const { etaSeconds: _, ...kept } = speed;
+  return { stage, step, ...metrics, ...kept };
+}
+
+/** Tokens a second over the last steps, and the time left. */
+class Clock {
+  readonly #steps: number;
+  readonly #rate: number | undefined;
+  readonly #window: { at: number; step: number; tokens: number; flops: number }[];
+  #tokens = 0;
+  #flops = 0;
+
+  constructor(step: number, steps: number, rate: number | undefined) {
+    this.#steps = steps;
+    this.#rate = rate;
+    this.#window = [{ at: performance.now(), step, tokens: 0, flops: 0 }];
+  }
+
+  tick(step: number, metrics: Readonly<Record<string, number>>): Speed {
+    this.#tokens += metrics.tokens ?? 0;
+    this.#flops += metrics.flops ?? 0;
+    const now = { at: performance.now(), step, tokens: this.#tokens, flops: this.#flops };
+    this.#window.push(now);
+    if (this.#window.length > 20) this.#window.shift();
+    const first = this.#window[0] as typeof now;
+    const seconds = Math.max(1e-9, (now.at - first.at) / 1000);
+    const matmulShare = this.#rate && now.flops > 0 ? (now.flops - first.flops) / seconds / this.#rate : undefined;
+    return {
+      tokensPerSecond: (now.tokens - first.tokens) / seconds,
+      etaSeconds: ((this.#steps - step) * seconds) / Math.max(1, step - first.step),
+      ...(matmulShare !== undefined && { matmulShare }),
+    };
+  }
+}
