@@ -98,6 +98,8 @@ export interface GradientContext extends Omit<RuleContext, 'inputs'> {
   readonly grads: readonly (Value | undefined)[];
   /** Whether the gradient of input `i` is needed: rules may skip work for those that are not. */
   wants(i: number): boolean;
+  /** Gradients of the inputs through the ops that `forward` emits, given the gradient `g` of what it returns. */
+  differentiate(forward: () => Value, g: Value): readonly (Value | undefined)[];
 }
 
 /** Gradients of the inputs, by position; undefined where none flows. */

@@ -1,0 +1,26 @@
+/** The gradient of every op. Exhaustive: an op of the list without an entry does not compile. */
+import type { GradientRule } from '../rule.ts';
+import type { OpType } from '../schema.ts';
+import { ATTENTION } from './attention.ts';
+import { EINSUM } from './einsum.ts';
+import { ELEMENTWISE } from './elementwise.ts';
+import { INDEXING } from './indexing.ts';
+import { LOSS } from './loss.ts';
+import { MATRIX } from './matrix.ts';
+import { MOVEMENT } from './movement.ts';
+import { NORMALIZATION } from './normalization.ts';
+import { QUANTIZATION } from './quantization.ts';
+import { REDUCTION } from './reduction.ts';
+
+export const GRADIENT_RULES: { readonly [K in OpType]: GradientRule } = {
+  ...ATTENTION,
+  ...EINSUM,
+  ...ELEMENTWISE,
+  ...INDEXING,
+  ...LOSS,
+  ...MATRIX,
+  ...MOVEMENT,
+  ...NORMALIZATION,
+  ...QUANTIZATION,
+  ...REDUCTION,
+};

@@ -1,0 +1,127 @@
+/**
+ * Gradients of reductions and softmaxes. The maker gives formulas g and y with the reduced dims kept as 1.
+ *
+ * Ties: ReduceMax and ReduceMin share the gradient equally among all elements that attain the extremum.
+ */
+import type { Value } from '../builder.ts';
+import { type GradientContext, none } from '../rule.ts';
+import {
+  axisOf,
+  constantInts,
+  expandLike,
+  filledLike,
+  first,
+  input,
+  output,
+  range,
+  unary,
+} from './common.ts';
+import type { Family } from './family.ts';
+
+interface Reduced {
+  /** Gradient and output of the reduction, reduced dims kept as 1. */
+  readonly g: Value;
+  readonly y: Value;
+  readonly x: Value;
+  readonly b: GradientContext['b'];
+  /** Reduces over the same axes, dims kept. */
+  again(op: 'ReduceSum' | 'ReduceProd', v: Value): Value;
+  sum(v: Value): Value;
+}
+
+/** The reduced axes; undefined when they are only known at run time. */
+function reducedAxes(c: GradientContext, rank: number): number[] | undefined {
+  if (c.inputs[1] === undefined) return c.attributes.int('noop_with_empty_axes', 0) ? [] : range(rank);
+  const axes = constantInts(c, 1);
+  if (axes?.length === 0) return c.attributes.int('noop_with_empty_axes', 0) ? [] : range(rank);
+  return axes?.map(a => axisOf(a, rank));
+}
+
+/** Puts reduced dims back as 1. */
+function keepDims(c: GradientContext, v: Value, x: Value, axes: readonly number[] | undefined): Value {
+  if (c.attributes.int('keepdims', 1) || v.rank === x.rank) return v;
+  if (axes) return v.unsqueeze([...axes].sort((a, b) => a - b));
+  const axesInput = c.inputs[1] as Value;
+  return v.builder.op('Unsqueeze', [v, axesInput], {});
+}
+
+/** y = reduce(x): the formula gives dx, in any shape that broadcasts to x. */
+const reduction = (formula: (r: Reduced) => Value) =>
+  first((c, g) => {
+    const x = input(c, 0);
+    const axes = reducedAxes(c, x.rank);
+    const noop = c.attributes.int('noop_with_empty_axes', 0);
+    const again = (op: 'ReduceSum' | 'ReduceProd', v: Value) =>
+      c.b.op(op, [v, c.inputs[1]], { keepdims: 1, noop_with_empty_axes: noop });
+    const reduced: Reduced = {
+      x,
+      b: c.b,
+      again,
+      sum: v => again('ReduceSum', v),
+      g: keepDims(c, g, x, axes),
+      y: keepDims(c, output(c), x, axes),
+    };
+    return [expandLike(formula(reduced), x)];
+  });
+
+/** g · kept/total: the mean's share of one element. */
+function meanShare({ g, x }: Reduced): Value {
+  const count = (v: Value) =>
+    v.shape.reduce<number>((a, d) => a * (typeof d === 'number' ? d : Number.NaN), 1);
+  const n = count(x) / count(g);
+  if (!Number.isNaN(n)) return g.mul(1 / n);
+  const size = (v: Value) => v.builder.op('Size', [v], {}).cast(g.dtype);
+  return g.mul(size(g).div(size(x)));
+}
+
+/** Every element that attains the extremum takes an equal part. */
+const extremum = reduction(({ g, x, y, sum }) => {
+  const mask = x.equal(y).cast(g.dtype);
+  return g.div(sum(mask)).mul(mask);
+});
+
+/** The product of all other elements, also where some are 0: the product of the others that are not 0, if none is. */
+const productOfOthers = reduction(({ g, x, b, sum, again }) => {
+  const zero = x.equal(0);
+  const nonZero = b.where(zero, 1, x);
+  const others = again('ReduceProd', nonZero).div(nonZero);
+  const zeros = zero.cast(x.dtype);
+  return g.mul(b.where(sum(zeros).sub(zeros).greater(0), 0, others));
+});
+
+const INDEX = none('its output is an index');
+
+export const REDUCTION = {
+  // Σx: g
+  ReduceSum: reduction(({ g }) => g),
+  // Σx/n: g/n
+  ReduceMean: reduction(meanShare),
+  ReduceMax: extremum,
+  ReduceMin: extremum,
+  ReduceProd: productOfOthers,
+  // Σ|x|: g·sign x
+  ReduceL1: reduction(({ g, x, b }) => g.mul(b.op('Sign', [x], {}))),
+  // √Σx²: g·x/y, 0 where y = 0
+  ReduceL2: reduction(({ g, x, y, b }) => g.div(b.where(y.equal(0), 1, y)).mul(x)),
+  // Σx²: 2gx
+  ReduceSumSquare: reduction(({ g, x }) => g.mul(2).mul(x)),
+  // ln Σeˣ: g·exp(x − y)
+  ReduceLogSumExp: reduction(({ g, x, y }) => g.mul(x.sub(y).exp())),
+  ArgMax: INDEX,
+  ArgMin: INDEX,
+  // eˣ/Σeˣ: y·(g − Σgy)
+  Softmax: unary((g, _x, y, c) => {
+    const gy = g.mul(y);
+    return gy.sub(y.mul(gy.sum([axisOf(c.attributes.int('axis', -1), y.rank)])));
+  }),
+  // x − ln Σeˣ: g − eʸ·Σg
+  LogSoftmax: unary((g, _x, y, c) =>
+    g.sub(y.exp().mul(g.sum([axisOf(c.attributes.int('axis', -1), y.rank)]))),
+  ),
+  // the k largest: each value's gradient goes back to where it came from
+  TopK: first((c, g) => {
+    const x = input(c, 0);
+    const axis = axisOf(c.attributes.int('axis', -1), x.rank);
+    return [c.b.op('ScatterElements', [filledLike(x), output(c, 1), g], { axis })];
+  }),
+} satisfies Family;
