@@ -144,6 +144,10 @@ describe('the disk', () => {
     await expect(full.write(path, [new Uint8Array(4), new Uint8Array(4)])).rejects.toThrow(
       new RegExp(`^cannot write ${path}: the disk is full \\(8 bytes needed, \\d+ are free\\)`),
     );
+    room = 2;
+    await expect(full.append(path, 'abc')).rejects.toThrow(
+      `cannot append to ${path}: the disk is full (3 bytes`,
+    );
     expect(readFileSync(path, 'utf8')).toBe('old');
     expect(readdirSync(at)).toEqual(['model.bin']);
   });
@@ -178,10 +182,10 @@ describe('the disk', () => {
     const script = await bundledWriter();
     const at = folder();
     const file = join(at, 'state');
-    for (let round = 0; round < 12; round++) {
+    for (let round = 0; round < 8; round++) {
       const child = spawn(process.execPath, [script, file], { stdio: ['ignore', 'pipe', 'inherit'] });
       await firstLine(child);
-      await sleep(round * 3.7);
+      await sleep(round * 5.3);
       child.kill('SIGKILL');
       await new Promise(done => child.once('exit', done));
       const content = readFileSync(file);

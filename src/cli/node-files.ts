@@ -110,15 +110,26 @@ class NodeFiles implements FileStore {
       'append to',
       async () => {
         await mkdir(dirname(path), { recursive: true });
-        const handle = await open(path, 'a');
-        try {
-          for await (const piece of piecesOf(content)) await this.#writePiece(handle, piece);
-        } finally {
-          await handle.close();
-        }
+        await this.#addTo(path, content);
       },
       progress,
     );
+  }
+
+  /** On failure the file gets its old length back: a full disk leaves no half line. */
+  async #addTo(path: string, content: string | Uint8Array): Promise<void> {
+    const handle = await open(path, 'a');
+    try {
+      const before = await handle.stat();
+      try {
+        for await (const piece of piecesOf(content)) await this.#writePiece(handle, piece);
+      } catch (error) {
+        if (before.isFile()) await handle.truncate(before.size);
+        throw error;
+      }
+    } finally {
+      await handle.close();
+    }
   }
 
   list(path: string): Promise<string[]> {
