@@ -5,7 +5,7 @@
  * 2. Equal constants are stored once. Plain numbers become scalars of the other operand's dtype.
  * 3. The same surface serves model code and gradient rules: there is no second way to add a node.
  */
-import { type DType, DTYPE_CODES, type TensorData } from '../graph/dtype.ts';
+import { DTYPE_CODES, type DType, type TensorData } from '../graph/dtype.ts';
 import {
   type Attribute,
   emptyGraph,
@@ -49,7 +49,11 @@ export class Value {
   #compare(op: 'Equal' | 'Greater' | 'GreaterOrEqual' | 'Less' | 'LessOrEqual', y: Operand): Value {
     return this.builder.op(op, [this, this.builder.operand(y, this.dtype)], {});
   }
-  #reduce(op: 'ReduceSum' | 'ReduceMean' | 'ReduceMax' | 'ReduceMin', axes?: readonly number[], keepdims = true): Value {
+  #reduce(
+    op: 'ReduceSum' | 'ReduceMean' | 'ReduceMax' | 'ReduceMin',
+    axes?: readonly number[],
+    keepdims = true,
+  ): Value {
     const inputs = axes ? [this, this.builder.ints(axes)] : [this];
     return this.builder.op(op, inputs, { keepdims: keepdims ? 1 : 0 });
   }
@@ -88,12 +92,15 @@ export class Value {
   reduceMax = (axes?: readonly number[], keepdims = true): Value => this.#reduce('ReduceMax', axes, keepdims);
 
   /** New dims; 0 keeps the dim at that position, one -1 is inferred (ONNX Reshape, allowzero = 0). */
-  reshape = (dims: readonly number[]): Value => this.builder.op('Reshape', [this, this.builder.ints(dims)], {});
+  reshape = (dims: readonly number[]): Value =>
+    this.builder.op('Reshape', [this, this.builder.ints(dims)], {});
   /** Reshape to run-time dims held in an int64 vector. */
   reshapeTo = (dims: Value): Value => this.builder.op('Reshape', [this, dims], {});
   transpose = (perm: readonly number[]): Value => this.builder.op('Transpose', [this], { perm });
-  unsqueeze = (axes: readonly number[]): Value => this.builder.op('Unsqueeze', [this, this.builder.ints(axes)], {});
-  squeeze = (axes: readonly number[]): Value => this.builder.op('Squeeze', [this, this.builder.ints(axes)], {});
+  unsqueeze = (axes: readonly number[]): Value =>
+    this.builder.op('Unsqueeze', [this, this.builder.ints(axes)], {});
+  squeeze = (axes: readonly number[]): Value =>
+    this.builder.op('Squeeze', [this, this.builder.ints(axes)], {});
   expandTo = (dims: Value): Value => this.builder.op('Expand', [this, dims], {});
   cast = (dtype: DType): Value =>
     dtype === this.dtype ? this : this.builder.op('Cast', [this], { to: DTYPE_CODES[dtype] });
@@ -283,7 +290,11 @@ export class Builder {
   }
 
   #push(node: Node, inputs: readonly (Value | undefined)[]): Value[] {
-    const types = inferNode(this.graph, node, inputs.map(v => v && { dtype: v.dtype, shape: v.shape }));
+    const types = inferNode(
+      this.graph,
+      node,
+      inputs.map(v => v && { dtype: v.dtype, shape: v.shape }),
+    );
     this.graph.nodes.push(node);
     return node.outputs.map((name, i) => {
       const type = types[i] as TensorType;
@@ -316,7 +327,11 @@ export class Builder {
 
   #reserveNames(): void {
     const { inputs, initializers, nodes } = this.graph;
-    const names = [...inputs.map(i => i.name), ...initializers.keys(), ...nodes.flatMap(n => [n.name, ...n.outputs])];
+    const names = [
+      ...inputs.map(i => i.name),
+      ...initializers.keys(),
+      ...nodes.flatMap(n => [n.name, ...n.outputs]),
+    ];
     for (const name of names) this.#counts.set(name, 1);
   }
 }

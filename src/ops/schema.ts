@@ -30,8 +30,7 @@ const MANY = Number.POSITIVE_INFINITY;
 const unary = (since: number) => op(since, [1, 1], [1, 1], {});
 const binary = (since: number) => op(since, [2, 2], [1, 1], {});
 const variadic = (since: number) => op(since, [1, MANY], [1, 1], {});
-const reduce = (since: number) =>
-  op(since, [1, 2], [1, 1], { keepdims: 'int', noop_with_empty_axes: 'int' });
+const reduce = (since: number) => op(since, [1, 2], [1, 1], { keepdims: 'int', noop_with_empty_axes: 'int' });
 const argReduce = op(13, [1, 1], [1, 1], { axis: 'int', keepdims: 'int', select_last_index: 'int' });
 const ms = <const A extends Record<string, AttributeKind>>(
   inputs: readonly [number, number],
