@@ -1,0 +1,123 @@
+/**
+ * A run folder: what a recipe leaves behind, and how a killed run goes on.
+ *
+ *   config.json     recipe, size, seed, package version (written first; a resumed run must match it)
+ *   metrics.jsonl   one line a step
+ *   samples.jsonl   answers of each finished stage to the same held-out problems
+ *   checkpoints/    the unfinished stage's state
+ *   models/NAME/    each finished stage's model, a Hugging Face directory
+ *   stages/NAME.json   each finished stage's result; its presence means the stage is done
+ *   result.json, report.html   at the end
+ *
+ * 1. A stage is done when its result file exists; it is written after the model, in one piece.
+ */
+import { assert, UsageError } from '../util/errors.ts';
+import { type FileStore, readJson } from '../util/files.ts';
+import type { Interval } from '../tasks/statistics.ts';
+
+/** One stage's line of the result: the fields of `gaslaw run --json`, and what the report draws. */
+export interface StageResult {
+  readonly name: string;
+  /** What a person reads: "R1-Zero". */
+  readonly title: string;
+  /** One sentence on what this stage does. */
+  readonly summary: string;
+  /** Stages whose models or data it starts from. */
+  readonly from: readonly string[];
+  /** Path of the model, relative to the run folder. */
+  readonly model: string;
+  readonly parameters: number;
+  readonly activeParameters: number;
+  readonly bytes: number;
+  readonly passAt1: number;
+  readonly passAt1Interval: Interval;
+  readonly passAtK: number;
+  readonly k: number;
+  /** Held-out problems. */
+  readonly samples: number;
+  readonly responseTokens: number;
+  /** Share of digits in the language asked for. */
+  readonly language: number;
+  /** Accuracy on the other tasks, by name. */
+  readonly other: Readonly<Record<string, number>>;
+  /** Seconds spent in the stage: training, sampling, evaluation. */
+  readonly seconds: number;
+  /** Model FLOPs of training and of sampling. */
+  readonly trainingFlops: number;
+  readonly samplingFlops: number;
+  /** Mean milliseconds of one answer, decoded one at a time. */
+  readonly answerMs?: number;
+  readonly notes?: readonly string[];
+}
+
+export interface RunConfig {
+  readonly recipe: string;
+  readonly size: string;
+  readonly seed: number;
+  readonly version: string;
+}
+
+export interface RunResult extends RunConfig {
+  readonly seconds: number;
+  readonly report: string;
+  readonly stages: readonly StageResult[];
+}
+
+/** One answer to a held-out problem, a line of samples.jsonl. */
+export interface SampleLine {
+  readonly stage: string;
+  readonly task: string;
+  readonly problem: number;
+  readonly prompt: string;
+  readonly response: string;
+  readonly correct: boolean;
+}
+
+const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+/** Starts a run in `folder`, or goes on with the one that is there. */
+export async function openRun(files: FileStore, folder: string, config: RunConfig, resume: boolean): Promise<void> {
+  const path = `${folder}/config.json`;
+  const exists = await files.exists(path);
+  if (exists && !resume) {
+    throw new UsageError(`${folder}: there is a run already; pass --resume to go on with it, or --out for another folder`);
+  }
+  if (!exists) {
+    await files.write(path, json(config));
+    return;
+  }
+  const found = (await readJson(files, path)) as RunConfig;
+  for (const key of ['recipe', 'size', 'seed'] as const) {
+    assert(
+      found[key] === config[key],
+      `${folder}: the run there has ${key} ${found[key]}, not ${config[key]}; resume it with the same options or choose another --out`,
+    );
+  }
+  await files.tidy(folder);
+}
+
+/** The stage's result when it is done. */
+export async function finishedStage(files: FileStore, folder: string, name: string): Promise<StageResult | undefined> {
+  const path = `${folder}/stages/${name}.json`;
+  return (await files.exists(path)) ? ((await readJson(files, path)) as StageResult) : undefined;
+}
+
+/** Records the stage as done and drops its checkpoint. */
+export async function finishStage(files: FileStore, folder: string, result: StageResult): Promise<void> {
+  await files.write(`${folder}/stages/${result.name}.json`, json(result));
+  await files.remove(`${folder}/checkpoints/${result.name}.safetensors`);
+}
+
+export async function finishRun(files: FileStore, folder: string, result: RunResult): Promise<void> {
+  await files.write(`${folder}/result.json`, json(result));
+}
+
+/** Replaces a stage's lines in samples.jsonl. */
+export async function writeSamples(files: FileStore, folder: string, lines: readonly SampleLine[]): Promise<void> {
+  const path = `${folder}/samples.jsonl`;
+  const stage = lines[0]?.stage;
+  const text = (await files.exists(path)) ? new TextDecoder().decode(await files.read(path)) : '';
+  const kept = text.split('\n').filter(line => line !== '' && (JSON.parse(line) as SampleLine).stage !== stage);
+  const all = [...kept, ...lines.map(line => JSON.stringify(line))];
+  await files.write(path, all.map(line => `${line}\n`).join(''));
+}
