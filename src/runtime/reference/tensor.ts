@@ -14,9 +14,14 @@ const isPacked = (dtype: DType): boolean => dtype === 'int4' || dtype === 'uint4
 
 export const isBig = (dtype: DType): boolean => dtype === 'int64' || dtype === 'uint64';
 
-/** Two 4-bit codes a byte, low nibble first, to one code a byte. */
-export function unpackNibbles(bytes: Uint8Array, count: number): Uint8Array {
-  return Uint8Array.from({ length: count }, (_, i) => (bytes[i >> 1] >> ((i & 1) * 4)) & 15);
+/** One code of `bits` (2, 4 or 8) a slot, low bits of a byte first. */
+export function unpackBits(bytes: Uint8Array, bits: number): Uint8Array {
+  const perByte = 8 / bits;
+  const mask = 2 ** bits - 1;
+  const codes = new Uint8Array(bytes.length * perByte);
+  for (let i = 0; i < codes.length; i++)
+    codes[i] = (bytes[Math.floor(i / perByte)] >> ((i % perByte) * bits)) & mask;
+  return codes;
 }
 
 export function packNibbles(codes: ArrayLike<number>): Uint8Array {
@@ -34,7 +39,9 @@ export type Slots = number[];
 const slotsOf = (data: TensorData): Slots => data as unknown as Slots;
 
 export function elements(t: Tensor): Slots {
-  return slotsOf(isPacked(t.dtype) ? unpackNibbles(t.data as Uint8Array, sizeOf(t.dims)) : t.data);
+  return slotsOf(
+    isPacked(t.dtype) ? unpackBits(t.data as Uint8Array, 4).subarray(0, sizeOf(t.dims)) : t.data,
+  );
 }
 
 /** Zeroed room for `count` elements. */

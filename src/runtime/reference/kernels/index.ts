@@ -1,39 +1,38 @@
 /** What every op computes. An op without a kernel does not compile. */
 import type { OpType } from '../../../ops/schema.ts';
 import type { Kernel } from '../kernel.ts';
+import { ATTENTION } from './attention.ts';
 import { BINARY } from './binary.ts';
+import { BLOCK_QUANTIZED } from './block-quantized.ts';
 import { CAST } from './cast.ts';
+import { EINSUM } from './einsum.ts';
+import { EXPERTS } from './experts.ts';
+import { GROUP_QUERY } from './group-query.ts';
 import { INDEXING } from './indexing.ts';
 import { MAKE } from './make.ts';
 import { MATMUL } from './matmul.ts';
 import { MOVEMENT } from './movement.ts';
 import { NORMALIZE } from './normalize.ts';
+import { QUANTIZE } from './quantize.ts';
 import { REDUCE } from './reduce.ts';
+import { ROTARY } from './rotary.ts';
 import { UNARY } from './unary.ts';
-
-const soon: Kernel = c => c.fail('the reference interpreter does not have this op yet');
 
 export const KERNELS: { readonly [K in OpType]: Kernel } = {
   ...UNARY,
   ...BINARY,
   ...CAST,
   ...MATMUL,
+  ...EINSUM,
   ...REDUCE,
   ...NORMALIZE,
   ...MOVEMENT,
   ...MAKE,
   ...INDEXING,
-  Einsum: soon,
-  Attention: soon,
-  RotaryEmbedding: soon,
-  'com.microsoft.RotaryEmbedding': soon,
-  'com.microsoft.GroupQueryAttention': soon,
-  'com.microsoft.MultiHeadAttention': soon,
-  'com.microsoft.MoE': soon,
-  QuantizeLinear: soon,
-  DequantizeLinear: soon,
-  DynamicQuantizeLinear: soon,
-  'com.microsoft.DynamicQuantizeMatMul': soon,
-  'com.microsoft.MatMulNBits': soon,
-  'com.microsoft.GatherBlockQuantized': soon,
+  ...ATTENTION,
+  ...GROUP_QUERY,
+  ...ROTARY,
+  ...EXPERTS,
+  ...QUANTIZE,
+  ...BLOCK_QUANTIZED,
 };
