@@ -2,7 +2,7 @@
  * Gradients of attention ops, by decomposition: the plain ops that say the same are emitted and differentiated.
  *
  * 1. Grouped heads stay one product a key head: queries are [B, Hkv, G, S, D], keys [B, Hkv, 1, T, D].
- * 2. Only the training form has a gradient: no cache, no softcap. Everything else says so.
+ * 2. Only the training form has a gradient: no cache. Everything else says so.
  * 3. A rotation goes back by the rotation through the negative angle: the same op with −sin.
  */
 import type { Value } from '../builder.ts';
@@ -19,6 +19,8 @@ interface Heads {
   readonly v: Value;
   readonly bias?: Value;
   readonly scale: number;
+  /** Scores become softcap·tanh(scores/softcap) before the bias; 0 leaves them alone. */
+  readonly softcap: number;
   readonly causal: boolean;
 }
 
@@ -42,15 +44,16 @@ function causalBias(scores: Value): Value {
   return scores.builder.where(columns.lessOrEqual(rows), scores.builder.scalar(0, scores.dtype), -1e9);
 }
 
-/** softmax(scale·q·kᵀ + bias)·v as [B, Hkv, G, S, Dv]. */
-function attend({ q, k, v, bias, scale, causal }: Heads): Value {
+/** softmax(softcap(scale·q·kᵀ) + bias)·v as [B, Hkv, G, S, Dv]. */
+function attend({ q, k, v, bias, scale, softcap, causal }: Heads): Value {
   const groups = [k.shape[1] as number, (q.shape[1] as number) / (k.shape[1] as number)] as const;
   const grouped = q.reshape([0, ...groups, ...splitTail(q, 2)]);
   const scores = q.builder.op('com.microsoft.FusedMatMul', [grouped, k.unsqueeze([2])], {
     alpha: scale,
     transB: 1,
   });
-  const biased = bias ? scores.add(groupedBias(bias, groups)) : scores;
+  const capped = softcap > 0 ? scores.div(softcap).tanh().mul(softcap) : scores;
+  const biased = bias ? capped.add(groupedBias(bias, groups)) : capped;
   return (causal ? biased.add(causalBias(biased)) : biased).softmax(-1).matmul(v.unsqueeze([2]));
 }
 
@@ -80,8 +83,6 @@ function refuse(c: GradientContext, from: number, what: string): void {
 
 function attention(c: GradientContext): Value {
   refuse(c, 4, 'a cache');
-  if (c.attributes.float('softcap', 0))
-    c.fail('has no gradient with softcap; write training graphs with plain ops');
   const inputs = [input(c, 0), input(c, 1), input(c, 2)] as const;
   const flat = inputs[0].rank === 3;
   const names = ['q_num_heads', 'kv_num_heads', 'kv_num_heads'];
@@ -90,7 +91,8 @@ function attention(c: GradientContext): Value {
   ) as [Value, Value, Value];
   const scale = c.attributes.float('scale', 1 / Math.sqrt(numberDim(c, q, 3)));
   const bias = additive(c.inputs[3], q);
-  const y = attend({ q, k, v, bias, scale, causal: c.attributes.int('is_causal', 0) !== 0 });
+  const softcap = c.attributes.float('softcap', 0);
+  const y = attend({ q, k, v, bias, scale, softcap, causal: c.attributes.int('is_causal', 0) !== 0 });
   const [heads, width] = [numberDim(c, q, 1), numberDim(c, v, 3)];
   return flat ? joinHeads(y, heads * width) : y.reshape([0, heads, ...splitTail(q, 2).slice(0, 1), width]);
 }
@@ -102,7 +104,10 @@ function multiHeadAttention(c: GradientContext): Value {
   const [q, k, v] = [0, 1, 2].map(i => splitHeads(input(c, i), heads)) as [Value, Value, Value];
   const scale = c.attributes.float('scale', 0) || 1 / Math.sqrt(numberDim(c, q, 3));
   const causal = c.attributes.int('unidirectional', 0) !== 0;
-  return joinHeads(attend({ q, k, v, bias: c.inputs[5], scale, causal }), heads * numberDim(c, v, 3));
+  return joinHeads(
+    attend({ q, k, v, bias: c.inputs[5], scale, softcap: 0, causal }),
+    heads * numberDim(c, v, 3),
+  );
 }
 
 function rotateBack(
