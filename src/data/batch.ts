@@ -7,7 +7,7 @@
  *    and causally. Positions count from 0 in each segment.
  * 3. Padding has id `pad` (0 unless told), target 0, weight 0, so a mask by weight is enough for the loss.
  */
-import type { Document } from './document.ts';
+import type { TokenDocument } from './document.ts';
 
 export interface Batch {
   /** B */
@@ -34,7 +34,7 @@ export interface Shape {
 
 /** Places `count` consecutive predictions of a document, from its token `start`. */
 export interface Span {
-  readonly document: Document;
+  readonly document: TokenDocument;
   readonly start: number;
   /** Predictions: token start + i predicts start + i + 1 for i < count. */
   readonly count: number;

@@ -2,7 +2,7 @@
  * One document a row, longest together: batches whose padding is small and whose shapes repeat.
  */
 import { type Batch, BatchBuilder } from './batch.ts';
-import type { Document } from './document.ts';
+import type { TokenDocument } from './document.ts';
 
 export interface ByLengthOptions {
   /** Most places (rows × length) of a batch. */
@@ -17,13 +17,13 @@ export interface ByLengthOptions {
 const roundUp = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple;
 
 /** Batches of documents sorted by length (stable), each filled up to `maxPlaces`. */
-export function batchesByLength(documents: readonly Document[], options: ByLengthOptions): Batch[] {
+export function batchesByLength(documents: readonly TokenDocument[], options: ByLengthOptions): Batch[] {
   const { maxPlaces, lengthMultiple = 8, rowMultiple = 8, pad } = options;
-  const places = (d: Document) => roundUp(Math.max(1, d.ids.length - 1), lengthMultiple);
+  const places = (d: TokenDocument) => roundUp(Math.max(1, d.ids.length - 1), lengthMultiple);
   const sorted = [...documents].sort((a, b) => b.ids.length - a.ids.length);
   const batches: Batch[] = [];
   for (let start = 0; start < sorted.length; ) {
-    const length = places(sorted[start] as Document);
+    const length = places(sorted[start] as TokenDocument);
     const most = Math.max(1, Math.floor(maxPlaces / length));
     const members = sorted.slice(start, start + most);
     const rows = Math.min(most, roundUp(members.length, rowMultiple));

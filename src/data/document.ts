@@ -7,7 +7,7 @@
  */
 import { GaslawError } from '../util/errors.ts';
 
-export interface Document {
+export interface TokenDocument {
   readonly ids: ArrayLike<number>;
   /** One weight for each token; all 1 when absent. */
   readonly weights?: ArrayLike<number>;
@@ -16,13 +16,17 @@ export interface Document {
 }
 
 /** A prompt, which is only read, followed by a response, which is learned with `weight`. */
-export function promptDocument(prompt: readonly number[], response: readonly number[], weight = 1): Document {
+export function promptDocument(
+  prompt: readonly number[],
+  response: readonly number[],
+  weight = 1,
+): TokenDocument {
   const weights = new Float32Array(prompt.length + response.length).fill(weight, prompt.length);
   return { ids: [...prompt, ...response], weights };
 }
 
 /** Throws when a weight or column is not as long as the ids. */
-export function checkDocument(document: Document): void {
+export function checkDocument(document: TokenDocument): void {
   const length = document.ids.length;
   const all = { ...document.columns, ...(document.weights && { weights: document.weights }) };
   for (const [name, values] of Object.entries(all))

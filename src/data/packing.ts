@@ -9,11 +9,11 @@
  */
 import { GaslawError } from '../util/errors.ts';
 import { type Batch, BatchBuilder, type Shape, type Span } from './batch.ts';
-import { checkDocument, type Document } from './document.ts';
+import { checkDocument, type TokenDocument } from './document.ts';
 import type { Source } from './stream.ts';
 
 /** The spans of at most `length` predictions that cover a document; none for fewer than two tokens. */
-export function spansOf(document: Document, length: number): Span[] {
+export function spansOf(document: TokenDocument, length: number): Span[] {
   checkDocument(document);
   const predictions = Math.max(0, document.ids.length - 1);
   const chunks = Math.ceil(predictions / length);
@@ -25,7 +25,7 @@ export function spansOf(document: Document, length: number): Span[] {
 }
 
 /** Packs all `documents` by first fit into as many batches as they need. */
-export function packAll(documents: readonly Document[], shape: Shape): Batch[] {
+export function packAll(documents: readonly TokenDocument[], shape: Shape): Batch[] {
   const batches: Batch[] = [];
   for (let left = documents.flatMap(document => spansOf(document, shape.length)); left.length > 0; ) {
     const builder = new BatchBuilder(shape);
@@ -56,14 +56,14 @@ interface Chunk {
 
 /** An endless stream of packed batches over a source of documents. */
 export class PackedLoader {
-  readonly #source: Source<Document>;
+  readonly #source: Source<TokenDocument>;
   readonly #shape: Shape;
   readonly #buffer: number;
   #next: number;
   #waiting: Chunk[];
 
   /** `buffer`: how many chunks may wait for room before a batch is closed; more of them fill rows better. */
-  constructor(source: Source<Document>, shape: Shape, state?: PackedState, buffer = 32) {
+  constructor(source: Source<TokenDocument>, shape: Shape, state?: PackedState, buffer = 32) {
     this.#source = source;
     this.#shape = shape;
     this.#buffer = buffer;
@@ -113,7 +113,7 @@ export interface BucketBatch {
 }
 
 /** One document a row, in batches of documents that need about the same length: little padding, few shapes. */
-export function bucketByLength(documents: readonly Document[], shape: BucketShape): BucketBatch[] {
+export function bucketByLength(documents: readonly TokenDocument[], shape: BucketShape): BucketBatch[] {
   const lengths = [...shape.lengths].sort((a, b) => a - b);
   const buckets = new Map<number, number[]>(lengths.map(length => [length, []]));
   documents.forEach((document, index) => {
@@ -128,7 +128,7 @@ export function bucketByLength(documents: readonly Document[], shape: BucketShap
   );
 }
 
-function bucketFor(document: Document, index: number, lengths: readonly number[]): number {
+function bucketFor(document: TokenDocument, index: number, lengths: readonly number[]): number {
   const length = lengths.find(l => document.ids.length - 1 <= l);
   if (length === undefined)
     throw new GaslawError(
@@ -142,7 +142,7 @@ function groups<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: count }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 
-function fillRows(documents: readonly Document[], group: readonly number[], shape: Shape): Batch {
+function fillRows(documents: readonly TokenDocument[], group: readonly number[], shape: Shape): Batch {
   const builder = new BatchBuilder(shape);
   group.forEach((index, row) => {
     const document = documents[index]!;

@@ -70,19 +70,27 @@ function shuffledInRank(random: Random, places: readonly Place[], parts: number)
   return random.shuffled(places).map(({ part }) => ({ part, rank: next[part]!++ }));
 }
 
-/** Whole places for each weight: at least one each, the rest by largest remainder. */
+/** Whole places for each weight by largest remainder, at least one each. */
 export function apportion(weights: readonly number[], places: number): number[] {
   if (weights.length === 0 || weights.length > places)
     throw new GaslawError(`data: a mixture has 1 to ${places} parts, this one has ${weights.length}`);
   if (!weights.every(weight => weight > 0 && Number.isFinite(weight)))
     throw new GaslawError(`data: mixture weights must be positive numbers, not ${weights.join(', ')}`);
   const total = weights.reduce((a, b) => a + b, 0);
-  const free = places - weights.length;
-  const exact = weights.map(weight => (free * weight) / total);
-  const counts = exact.map(value => 1 + Math.floor(value));
+  const exact = weights.map(weight => (places * weight) / total);
+  const counts = exact.map(Math.floor);
   const byRemainder = exact.map((value, i) => ({ i, rest: value % 1 })).sort((a, b) => b.rest - a.rest);
   const left = places - counts.reduce((a, b) => a + b, 0);
   for (const { i } of byRemainder.slice(0, left)) counts[i]!++;
+  return withoutZeros(counts);
+}
+
+/** Gives every part that came out empty one place of the largest part. */
+function withoutZeros(counts: number[]): number[] {
+  for (let empty = counts.indexOf(0); empty >= 0; empty = counts.indexOf(0)) {
+    counts[counts.indexOf(Math.max(...counts))]!--;
+    counts[empty] = 1;
+  }
   return counts;
 }
 

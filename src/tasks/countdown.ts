@@ -6,7 +6,7 @@
  *
  * 1. Problems are solvable by construction, through a random attempt over non-negative integers. The verifier
  *    accepts any expression whose exact rational value is the target.
- * 2. Levels are COUNTxMAX: 2 to 4 numbers in 1..MAX. Targets lie in 0..99.
+ * 2. Levels are COUNTxMAX: 2 to 4 numbers in 1..MAX. Targets lie in 10..99.
  * 3. The same numbers in another order with the same target are the same problem.
  */
 import { z } from 'zod';
@@ -31,6 +31,9 @@ export interface CountdownLevel {
 export interface CountdownOptions {
   /** Easiest first. */
   readonly levels?: readonly CountdownLevel[];
+  /** Default 10. */
+  readonly minTarget?: number;
+  /** Default 99. */
   readonly maxTarget?: number;
   /** Operators and bounds of the attempts that make the problems. */
   readonly attempts?: AttemptOptions;
@@ -38,14 +41,16 @@ export interface CountdownOptions {
 }
 
 const LEVELS: readonly CountdownLevel[] = [
-  { count: 2, max: 10 },
-  { count: 3, max: 10 },
+  { count: 2, max: 12 },
+  { count: 3, max: 12 },
   { count: 3, max: 25 },
   { count: 3, max: 99 },
-  { count: 4, max: 10 },
+  { count: 4, max: 12 },
   { count: 4, max: 25 },
   { count: 4, max: 99 },
 ];
+
+const MAX_TRIES = 100_000;
 
 const schema = z.object({
   numbers: z.array(z.number().int().nonnegative()).min(1).max(6),
@@ -54,19 +59,19 @@ const schema = z.object({
 
 /** Countdown with its own levels, target range and operators. */
 export function createCountdown(options: CountdownOptions = {}): Task<CountdownData> {
-  const { levels = LEVELS, maxTarget = 99 } = options;
+  const { levels = LEVELS } = options;
   return defineTask<CountdownData>({
     name: 'countdown',
     levels: levels.map(level => `${level.count}x${level.max}`),
     alphabet: '0123456789〇一二三四五六七八九 +-*/()=,;!?>:',
     schema,
     heldOutShare: options.heldOutShare,
-    generate: (random, level) => generate(random, levels[level]!, maxTarget, options.attempts),
+    generate: (random, level) => generate(random, levels[level]!, options),
     key: ({ numbers, target }) => `${[...numbers].sort((a, b) => a - b).join(',')}>${target}`,
     prompt: ({ numbers, target }) => `${numbers.join(' ')}>${target}:`,
     question: ({ numbers, target }) =>
-      `Using the numbers [${numbers.join(', ')}], create an equation that equals ${target}. ` +
-      'You can use basic arithmetic operations (+, -, *, /) and each number must be used exactly once',
+      `Reach ${target} with the numbers ${numbers.join(', ')}: use each of them exactly once, with +, -, *, / and ` +
+      'parentheses, and answer with the expression alone',
     check: checkCountdown,
     truth: problem => {
       const solution = solveCountdown(problem, options.attempts);
@@ -77,17 +82,16 @@ export function createCountdown(options: CountdownOptions = {}): Task<CountdownD
   });
 }
 
-function generate(
-  random: Random,
-  { count, max }: CountdownLevel,
-  maxTarget: number,
-  options: AttemptOptions = {},
-): CountdownData {
-  for (;;) {
+function generate(random: Random, { count, max }: CountdownLevel, options: CountdownOptions): CountdownData {
+  const { minTarget = 10, maxTarget = 99 } = options;
+  for (let i = 0; i < MAX_TRIES; i++) {
     const numbers = Array.from({ length: count }, () => random.between(1, max));
-    const target = randomAttempt(random, numbers, options).value;
-    if (target <= maxTarget) return { numbers, target };
+    const target = randomAttempt(random, numbers, options.attempts).value;
+    if (target >= minTarget && target <= maxTarget) return { numbers, target };
   }
+  throw new GaslawError(
+    `countdown: ${count} numbers to ${max} do not reach targets of ${minTarget} to ${maxTarget}; widen the range`,
+  );
 }
 
 function checkCountdown({ numbers, target }: CountdownData, answer: string): string | undefined {

@@ -111,13 +111,13 @@ export function formatResponse(think: string, answer: string): string {
   return `<think>${think}</think><answer>${answer}</answer>`;
 }
 
-/** The published R1 prompt around a question in words. */
+/** The published R1 prompt around a question in words, with a full stop where the question has no end. */
 export function r1Template(question: string): string {
   return (
     'A conversation between User and Assistant. The user asks a question, and the Assistant solves it. ' +
     'The assistant first thinks about the reasoning process in the mind and then provides the user with the answer. ' +
     'The reasoning process and answer are enclosed within <think> </think> and <answer> </answer> tags, respectively, ' +
     'i.e., <think> reasoning process here </think> <answer> answer here </answer>. ' +
-    `User: ${question}. Assistant:`
+    `User: ${question}${/[.?!]$/.test(question) ? '' : '.'} Assistant:`
   );
 }

@@ -14,7 +14,7 @@ import type { ZodType } from 'zod';
 import { GaslawError, UsageError } from '../util/errors.ts';
 import { hash32, type Random } from '../util/random.ts';
 import { convertDigits, LANGUAGES, type Language, languageShare } from './digits.ts';
-import { formatResponse, parseResponse } from './response.ts';
+import { formatResponse, type ParsedResponse, parseResponse } from './response.ts';
 
 export type Split = 'train' | 'test';
 
@@ -75,6 +75,10 @@ export interface TaskSpec<Data extends object> {
   readonly schema: ZodType<Data>;
   /** Share of problems held out, 0.1 when absent. */
   readonly heldOutShare?: number;
+  /** Replaces the split by hash, for data that come with a split of their own. */
+  heldOut?(data: Data): boolean;
+  /** Where the answer is; the last complete answer when absent. */
+  extract?(response: ParsedResponse): string | undefined;
   generate(random: Random, level: number): Data;
   /** Equal for problems that are the same problem. */
   key(data: Data): string;
@@ -89,7 +93,8 @@ const MAX_DRAWS = 20_000;
 
 /** A whole task from its particular parts. */
 export function defineTask<Data extends object>(spec: TaskSpec<Data>): Task<Data> {
-  const heldOut = (data: Data): boolean => isHeldOut(`${spec.name}:${spec.key(data)}`, spec.heldOutShare);
+  const heldOut = (data: Data): boolean =>
+    spec.heldOut?.(data) ?? isHeldOut(`${spec.name}:${spec.key(data)}`, spec.heldOutShare);
   return {
     name: spec.name,
     levels: spec.levels,
@@ -102,7 +107,8 @@ export function defineTask<Data extends object>(spec: TaskSpec<Data>): Task<Data
       const { think, answer } = spec.truth(problem);
       return convertDigits(formatResponse(think, answer), problem.language);
     },
-    verify: (problem, response) => judge(problem, response, answer => spec.check(problem, answer)),
+    verify: (problem, response) =>
+      judge(problem, response, answer => spec.check(problem, answer), spec.extract),
     sample(random, difficulty, split, language = 'arabic') {
       const level = levelAt(difficulty, spec.levels.length);
       for (let i = 0; i < MAX_DRAWS; i++) {
@@ -126,12 +132,14 @@ export function judge(
   problem: ProblemBase,
   response: string,
   check: (answer: string) => string | undefined,
+  extract: (response: ParsedResponse) => string | undefined = parsed => parsed.answer,
 ): Verdict {
-  const { answer, format } = parseResponse(response);
+  const parsed = parseResponse(response);
+  const answer = extract(parsed);
   const reason = answer === undefined ? 'no complete answer' : check(convertDigits(answer, 'arabic'));
   const correct = reason === undefined;
   const language = languageShare(response, problem.language);
-  return { correct, parts: { accuracy: correct ? 1 : 0, format, language }, answer, reason };
+  return { correct, parts: { accuracy: correct ? 1 : 0, format: parsed.format, language }, answer, reason };
 }
 
 export type RewardWeights = { readonly [Part in keyof Required<RewardParts>]?: number };
@@ -158,7 +166,7 @@ export function difficultyAt(index: number, count: number): number {
   return count <= 1 ? 0 : index / (count - 1);
 }
 
-/** The difficulty of a named level, for recipes: `difficultyNamed(countdown, '3x10')`. */
+/** The difficulty of a named level, for recipes: `difficultyNamed(countdown, '3x12')`. */
 export function difficultyNamed(task: Pick<Task, 'name' | 'levels'>, level: string): number {
   const index = task.levels.indexOf(level);
   if (index < 0)

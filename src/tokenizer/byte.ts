@@ -41,6 +41,8 @@ export class ByteTokenizer implements Tokenizer {
   readonly pad: number;
   readonly bos?: number;
   readonly #specials: readonly SpecialToken[];
+  /** Texts by id, bytes as the file spells them. */
+  readonly #vocabulary: readonly string[];
   readonly #roles: SpecialRoles;
   readonly #encoder = new TextEncoder();
 
@@ -48,7 +50,8 @@ export class ByteTokenizer implements Tokenizer {
     this.#roles = roles;
     this.#specials = specialTokens(roles, tags);
     this.special = Object.fromEntries(this.#specials.map(({ text }, i) => [text, 256 + i]));
-    this.vocabSize = 256 + this.#specials.length;
+    this.#vocabulary = [...BYTE_SPELLING, ...this.#specials.map(token => token.text)];
+    this.vocabSize = this.#vocabulary.length;
     this.eos = this.special[roles.eos]!;
     this.pad = this.special[roles.pad]!;
     if (roles.bos !== undefined) this.bos = this.special[roles.bos]!;
@@ -73,9 +76,9 @@ export class ByteTokenizer implements Tokenizer {
     for (const id of ids) {
       if (id >= 0 && id < 256) bytes.push(id);
       else {
-        const special = tokenAt(this.#specials, id - 256);
+        const special = tokenAt(this.#vocabulary, id);
         flush();
-        if (!skipControl || !special.control) text += special.text;
+        if (!skipControl || !this.#specials[id - 256]!.control) text += special;
       }
     }
     flush();
@@ -83,11 +86,15 @@ export class ByteTokenizer implements Tokenizer {
   }
 
   tokenOf(id: number): string {
-    return id >= 0 && id < 256 ? BYTE_SPELLING[id]! : tokenAt(this.#specials, id - 256).text;
+    return tokenAt(this.#vocabulary, id);
   }
 
   save(): TokenizerFiles {
-    const vocabulary = [...BYTE_SPELLING, ...this.#specials.map(token => token.text)];
-    return toFiles({ vocabulary, specials: this.#specials, roles: this.#roles, level: 'byte' });
+    return toFiles({
+      vocabulary: this.#vocabulary,
+      specials: this.#specials,
+      roles: this.#roles,
+      level: 'byte',
+    });
   }
 }
