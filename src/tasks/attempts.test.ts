@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Random } from '../util/random.ts';
-import { allAttempts, exactStep, formatAttempt, randomAttempt, searchTranscript } from './attempts.ts';
+import {
+  allAttempts,
+  countSteps,
+  exactStep,
+  formatAttempt,
+  randomAttempt,
+  searchTranscript,
+} from './attempts.ts';
 import { convertDigits } from './digits.ts';
 import { equalsInteger, evaluateExpression } from './expression.ts';
 
@@ -109,5 +116,12 @@ describe('searchTranscript', () => {
     );
     // Geometric: mean 4, standard deviation sqrt(12).
     expect(Math.abs(lengths.reduce((a, b) => a + b, 0) / 3000 - 4)).toBeLessThan(4 * Math.sqrt(12 / 3000));
+  });
+});
+
+describe('countSteps', () => {
+  it('counts written steps and true ones, in both alphabets', () => {
+    expect(countSteps('3+4=7,7*5=35;八-三=五?9/2=4,2+2=5')).toEqual({ steps: 5, right: 3 });
+    expect(countSteps('no steps 3+4= =7')).toEqual({ steps: 0, right: 0 });
   });
 });

@@ -9,6 +9,7 @@
  */
 import { GaslawError } from '../util/errors.ts';
 import type { Random } from '../util/random.ts';
+import { convertDigits } from './digits.ts';
 import { OPERATORS, type Operator } from './expression.ts';
 
 export interface Step {
@@ -163,6 +164,8 @@ export interface SearchOptions extends AttemptOptions {
   readonly maxAttempts?: number;
   /** Probability of giving up after a miss. Default 0. */
   readonly stopProbability?: number;
+  /** Written between the steps of an attempt. Default `,`. */
+  readonly stepMark?: string;
   /** Written after an attempt that hits the target. Default `!`. */
   readonly hitMark?: string;
   /** Written after each miss that is followed by another attempt. Default `;`. */
@@ -186,15 +189,27 @@ export function searchTranscript(
   options: SearchOptions = {},
 ): Transcript {
   const { maxAttempts = 8, stopProbability = 0 } = options;
-  const { hitMark = '!', missMark = ';', giveUpMark = '?' } = options;
+  const { stepMark = ',', hitMark = '!', missMark = ';', giveUpMark = '?' } = options;
   const attempts: Attempt[] = [];
   for (;;) {
     const attempt = randomAttempt(random, problem.numbers, options);
     attempts.push(attempt);
     const solved = attempt.value === problem.target;
     if (solved || attempts.length >= maxAttempts || random.uniform() < stopProbability) {
-      const text = attempts.map(a => formatAttempt(a)).join(missMark);
+      const text = attempts.map(a => formatAttempt(a, stepMark)).join(missMark);
       return { think: text + (solved ? hitMark : giveUpMark), solved, attempts };
     }
   }
+}
+
+const WRITTEN_STEP = /(?<!\d)(\d{1,9})([-+*/])(\d{1,9})=(\d{1,15})(?!\d)/g;
+
+/** How many steps `a+b=c` a text has, and how many of them are true: a measure of reasoning for logs and filters. */
+export function countSteps(text: string): { readonly steps: number; readonly right: number } {
+  const written = [...convertDigits(text, 'arabic').matchAll(WRITTEN_STEP)];
+  const right = written.filter(
+    ([, left, operator, other, result]) =>
+      compute(Number(left), operator as Operator, Number(other)) === Number(result), // the pattern has the four
+  );
+  return { steps: written.length, right: right.length };
 }

@@ -48,7 +48,8 @@ describe('digits', () => {
 });
 
 it('asks in the published words', () => {
+  expect(r1Template('add 1 and 1')).toContain('User: add 1 and 1. Assistant:');
   expect(r1Template('1+1?')).toMatch(
-    /^A conversation between User and Assistant\..* User: 1\+1\?\. Assistant:$/,
+    /^A conversation between User and Assistant\..* User: 1\+1\? Assistant:$/,
   );
 });
