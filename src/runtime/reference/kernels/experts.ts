@@ -10,7 +10,7 @@
 import { sizeOf } from '../../../graph/ir.ts';
 import type { Kernel, KernelContext, KernelFamily } from '../kernel.ts';
 import { range } from '../layout.ts';
-import { geluErf, sigmoid } from '../math.ts';
+import { geluTanh, sigmoid } from '../math.ts';
 import { doubles, store } from '../tensor.ts';
 
 interface Linear {
@@ -38,7 +38,8 @@ function apply(x: Float64Array, l: Linear, expert: number): Float64Array {
 
 const ACTIVATIONS: Record<string, (x: number) => number> = {
   relu: x => Math.max(0, x),
-  gelu: geluErf,
+  // ONNX Runtime's kernel takes the tanh form.
+  gelu: geluTanh,
   silu: x => x * sigmoid(x),
   identity: x => x,
 };
