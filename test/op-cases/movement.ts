@@ -82,8 +82,8 @@ export const MOVEMENT = {
   ],
   Range: [{ name: 'floats', inputs: [floats([1], []), floats([2.2], []), floats([0.25], [])] }],
   EyeLike: [
-    { name: 'plain', inputs: [x(3, 4)], attributes: { dtype: FLOAT32 } },
-    { name: 'above the diagonal', inputs: [x(3, 3)], attributes: { dtype: FLOAT32, k: 1 } },
+    { name: 'plain', inputs: [x(3, 4)], attributes: { dtype: FLOAT32 }, wrt: [] },
+    { name: 'above the diagonal', inputs: [x(3, 3)], attributes: { dtype: FLOAT32, k: 1 }, wrt: [] },
   ],
   OneHot: [
     { name: 'last axis', inputs: [ids([0, 2, -1]), scalar(3), floats([0.25, 2])] },

@@ -2,7 +2,7 @@
  * Gradients of layer and RMS normalization. In formulas x̂ is the normalized input, r the reciprocal deviation,
  * w the weight, and mean the average over the normalized axes.
  *
- * Mean and InvStdDev are reused where the node gives them, else recomputed.
+ * Mean and InvStdDev are reused where the node gives them in x's dtype, else recomputed.
  */
 import type { Value } from '../builder.ts';
 import type { GradientContext } from '../rule.ts';
@@ -61,7 +61,11 @@ function summed(c: GradientContext, roles: Roles): Value {
 }
 
 function normalizedOf(c: GradientContext, roles: Roles): Normalized {
-  const out = (i: number | undefined) => (i === undefined ? undefined : c.outputs[i]);
+  const { dtype } = input(c, 0);
+  const out = (i: number | undefined) => {
+    const v = i === undefined ? undefined : c.outputs[i];
+    return v?.dtype === dtype ? v : undefined;
+  };
   const given = { mean: out(roles.meanOutput), r: out(roles.rOutput) };
   const epsilon = c.attributes.float('epsilon', roles.addends ? 1e-12 : 1e-5);
   return normalize(summed(c, roles), c.attributes.int('axis', -1), epsilon, roles.centred, given);
