@@ -2,12 +2,16 @@
  * The process-wide part of the native runtime: library, environment, and the small calls everything else shares.
  *
  * 1. One `OrtEnv` per process, at log level "fatal": errors come back as statuses and are thrown, not printed.
+ * 2. ONNX Runtime frees all of a session, but glibc keeps the freed pages: its threshold for giving blocks back adapts
+ *    upwards, and a process that compiles often appears to leak. `trim` hands the pages back after a session is released.
  */
+import type { Graph } from '../../graph/ir.ts';
 import { type Address, type Koffi, type OrtFunctions, type OrtLibrary, openLibrary } from './library.ts';
 import { check } from './status.ts';
 
 const LOG_FATAL = 4;
 const ALLOCATOR_DEVICE = 0;
+const ALLOCATOR_ARENA = 1;
 const MEMORY_DEFAULT = 0;
 
 export class Engine {
@@ -17,27 +21,37 @@ export class Engine {
   readonly version: string;
   readonly env: Address;
   readonly cpuMemory: Address;
+  readonly arenaMemory: Address;
   readonly allocator: Address;
   /** Where C functions put the one pointer or number that they return through a parameter. */
   readonly out = new BigUint64Array(1);
 
+  /** Gives the process's freed memory back to the system, where the C library does not do so by itself. */
+  readonly trim: () => void;
+
   constructor(library: OrtLibrary) {
+    this.trim = trimOf(library.koffi);
     this.koffi = library.koffi;
     this.api = library.api;
     this.path = library.path;
     this.version = library.version;
     this.env = this.take(this.api.CreateEnv(LOG_FATAL, 'gaslaw', this.out), 'starting ONNX Runtime');
     this.check(this.api.DisableTelemetryEvents(this.env), 'starting ONNX Runtime');
-    this.cpuMemory = this.take(
-      this.api.CreateCpuMemoryInfo(ALLOCATOR_DEVICE, MEMORY_DEFAULT, this.out),
-      'describing CPU memory',
-    );
+    this.cpuMemory = this.#memory(ALLOCATOR_DEVICE);
+    this.arenaMemory = this.#memory(ALLOCATOR_ARENA);
     this.allocator = this.take(this.api.GetAllocatorWithDefaultOptions(this.out), 'finding the allocator');
   }
 
-  /** Throws unless `status` is null; `where` begins the message. */
-  check(status: Address | null, where: string): void {
-    check(this.api, status, where);
+  #memory(allocator: number): Address {
+    return this.take(
+      this.api.CreateCpuMemoryInfo(allocator, MEMORY_DEFAULT, this.out),
+      'describing CPU memory',
+    );
+  }
+
+  /** Throws unless `status` is null; `where` begins the message, `graph` names a node if the message does not. */
+  check(status: Address | null, where: string, graph?: Graph): void {
+    check(this.api, status, where, graph);
   }
 
   /** What the call just made left in `out`. Throws unless `status` is null. */
@@ -50,6 +64,18 @@ export class Engine {
   clear(): BigUint64Array {
     this.out[0] = 0n;
     return this.out;
+  }
+}
+
+/** glibc's `malloc_trim`; nothing elsewhere. */
+function trimOf(koffi: Koffi): () => void {
+  if (process.platform !== 'linux') return () => {};
+  try {
+    const libc = koffi.load('libc.so.6');
+    const mallocTrim = libc.func('int malloc_trim(size_t pad)');
+    return () => void (libc && mallocTrim(0));
+  } catch {
+    return () => {}; // another C library
   }
 }
 

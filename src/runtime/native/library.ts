@@ -17,7 +17,7 @@ import { API_TABLE, API_VERSION, type ApiName } from './api-table.ts';
 export type Koffi = typeof import('koffi');
 /** An address in native memory; null is C's null pointer. */
 export type Address = bigint;
-type Argument = Address | number | string | null | ArrayBufferView;
+export type Argument = Address | number | string | null | ArrayBufferView;
 type ResultOf<K extends ApiName> = (typeof API_TABLE)[K]['result'] extends infer R
   ? R extends 'OrtStatus*'
     ? Address | null
@@ -31,6 +31,12 @@ type ResultOf<K extends ApiName> = (typeof API_TABLE)[K]['result'] extends infer
 export type OrtFunctions = {
   readonly [K in ApiName]: KoffiFunc<(...parameters: Argument[]) => ResultOf<K>>;
 };
+
+/** A function that returns a status, with its form for other threads. */
+export interface StatusFunction {
+  (...parameters: Argument[]): Address | null;
+  async: (...parameters: [...Argument[], (error: unknown, status: Address | null) => void]) => void;
+}
 
 export interface OrtLibrary {
   readonly koffi: Koffi;

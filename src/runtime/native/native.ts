@@ -1,20 +1,30 @@
 /**
  * The native runtime: ONNX Runtime's C API, called through koffi on the caller's typed arrays.
+ *
+ * 1. koffi and onnxruntime-node are optional dependencies. Where koffi or the library cannot load, onnxruntime-node's own
+ *    binding serves, and where that is missing too, onnxruntime-web; `warn` is told once what was lost and why.
  */
+import { lower } from '../../autodiff/lower.ts';
 import type { Model } from '../../graph/ir.ts';
+import { GaslawError } from '../../util/errors.ts';
 import type { CompileOptions, Program, Runtime } from '../runtime.ts';
+import { fedInputs } from '../web/session-program.ts';
+import { webRuntime } from '../web/web.ts';
+import { loadOrtNode, NodeBindingRuntime, type OrtNode } from './binding.ts';
 import { type Engine, engineAt } from './engine.ts';
 import { findLibrary, type Koffi, loadKoffi } from './library.ts';
 import { NativeProgram } from './program.ts';
 import { createSession } from './session.ts';
 
 export interface NativeOptions {
-  /** Path of another libonnxruntime (1.22 or newer), for example one built with CUDA. */
+  /** Path of another libonnxruntime (1.22 or newer), for example one built with CUDA; no fallback then. */
   library?: string;
-  /** Told once when the runtime has to fall back to something slower; standard error by default. */
+  /** Told once when the runtime falls back to something slower; standard error by default. */
   warn?: (message: string) => void;
   /** How koffi is loaded. */
   loadFfi?: () => Promise<Koffi>;
+  /** How onnxruntime-node is loaded when koffi fails. */
+  loadBinding?: () => Promise<OrtNode>;
 }
 
 class NativeRuntime implements Runtime {
@@ -26,15 +36,44 @@ class NativeRuntime implements Runtime {
   }
 
   async compile(model: Model, options: CompileOptions = {}): Promise<Program> {
-    const session = await createSession(this.#engine, model, options);
-    const { inputs, outputs, initializers } = model.graph;
-    const fed = inputs.filter(({ name }) => !initializers.has(name));
-    return new NativeProgram(this.#engine, session, { inputs: fed, outputs }, options);
+    const lowered = { ...model, graph: lower(model.graph) };
+    const session = await createSession(this.#engine, lowered, options);
+    const signature = { inputs: fedInputs(lowered), outputs: lowered.graph.outputs };
+    return new NativeProgram(this.#engine, session, signature, options);
   }
 }
 
 /** The fastest runtime that this machine can load. */
 export async function nativeRuntime(options: NativeOptions = {}): Promise<Runtime> {
-  const koffi = await (options.loadFfi ?? loadKoffi)();
-  return new NativeRuntime(engineAt(koffi, options.library ?? findLibrary()));
+  try {
+    const koffi = await (options.loadFfi ?? loadKoffi)();
+    return new NativeRuntime(engineAt(koffi, options.library ?? findLibrary()));
+  } catch (error) {
+    if (options.library !== undefined) throw new GaslawError(`${options.library}: ${reasonOf(error)}`);
+    return await fallback(options, reasonOf(error));
+  }
 }
+
+async function fallback(
+  { loadBinding, warn = warnOnStderr }: NativeOptions,
+  reason: string,
+): Promise<Runtime> {
+  try {
+    const runtime = new NodeBindingRuntime(await (loadBinding ?? loadOrtNode)());
+    warn(
+      `calling ONNX Runtime directly is not possible here (${reason}): using onnxruntime-node's slower binding`,
+    );
+    return runtime;
+  } catch (error) {
+    warn(
+      `no native ONNX Runtime here (${reasonOf(error)}): using the WebAssembly build, several times slower`,
+    );
+    return await webRuntime();
+  }
+}
+
+/** The first line of what was thrown, without the stack of files that asked for a missing package. */
+const reasonOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split('\n', 1)[0].trim();
+
+const warnOnStderr = (message: string): void => void process.stderr.write(`gaslaw: ${message}\n`);

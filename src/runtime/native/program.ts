@@ -9,8 +9,9 @@ import type { Tensor, ValueInfo } from '../../graph/ir.ts';
 import { GaslawError } from '../../util/errors.ts';
 import { checkBuffers, checkInputs, outputNames } from '../checks.ts';
 import type { Binding, CompileOptions, Program } from '../runtime.ts';
+import { inBackground } from './background.ts';
 import type { Engine } from './engine.ts';
-import type { Address } from './library.ts';
+import type { Address, Argument } from './library.ts';
 import { disposeWith, Resources } from './resources.ts';
 import type { Session } from './session.ts';
 import { copyValue, stableAddress, wrapTensor } from './values.ts';
@@ -19,7 +20,8 @@ interface Named {
   readonly name: string;
   readonly value: Address;
 }
-type RunArguments = readonly [Address, null, Address, Address, number, Address, number, Address];
+const valuesOf = (named: readonly Named[]): BigUint64Array =>
+  BigUint64Array.from(named, ({ value }) => value);
 
 export class NativeProgram implements Program {
   readonly inputs: readonly ValueInfo[];
@@ -82,31 +84,28 @@ export class NativeProgram implements Program {
     }
   }
 
-  /** The arguments of `Run`; `kept` holds the arrays that they point into. */
+  /** The arguments of `Run` and the arrays that they point into. */
   prepare(inputs: readonly Named[], outputs: readonly Named[]): PreparedRun {
-    const pointers = [
+    const kept = [
       this.#namesOf(inputs),
-      BigUint64Array.from(inputs, input => input.value),
+      valuesOf(inputs),
       this.#namesOf(outputs),
-      BigUint64Array.from(outputs, output => output.value),
+      valuesOf(outputs),
     ] as const;
-    const [a, b, c, d] = pointers.map(array => stableAddress(this.#engine.koffi, array)) as [
-      bigint,
-      bigint,
-      bigint,
-      bigint,
-    ];
+    const [inNames, inValues, outNames, outValues] = kept.map(array =>
+      stableAddress(this.#engine.koffi, array),
+    );
+    const session = this.#session.address;
     return {
-      kept: pointers,
-      outputs: pointers[3],
-      parameters: [this.#session.address, null, a, b, inputs.length, c, outputs.length, d],
+      kept,
+      outputs: kept[3],
+      parameters: [session, null, inNames, inValues, inputs.length, outNames, outputs.length, outValues],
     };
   }
 
   #namesOf(values: readonly Named[]): BigUint64Array {
-    return BigUint64Array.from(values, ({ name }) =>
-      stableAddress(this.#engine.koffi, this.#names.get(name) as Buffer),
-    );
+    const { koffi } = this.#engine;
+    return BigUint64Array.from(values, ({ name }) => stableAddress(koffi, this.#names.get(name) as Buffer));
   }
 
   runNow({ parameters }: PreparedRun): void {
@@ -115,14 +114,8 @@ export class NativeProgram implements Program {
   }
 
   runAsync(run: PreparedRun): Promise<void> {
-    const start = () =>
-      new Promise<Address | null>((resolve, reject) =>
-        this.#engine.api.Run.async(...run.parameters, (error: unknown, status: Address | null) =>
-          error ? reject(error) : resolve(status),
-        ),
-      );
     return this.#session.resources.during(async () => {
-      this.#engine.check(await start(), 'the run failed');
+      this.#engine.check(await inBackground(this.#engine.api.Run, run.parameters, run), 'the run failed');
     });
   }
 
@@ -142,7 +135,8 @@ export class NativeProgram implements Program {
 interface PreparedRun {
   readonly kept: readonly unknown[];
   readonly outputs: BigUint64Array;
-  readonly parameters: RunArguments;
+  /** As in the API table. */
+  readonly parameters: readonly Argument[];
 }
 
 class NativeBinding implements Binding {

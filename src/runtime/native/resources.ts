@@ -6,6 +6,8 @@
  */
 export class Resources {
   readonly #releases: (() => void)[] = [];
+  /** JavaScript memory that native code points into. */
+  #kept: unknown[] = [];
   #running = 0;
   #disposed = false;
 
@@ -16,6 +18,11 @@ export class Resources {
   /** Has `release` called at the end; what was added last is released first. */
   add(release: () => void): void {
     this.#releases.push(release);
+  }
+
+  /** Keeps `value` from being collected until everything is released. */
+  keep(value: unknown): void {
+    this.#kept.push(value);
   }
 
   /** Keeps everything until `work` has settled. */
@@ -37,6 +44,7 @@ export class Resources {
   #releaseAll(): void {
     if (this.#running > 0) return;
     while (this.#releases.length > 0) this.#releases.pop()?.();
+    this.#kept = [];
   }
 }
 

@@ -14,8 +14,9 @@ import { dirname, join } from 'node:path';
 import type { Model, Tensor } from '../../graph/ir.ts';
 import { GaslawError, UsageError } from '../../util/errors.ts';
 import type { CompileOptions } from '../runtime.ts';
+import { inBackground } from './background.ts';
 import type { Engine } from './engine.ts';
-import { type SplitModel, splitModel } from './external.ts';
+import { splitModel } from './external.ts';
 import type { Address, OrtFunctions } from './library.ts';
 import { Resources } from './resources.ts';
 import { stableAddress, wrapTensor } from './values.ts';
@@ -42,8 +43,8 @@ export async function createSession(engine: Engine, model: Model, options: Compi
     try {
       shareInitializers(engine, settings, split.external, resources);
       limitMemory(engine, settings, options.memoryLimitBytes, scratch);
-      const address = await open(engine, split, settings, options);
-      resources.add(() => engine.api.ReleaseSession(address));
+      const address = await open(engine, model, split.bytes, settings, options.background);
+      resources.add(() => releaseSession(engine, address));
       if (options.profile !== undefined) resources.add(() => endProfile(engine, address));
       return { address, resources };
     } finally {
@@ -55,27 +56,29 @@ export async function createSession(engine: Engine, model: Model, options: Compi
   }
 }
 
+function releaseSession(engine: Engine, session: Address): void {
+  engine.api.ReleaseSession(session);
+  engine.trim();
+}
+
 async function open(
   engine: Engine,
-  { bytes }: SplitModel,
+  model: Model,
+  bytes: Uint8Array,
   settings: Address,
-  { background }: CompileOptions,
+  background = false,
 ): Promise<Address> {
-  const create = engine.api.CreateSessionFromArray;
-  const where = 'the model cannot be compiled';
-  if (!background) return engine.take(create(engine.env, bytes, bytes.length, settings, engine.out), where);
   const out = new BigUint64Array(1);
-  const status = await new Promise<Address | null>((resolve, reject) =>
-    create.async(
-      engine.env,
-      stableAddress(engine.koffi, bytes),
-      bytes.length,
-      settings,
-      stableAddress(engine.koffi, out),
-      (error: unknown, result: Address | null) => (error ? reject(error) : resolve(result)),
-    ),
-  );
-  engine.check(status, where);
+  const parameters = [
+    engine.env,
+    stableAddress(engine.koffi, bytes),
+    bytes.length,
+    settings,
+    stableAddress(engine.koffi, out),
+  ] as const;
+  const create = engine.api.CreateSessionFromArray;
+  const status = background ? await inBackground(create, parameters, [bytes, out]) : create(...parameters);
+  engine.check(status, 'the model cannot be compiled', model.graph);
   return out[0] as Address;
 }
 
@@ -89,7 +92,6 @@ function sessionOptions(engine: Engine, options: CompileOptions): Address {
   for (const [key, value] of configEntries(options)) set(api.AddSessionConfigEntry(settings, key, value));
   if (options.profile !== undefined) set(api.EnableProfiling(settings, options.profile));
   if (options.lowMemory) set(api.DisableCpuMemArena(settings));
-  if (options.lowMemory) set(api.DisableMemPattern(settings));
   addProvider(engine, settings, options.provider ?? 'cpu');
   return settings;
 }
@@ -145,17 +147,21 @@ function shareInitializers(
     engine.api.AddExternalInitializers(settings, table, BigUint64Array.from(values), values.length),
     'sharing initializers',
   );
+  [...external.keys()].forEach((name, i) => {
+    engine.check(engine.api.AddInitializer(settings, name, values[i]), 'sharing initializers');
+  });
 }
 
 function keptValue(engine: Engine, tensor: Tensor, resources: Resources): Address {
   const value = wrapTensor(engine, tensor);
-  resources.add(() => tensor.data.length >= 0 && engine.api.ReleaseValue(value));
+  resources.keep(tensor.data);
+  resources.add(() => engine.api.ReleaseValue(value));
   return value;
 }
 
 function limitMemory(engine: Engine, settings: Address, bytes: number | undefined, scratch: Resources): void {
   if (bytes === undefined) return;
-  const { api, env, cpuMemory } = engine;
+  const { api, env, arenaMemory: cpuMemory } = engine;
   const where = 'limiting memory';
   const keys = ['max_mem', 'arena_extend_strategy'].map(key => Buffer.from(`${key}\0`));
   const table = BigUint64Array.from(keys, key => stableAddress(engine.koffi, key));
