@@ -127,7 +127,7 @@ export function addDims(a: Dim, b: Dim): Dim {
 }
 
 export function mulDims(a: Dim, b: Dim): Dim {
-  if (typeof a === 'number' && typeof b === 'number') return a * b;
+  if (typeof a === 'number' && typeof b === 'number') return a * b + 0; // never -0
   return format(product(parse(a), parse(b)));
 }
 
@@ -181,11 +181,18 @@ export const canonical = (dim: Dim): Dim => (typeof dim === 'number' ? dim : for
 /** Whether a and b are equal whatever the symbols are. */
 export const sameDim = (a: Dim, b: Dim): boolean => a === b || canonical(a) === canonical(b);
 
-/** Whether a and b differ by a number other than 0, or are in a fixed ratio other than 1: they cannot agree. */
+/** Whether a and b differ by a number other than 0 or stand in a fixed ratio other than 1: they cannot agree. */
 export function surelyDiffer(a: Dim, b: Dim): boolean {
   if (typeof a === 'number' && typeof b === 'number') return a !== b;
   const difference = subDims(a, b);
-  return typeof difference === 'number' && difference !== 0;
+  return difference !== 0 && (typeof difference === 'number' || proportional(a, b));
+}
+
+/** Whether a is a multiple of b by a number, for non-zero a and b. */
+function proportional(a: Dim, b: Dim): boolean {
+  if (a === 0 || b === 0) return false;
+  const [x, y] = [leading(parse(a))[1], leading(parse(b))[1]];
+  return sameDim(mulDims(y, a), mulDims(x, b));
 }
 
 /** Of two dims that must agree, the one that says more: a number, else the shorter symbol, else the first of the alphabet. */

@@ -25,7 +25,6 @@ import {
   divideExactly,
   mulDims,
   productOf,
-  sameDim,
   showShape,
   subDims,
   surelyDiffer,
@@ -73,11 +72,11 @@ function leftOver(c: RuleContext, shape: Shape | undefined, dims: Shape, target:
   return divDims(total, rest);
 }
 
-/** Fails when the counts of elements differ by a number or stand in a fixed ratio. */
+/** Fails when the counts of elements cannot agree. */
 function checkedReshape(c: RuleContext, shape: Shape | undefined, dims: Shape): Shape {
   if (!shape) return dims;
   const [from, to] = [productOf(shape), productOf(dims)];
-  if (!sameDim(from, to) && (surelyDiffer(from, to) || typeof divideExactly(from, to) === 'number')) {
+  if (surelyDiffer(from, to)) {
     c.fail(`cannot reshape ${showShape(shape)} (${from} elements) to ${showShape(dims)} (${to} elements)`);
   }
   return dims;

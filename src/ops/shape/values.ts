@@ -33,13 +33,15 @@ interface Known {
   readonly values: Map<string, DimValues>;
   /** Tensors of Constant nodes. */
   readonly tensors: Map<string, Tensor>;
+  /** Names whose producer was looked at, with or without success. */
+  readonly asked: Set<string>;
 }
 
 const knownOf = new WeakMap<Graph, Known>();
 
 function known(graph: Graph): Known {
   let k = knownOf.get(graph);
-  if (!k) knownOf.set(graph, (k = { values: new Map(), tensors: new Map() }));
+  if (!k) knownOf.set(graph, (k = { values: new Map(), tensors: new Map(), asked: new Set() }));
   return k;
 }
 
@@ -49,6 +51,14 @@ export const forgetValues = (graph: Graph): boolean => knownOf.delete(graph);
 /** The tensor of an initializer or of a Constant node. */
 export function constantTensor(graph: Graph, name: string): Tensor | undefined {
   return graph.initializers.get(name) ?? known(graph).tensors.get(name);
+}
+
+/** Whether nobody has asked for the value of `name` yet; from now on somebody has. */
+export function isNew(graph: Graph, name: string): boolean {
+  const { asked } = known(graph);
+  const first = !asked.has(name);
+  asked.add(name);
+  return first;
 }
 
 /** Elements of the value called `name`, as far as they are known. */
@@ -65,6 +75,7 @@ function tensorValues(tensor: Tensor): DimValues | undefined {
 
 /** Records what is known of the outputs of `node`, whose types the shape rule has just given. */
 export function recordValues(graph: Graph, node: Node, c: RuleContext, outputs: readonly TensorType[]): void {
+  for (const name of node.outputs) known(graph).asked.add(name);
   const tensor = c.key === 'Constant' ? constantOf(c) : undefined;
   if (tensor) known(graph).tensors.set(node.outputs[0] as string, tensor);
   const rule = VALUE_RULES[c.key];
@@ -77,7 +88,7 @@ export function recordValues(graph: Graph, node: Node, c: RuleContext, outputs: 
 }
 
 /** Whether a value of this type may be shape arithmetic. */
-function countsDims(type: TensorType | undefined): boolean {
+export function countsDims(type: TensorType | undefined): boolean {
   if (!type?.shape || type.shape.length > 1) return false;
   if (type.dtype !== 'int64' && type.dtype !== 'int32' && type.dtype !== 'bool') return false;
   const length = type.shape[0] ?? 1;
