@@ -34,14 +34,14 @@ export async function saveCheckpoint(
 ): Promise<void> {
   const tensors = new Map(parameters.tensors());
   for (const [name, array] of Object.entries(arrays)) tensors.set(name, float32([array.length], array));
-  await files.write(path, encodeSafetensors(tensors, { [STATE]: JSON.stringify({ step, state }) }));
+  await files.write(path, encodeSafetensors(tensors, new Map([[STATE, JSON.stringify({ step, state })]])));
 }
 
 /** The checkpoint at `path`, or undefined when there is none. Throws one sentence when it is damaged. */
 export async function loadCheckpoint(files: FileStore, path: string): Promise<Checkpoint | undefined> {
   if (!(await files.exists(path))) return undefined;
   const { tensors, metadata } = decodeSafetensors(await files.read(path), path);
-  const text = metadata[STATE];
+  const text = metadata.get(STATE);
   if (text === undefined) throw new GaslawError(`${path}: not a checkpoint of gaslaw (no ${STATE} in its metadata)`);
   const { step, state } = JSON.parse(text) as { step: number; state: Json };
   return { step, state, tensors };

@@ -9,7 +9,7 @@
  * 4. The reference of the KL penalty is a copy of the parameters, refreshed every `referenceRefreshSteps`.
  */
 import { batchesByLength } from '../data/by-length.ts';
-import type { Document } from '../data/document.ts';
+import type { TokenDocument } from '../data/document.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { type Completion, Engine } from '../generate/engine.ts';
 import type { SamplingOptions } from '../generate/sampling.ts';
@@ -192,7 +192,7 @@ class Grpo implements GrpoTraining {
     options.environment.observe?.(passRate);
     const updated = await this.#learn(groups, rateAt(options.schedule, index), random.fork('order'));
     return {
-      ...sampleMetrics(sampled, options),
+      ...sampleMetrics(sampled, this.#p.learner.model, options),
       ...updated,
       ...options.environment.metrics?.(),
       rollout_seconds: rolloutSeconds,
@@ -313,7 +313,7 @@ interface Example {
 }
 
 /** The example as a document whose response tokens carry `weight` and the loss's columns. */
-function withWeight(e: Example, weight: number): Document {
+function withWeight(e: Example, weight: number): TokenDocument {
   const column = (value: (i: number) => number) =>
     Float32Array.from(e.ids, (_, t) => (t < e.promptLength ? 0 : value(t - e.promptLength)));
   return {
@@ -346,7 +346,11 @@ function add(sums: Record<string, number>, values: Readonly<Record<string, numbe
 }
 
 /** What TRL and verl log of a rollout: rewards, lengths, truncation, groups without signal. */
-function sampleMetrics(sampled: readonly (readonly Response[])[], o: GrpoOptions): Record<string, number> {
+function sampleMetrics(
+  sampled: readonly (readonly Response[])[],
+  model: CausalModel,
+  o: GrpoOptions,
+): Record<string, number> {
   const all = sampled.flat();
   const lengths = all.map(r => r.completion.ids.length);
   const parts = Object.keys(all[0]?.rewards ?? {});
@@ -359,5 +363,12 @@ function sampleMetrics(sampled: readonly (readonly Response[])[], o: GrpoOptions
     equal_groups: meanOf(sampled, group => (allEqual(group, o) ? 1 : 0)),
     problems_sampled: sampled.length,
     sampled_tokens: lengths.reduce((a, b) => a + b, 0),
+    sampling_flops: all.reduce((sum, r) => sum + samplingFlops(model, r), 0),
   };
+}
+
+/** Model FLOPs of one response: its tokens, each seeing half of the final length on average; the prompt is shared. */
+function samplingFlops(model: CausalModel, r: Response): number {
+  const length = r.episode.prompt.length + r.completion.ids.length;
+  return r.completion.ids.length * model.forwardFlops(length / 2);
 }

@@ -19,7 +19,8 @@ export interface Trainable {
   /** The rest of its state as JSON. */
   state(): Json;
   restore(state: Json): void;
-  /** One step; returns its metrics. `tokens` counts tokens trained on, `flops` the model FLOPs spent on them. */
+  /** One step; returns its metrics. `tokens` counts tokens trained on, `flops` the model FLOPs spent on
+   * them, `sampling_flops` those spent on sampling. */
   step(index: number): Promise<Record<string, number>>;
 }
 
@@ -50,55 +51,71 @@ export interface RunContext {
 export interface LoopOptions {
   readonly stage: string;
   readonly steps: number;
-  /** Called after every `every` steps and at the end: evaluations whose metrics join the step's line. */
+  /** Ends the loop after the step in which training and sampling together have cost this many model FLOPs. */
+  readonly maxFlops?: number;
+  /** Called after every `every` steps: evaluations whose metrics join the step's line. */
   readonly evaluate?: { readonly every: number; run(step: number): Promise<Record<string, number>> };
   readonly checkpointSeconds?: number;
 }
 
-/** Runs the stage's remaining steps. Returns the last step's metrics. */
-export async function trainLoop(
-  context: RunContext,
-  trainable: Trainable,
-  options: LoopOptions,
-): Promise<Record<string, number>> {
-  const { stage, steps } = options;
+/** What a stage has cost so far. */
+export interface Totals {
+  readonly steps: number;
+  readonly tokens: number;
+  readonly trainingFlops: number;
+  readonly samplingFlops: number;
+}
+
+/** Runs the stage's remaining steps. Returns what the stage cost, including the steps before a resume. */
+export async function trainLoop(context: RunContext, trainable: Trainable, options: LoopOptions): Promise<Totals> {
+  const { stage, steps, maxFlops = Number.POSITIVE_INFINITY } = options;
   const path = checkpointPath(context.folder, stage);
-  const start = await resume(context, trainable, path, stage);
+  let totals = await resume(context, trainable, path, stage);
+  const start = totals.steps;
   const alarms = new Alarms();
   const clock = new Clock(start, steps, context.matmulRate);
   const interval = (context.checkpointSeconds ?? 30) * 1000;
   let saved = performance.now();
-  let metrics: Record<string, number> = {};
-  for (let index = start; index < steps; index++) {
-    metrics = await trainable.step(index);
+  const spent = () => totals.trainingFlops + totals.samplingFlops;
+  for (let index = start; index < steps && spent() < maxFlops; index++) {
+    let metrics = await trainable.step(index);
+    totals = addCost(totals, metrics);
     for (const message of alarms.check(stage, index, metrics)) context.warn?.(message);
-    if (options.evaluate && ((index + 1) % options.evaluate.every === 0 || index + 1 === steps)) {
+    if (options.evaluate && (index + 1) % options.evaluate.every === 0) {
       metrics = { ...metrics, ...(await options.evaluate.run(index + 1)) };
     }
     const speed = clock.tick(index + 1, metrics);
     await appendMetrics(context.files, context.folder, [line(stage, index, metrics, speed)]);
     context.progress?.({ stage, step: index + 1, steps, metrics, ...speed });
     if (index + 1 < steps && performance.now() - saved >= interval) {
-      await save(context, trainable, path, index + 1);
+      await save(context, trainable, path, totals);
       saved = performance.now();
     }
   }
-  return metrics;
+  return totals;
 }
 
-async function resume(context: RunContext, t: Trainable, path: string, stage: string): Promise<number> {
+const NOTHING: Totals = { steps: 0, tokens: 0, trainingFlops: 0, samplingFlops: 0 };
+
+const addCost = (t: Totals, metrics: Readonly<Record<string, number>>): Totals => ({
+  steps: t.steps + 1,
+  tokens: t.tokens + (metrics.tokens ?? 0),
+  trainingFlops: t.trainingFlops + (metrics.flops ?? 0),
+  samplingFlops: t.samplingFlops + (metrics.sampling_flops ?? 0),
+});
+
+async function resume(context: RunContext, t: Trainable, path: string, stage: string): Promise<Totals> {
   const checkpoint = await loadCheckpoint(context.files, path);
-  const step = checkpoint?.step ?? 0;
-  await rewindMetrics(context.files, context.folder, stage, step);
-  if (checkpoint) {
-    restoreCheckpoint(checkpoint, path, t.store, t.arrays);
-    t.restore(checkpoint.state);
-  }
-  return step;
+  await rewindMetrics(context.files, context.folder, stage, checkpoint?.step ?? 0);
+  if (!checkpoint) return NOTHING;
+  const { totals, own } = checkpoint.state as unknown as { totals: Totals; own: Json };
+  restoreCheckpoint(checkpoint, path, t.store, t.arrays);
+  t.restore(own);
+  return totals;
 }
 
-const save = (context: RunContext, t: Trainable, path: string, step: number): Promise<void> =>
-  saveCheckpoint(context.files, path, step, t.state(), t.store, t.arrays);
+const save = (context: RunContext, t: Trainable, path: string, totals: Totals): Promise<void> =>
+  saveCheckpoint(context.files, path, totals.steps, { totals: { ...totals }, own: t.state() }, t.store, t.arrays);
 
 interface Speed {
   readonly tokensPerSecond: number;

@@ -1,0 +1,118 @@
+/**
+ * Sizes of recipe r1. One object holds every choice; `small` and `full` differ in numbers only.
+ */
+import type { Size } from '../recipe.ts';
+
+export interface R1Config {
+  readonly model: { readonly hiddenSize: number; readonly layers: number; readonly heads: number; readonly ffn: number };
+  readonly student: R1Config['model'];
+  /** Longest sequence: prompt and response. */
+  readonly maxPositions: number;
+  /** Countdown's numbers lie in 1..max. */
+  readonly maxNumber: number;
+  readonly corpus: {
+    readonly maxAttempts: number;
+    readonly stopProbability: number;
+    readonly chineseShare: number;
+    readonly mixedShare: number;
+    readonly generalShare: number;
+    readonly twoNumberShare: number;
+    readonly maxResult: number;
+  };
+  readonly pretrain: { readonly steps: number; readonly studentSteps: number; readonly tokensPerStep: number; readonly rate: number };
+  readonly rl: {
+    readonly prompts: number;
+    readonly groupSize: number;
+    readonly minibatches: number;
+    readonly rate: number;
+    readonly zeroSteps: number;
+    readonly reasoningSteps: number;
+    readonly allScenariosSteps: number;
+    readonly studentMaxSteps: number;
+  };
+  readonly sft: {
+    /** Verified samples wanted for the cold start, the rejection-sampling stage and distillation. */
+    readonly coldStartSamples: number;
+    readonly rejectionSamples: number;
+    readonly distillSamples: number;
+    readonly epochs: number;
+    readonly distillEpochs: number;
+    readonly tokensPerStep: number;
+    readonly rate: number;
+  };
+  readonly evaluation: { readonly problems: number; readonly k: number; readonly duringProblems: number; readonly every: number };
+  readonly slots: number;
+}
+
+const CORPUS = {
+  maxAttempts: 12,
+  stopProbability: 0.2,
+  chineseShare: 0.3,
+  mixedShare: 0.15,
+  generalShare: 0.08,
+  twoNumberShare: 0,
+  maxResult: 99,
+} as const;
+
+const SMALL: R1Config = {
+  model: { hiddenSize: 128, layers: 3, heads: 4, ffn: 384 },
+  student: { hiddenSize: 80, layers: 3, heads: 5, ffn: 208 },
+  maxPositions: 192,
+  maxNumber: 12,
+  corpus: CORPUS,
+  pretrain: { steps: 500, studentSteps: 300, tokensPerStep: 8192, rate: 3e-3 },
+  rl: {
+    prompts: 32,
+    groupSize: 16,
+    minibatches: 2,
+    rate: 3e-4,
+    zeroSteps: 120,
+    reasoningSteps: 30,
+    allScenariosSteps: 30,
+    studentMaxSteps: 400,
+  },
+  sft: {
+    coldStartSamples: 1000,
+    rejectionSamples: 3000,
+    distillSamples: 6000,
+    epochs: 2,
+    distillEpochs: 3,
+    tokensPerStep: 8192,
+    rate: 1e-3,
+  },
+  evaluation: { problems: 256, k: 16, duringProblems: 128, every: 20 },
+  slots: 64,
+};
+
+const DEBUG: R1Config = {
+  ...SMALL,
+  model: { hiddenSize: 32, layers: 2, heads: 2, ffn: 64 },
+  student: { hiddenSize: 32, layers: 1, heads: 2, ffn: 48 },
+  maxPositions: 96,
+  corpus: { ...CORPUS, maxAttempts: 3 },
+  pretrain: { steps: 60, studentSteps: 30, tokensPerStep: 2048, rate: 5e-3 },
+  rl: { ...SMALL.rl, prompts: 4, groupSize: 4, zeroSteps: 3, reasoningSteps: 2, allScenariosSteps: 2, studentMaxSteps: 4 },
+  sft: {
+    ...SMALL.sft,
+    coldStartSamples: 8,
+    rejectionSamples: 8,
+    distillSamples: 16,
+    epochs: 1,
+    distillEpochs: 1,
+    tokensPerStep: 512,
+  },
+  evaluation: { problems: 16, k: 2, duringProblems: 8, every: 2 },
+  slots: 16,
+};
+
+const FULL: R1Config = {
+  ...SMALL,
+  model: { hiddenSize: 160, layers: 4, heads: 5, ffn: 448 },
+  maxPositions: 320,
+  pretrain: { ...SMALL.pretrain, steps: 1200, studentSteps: 600 },
+  rl: { ...SMALL.rl, zeroSteps: 500, reasoningSteps: 100, allScenariosSteps: 100, studentMaxSteps: 2000 },
+  sft: { ...SMALL.sft, coldStartSamples: 3000, rejectionSamples: 8000, distillSamples: 20000 },
+  evaluation: { ...SMALL.evaluation, problems: 331 },
+};
+
+export const R1_SIZES: Readonly<Record<Size, R1Config>> = { debug: DEBUG, small: SMALL, full: FULL };

@@ -1,0 +1,408 @@
+/**
+ * Recipe r1: DeepSeek-R1's pipeline on Countdown, from an empty model to a small one that reasons.
+ *
+ *   base → zero (RL from the base, no fine-tuning)
+ *   base → cold-start (SFT on clean samples of zero) → reasoning-rl (accuracy + language consistency)
+ *   base → rejection-sft (SFT on verified samples of reasoning-rl and general data) → all-scenarios-rl
+ *   student base → student-distilled (SFT on verified samples of the last model) → student-int8, student-int4
+ *   student base → student-rl-only (RL alone, at the compute that distilling took)
+ *
+ * 1. The rejection-sampling stage starts from the base again, not from the model that made its samples (R1 §2.3.3).
+ * 2. Every stage is measured on the same held-out problems with the same seeds.
+ * 3. Reward: accuracy 1, format 0.1 (TinyZero); language consistency joins after the cold start (R1 §2.3.2).
+ * Source: DeepSeek-R1 (2501.12948), reference figures in its tables; settings here are this scale's own.
+ */
+import { PackedLoader, type PackedState } from '../../src/data/packing.ts';
+import { packAll } from '../../src/data/packing.ts';
+import { generated } from '../../src/data/stream.ts';
+import type { TokenDocument } from '../../src/data/document.ts';
+import { promptDocument } from '../../src/data/document.ts';
+import { denseConfig, denseModel } from '../../src/models/dense/index.ts';
+import type { CausalModel } from '../../src/models/model.ts';
+import type { ParameterStore } from '../../src/nn/parameters.ts';
+import { createCountdown } from '../../src/tasks/countdown.ts';
+import { strings } from '../../src/tasks/strings.ts';
+import type { Task } from '../../src/tasks/task.ts';
+import { CharacterTokenizer } from '../../src/tokenizer/character.ts';
+import { TAGS } from '../../src/tasks/response.ts';
+import { heldOutProblems } from '../../src/train/evaluate.ts';
+import { type BatchSource, languageModelTraining } from '../../src/train/language-model.ts';
+import { grpoTraining } from '../../src/train/grpo.ts';
+import { type TaskShare, taskEnvironment } from '../../src/train/task-environment.ts';
+import { type Totals, trainLoop } from '../../src/train/loop.ts';
+import type { RunResult } from '../../src/train/run.ts';
+import { Random } from '../../src/util/random.ts';
+import { Pipeline, type StageText, type Trained } from '../pipeline.ts';
+import type { Recipe, RecipeContext } from '../recipe.ts';
+import { type CorpusOptions, corpusText, drawLanguage, HIT, MISS, pretrainingDocument } from './corpus.ts';
+import { R1_SIZES, type R1Config } from './config.ts';
+import { collectTraces, type Trace } from './traces.ts';
+
+const STAGES = {
+  base: {
+    title: 'Base model',
+    summary: 'learns the form of attempts and true arithmetic from random attempts, no strategy',
+    from: [],
+  },
+  zero: {
+    title: 'R1-Zero',
+    summary: 'reinforcement learning straight from the base: only right answers are rewarded',
+    from: ['base'],
+  },
+  'cold-start': {
+    title: 'Cold start',
+    summary: 'the base, fine-tuned on a few clean answers of R1-Zero',
+    from: ['base', 'zero'],
+  },
+  'reasoning-rl': {
+    title: 'Reasoning RL',
+    summary: 'reinforcement learning with a reward for keeping to one language',
+    from: ['cold-start'],
+  },
+  'rejection-sft': {
+    title: 'Rejection sampling + SFT',
+    summary: 'the base again, fine-tuned on verified answers and general data',
+    from: ['base', 'reasoning-rl'],
+  },
+  'all-scenarios-rl': {
+    title: 'RL on all scenarios',
+    summary: 'reinforcement learning on reasoning and general tasks together',
+    from: ['rejection-sft'],
+  },
+  'student-distilled': {
+    title: 'Distilled student',
+    summary: 'a smaller model, fine-tuned on verified answers of the last model',
+    from: ['all-scenarios-rl'],
+  },
+  'student-rl-only': {
+    title: 'RL-only student',
+    summary: 'the same smaller model by reinforcement learning alone, at the same compute',
+    from: [],
+  },
+} as const satisfies Record<string, Omit<StageText, 'name'>>;
+
+type StageName = keyof typeof STAGES;
+const textOf = (name: StageName): StageText => ({ name, ...STAGES[name] });
+
+export const r1: Recipe = {
+  name: 'r1',
+  summary: 'the DeepSeek-R1 pipeline on Countdown: base, R1-Zero, cold start, RL, rejection sampling, distillation, int8 and int4',
+  sizes: {
+    debug: 'every stage for a few steps, under a minute',
+    small: 'the whole pipeline, under 15 minutes',
+    full: 'a larger model that solves nearly all problems, under 90 minutes',
+  },
+  run: context => new R1(context).run(),
+};
+
+class R1 {
+  readonly #context: RecipeContext;
+  readonly #config: R1Config;
+  readonly #countdown = createCountdown();
+  readonly #tokenizer: CharacterTokenizer;
+  readonly #pipeline: Pipeline;
+  readonly #corpus: CorpusOptions;
+  readonly #difficulty: number;
+
+  constructor(context: RecipeContext) {
+    this.#context = context;
+    this.#config = R1_SIZES[context.size];
+    const { corpus, maxNumber, evaluation, maxPositions, slots } = this.#config;
+    this.#countdown = createCountdown({
+      levels: [
+        { count: 2, max: maxNumber },
+        { count: 3, max: maxNumber },
+      ],
+      attempts: { maxResult: corpus.maxResult },
+    });
+    this.#difficulty = 1;
+    this.#tokenizer = CharacterTokenizer.fromAlphabet(this.#countdown.alphabet + strings.alphabet + HIT + MISS, {
+      tags: [...TAGS],
+    });
+    this.#corpus = {
+      ...corpus,
+      countdown: this.#countdown,
+      general: strings,
+      difficulties: [
+        [0, corpus.twoNumberShare],
+        [this.#difficulty, 1 - corpus.twoNumberShare],
+      ],
+      generalDifficulty: GENERAL_DIFFICULTY,
+    };
+    this.#pipeline = new Pipeline({
+      context,
+      tokenizer: this.#tokenizer,
+      slots,
+      evaluation: {
+        task: this.#countdown,
+        problems: heldOutProblems(this.#countdown, evaluation.problems, this.#difficulty, EVALUATION_SEED),
+        k: evaluation.k,
+        maxTokens: maxPositions,
+        other: [
+          { task: strings, problems: heldOutProblems(strings, evaluation.problems, GENERAL_DIFFICULTY, EVALUATION_SEED) },
+        ],
+      },
+    });
+  }
+
+  async run(): Promise<RunResult> {
+    const started = performance.now();
+    const { context } = this.#p();
+    const base = await this.#base();
+    const zero = await this.#zero(base);
+    const cold = await this.#coldStart(base, zero);
+    const reasoning = await this.#reasoningRl(cold);
+    const rejection = await this.#rejectionSft(base, reasoning);
+    const final = await this.#allScenarios(rejection);
+    await this.#students(final);
+    const { recipe, size, seed, version } = { recipe: 'r1', ...context };
+    const seconds = (performance.now() - started) / 1000;
+    return { recipe, size, seed, version, seconds, report: 'report.html', stages: this.#pipeline.results };
+  }
+
+  #p(): Pipeline {
+    return this.#pipeline;
+  }
+
+  #base(): Promise<Trained> {
+    const { pretrain } = this.#config;
+    return this.#pipeline.stage(
+      textOf('base'),
+      this.#model(this.#config.model),
+      undefined,
+      store => this.#pretrain('base', store, this.#model(this.#config.model), pretrain.steps),
+      store => store.initialize(new Random(this.#context.seed).fork('base')),
+    );
+  }
+
+  #zero(base: Trained): Promise<Trained> {
+    const tasks = [{ task: this.#countdown as Task, weight: 1, difficulty: this.#difficulty }];
+    const rewards = { accuracy: 1, format: 0.1 };
+    return this.#pipeline.stage(textOf('zero'), base.model, base.store, store =>
+      this.#reinforce('zero', base.model, store, tasks, rewards, this.#config.rl.zeroSteps),
+    );
+  }
+
+  #coldStart(base: Trained, zero: Trained): Promise<Trained> {
+    const { sft } = this.#config;
+    return this.#pipeline.stage(textOf('cold-start'), base.model, base.store, async store => {
+      const traces = await this.#traces('cold-start', zero, sft.coldStartSamples);
+      return this.#fineTune('cold-start', base.model, store, traces, sft.epochs);
+    });
+  }
+
+  #reasoningRl(cold: Trained): Promise<Trained> {
+    const tasks = [{ task: this.#countdown as Task, weight: 1, difficulty: this.#difficulty }];
+    const rewards = { accuracy: 1, format: 0.1, language: 0.5 };
+    return this.#pipeline.stage(textOf('reasoning-rl'), cold.model, cold.store, store =>
+      this.#reinforce('reasoning-rl', cold.model, store, tasks, rewards, this.#config.rl.reasoningSteps),
+    );
+  }
+
+  #rejectionSft(base: Trained, reasoning: Trained): Promise<Trained> {
+    const { sft } = this.#config;
+    return this.#pipeline.stage(textOf('rejection-sft'), base.model, base.store, async store => {
+      const traces = await this.#traces('rejection-sft', reasoning, sft.rejectionSamples);
+      return this.#fineTune('rejection-sft', base.model, store, [...traces, ...this.#general(traces.length / 3)], sft.epochs);
+    });
+  }
+
+  #allScenarios(rejection: Trained): Promise<Trained> {
+    const tasks = [
+      { task: this.#countdown as Task, weight: 3, difficulty: this.#difficulty },
+      { task: strings as Task, weight: 1, difficulty: GENERAL_DIFFICULTY },
+    ];
+    const rewards = { accuracy: 1, format: 0.1, language: 0.5 };
+    return this.#pipeline.stage(textOf('all-scenarios-rl'), rejection.model, rejection.store, store =>
+      this.#reinforce('all-scenarios-rl', rejection.model, store, tasks, rewards, this.#config.rl.allScenariosSteps),
+    );
+  }
+
+  /** The distilled student, and the one by RL alone that may spend as much. */
+  async #students(teacher: Trained): Promise<void> {
+    const { sft, pretrain, rl } = this.#config;
+    const model = this.#model(this.#config.student);
+    const seeded = (store: ParameterStore) => store.initialize(new Random(this.#context.seed).fork('student'));
+    const distilled = await this.#pipeline.stage(
+      textOf('student-distilled'),
+      model,
+      undefined,
+      async store => {
+        const before = await this.#pretrain('student-distilled-base', store, model, pretrain.studentSteps);
+        const traces = await this.#traces('student-distilled', teacher, sft.distillSamples);
+        const documents = [...traces, ...this.#general(traces.length / 3)];
+        return sum(before, await this.#fineTune('student-distilled', model, store, documents, sft.distillEpochs));
+      },
+      seeded,
+    );
+    const tasks = [{ task: this.#countdown as Task, weight: 1, difficulty: this.#difficulty }];
+    await this.#pipeline.stage(
+      textOf('student-rl-only'),
+      model,
+      undefined,
+      async store => {
+        const before = await this.#pretrain('student-rl-only-base', store, model, pretrain.studentSteps);
+        const budget = distilled.result.trainingFlops - before.trainingFlops;
+        const rewards = { accuracy: 1, format: 0.1 };
+        return sum(before, await this.#reinforce('student-rl-only', model, store, tasks, rewards, rl.studentMaxSteps, budget));
+      },
+      seeded,
+    );
+  }
+
+  #model(shape: R1Config['model']): CausalModel {
+    return denseModel(
+      denseConfig({
+        vocabSize: this.#tokenizer.vocabSize,
+        hiddenSize: shape.hiddenSize,
+        numHiddenLayers: shape.layers,
+        numAttentionHeads: shape.heads,
+        intermediateSize: shape.ffn,
+        maxPositionEmbeddings: this.#config.maxPositions,
+        eosTokenId: this.#tokenizer.eos,
+        padTokenId: this.#tokenizer.pad,
+      }),
+    );
+  }
+
+  async #pretrain(stage: string, store: ParameterStore, model: CausalModel, steps: number): Promise<Totals> {
+    const { tokensPerStep, rate } = this.#config.pretrain;
+    const source = generated(this.#context.seed, random =>
+      pretrainingDocument(this.#tokenizer, corpusText(random, this.#corpus)),
+    );
+    const data = packedSource(source, this.#config.maxPositions, tokensPerStep, this.#tokenizer.pad);
+    using training = await languageModelTraining(this.#context.runtime, model, store, {
+      data,
+      schedule: { kind: 'cosine', rate, finalRate: rate / 10, steps, warmupSteps: Math.min(30, steps / 10) },
+      optimizer: { kind: 'adamw', weightDecay: 0.01 },
+    });
+    return trainLoop(this.#context, training, { stage, steps });
+  }
+
+  async #fineTune(
+    stage: string,
+    model: CausalModel,
+    store: ParameterStore,
+    traces: readonly Trace[],
+    epochs: number,
+  ): Promise<Totals> {
+    const { tokensPerStep, rate } = this.#config.sft;
+    const { tokenizer } = this.#p();
+    const documents = traces.map(t =>
+      promptDocument(tokenizer.encode(t.prompt), [...tokenizer.encode(t.response), tokenizer.eos]),
+    );
+    const steps = epochBatches(documents, epochs, this.#config.maxPositions, tokensPerStep, this.#context.seed, tokenizer.pad);
+    using training = await languageModelTraining(this.#context.runtime, model, store, {
+      data: { next: index => steps[index] as ReturnType<BatchSource['next']> },
+      schedule: { kind: 'cosine', rate, finalRate: rate / 10, steps: steps.length, warmupSteps: Math.min(10, steps.length / 10) },
+      optimizer: { kind: 'adamw', weightDecay: 0 },
+    });
+    return trainLoop(this.#context, training, { stage, steps: steps.length });
+  }
+
+  async #reinforce(
+    stage: string,
+    model: CausalModel,
+    store: ParameterStore,
+    tasks: readonly TaskShare[],
+    rewards: Readonly<Record<string, number>>,
+    steps: number,
+    maxFlops?: number,
+  ): Promise<Totals> {
+    const { rl, slots, maxPositions } = this.#config;
+    const { tokenizer } = this.#p();
+    using training = await grpoTraining(this.#context.runtime, model, store, {
+      environment: taskEnvironment({ tokenizer, tasks, rewards, language: random => drawLanguage(random, this.#corpus) }),
+      seed: this.#context.seed,
+      prompts: rl.prompts,
+      groupSize: rl.groupSize,
+      minibatches: rl.minibatches,
+      maxTokens: maxPositions,
+      stopIds: [tokenizer.eos],
+      schedule: { kind: 'constant', rate: rl.rate, warmupSteps: 5 },
+      optimizer: { kind: 'adamw', weightDecay: 0 },
+      slots,
+      maxPlaces: MICRO_BATCH,
+    });
+    return trainLoop(this.#context, training, { stage, steps, maxFlops });
+  }
+
+  #traces(name: string, from: Trained, wanted: number): Promise<Trace[]> {
+    return collectTraces(this.#pipeline, from, {
+      name,
+      task: this.#countdown,
+      difficulty: this.#difficulty,
+      language: random => drawLanguage(random, this.#corpus),
+      wanted,
+      answersEach: 4,
+      perProblem: 2,
+      maxTokens: this.#config.maxPositions,
+      slots: this.#config.slots,
+      seed: this.#context.seed,
+    });
+  }
+
+  /** Right answers of the general task: the non-reasoning data of the later stages. */
+  #general(count: number): Trace[] {
+    const random = new Random(this.#context.seed).fork('general');
+    return Array.from({ length: Math.round(count) }, (_, i) => {
+      const r = random.fork(i);
+      const problem = strings.sample(r, GENERAL_DIFFICULTY, 'train', drawLanguage(r, this.#corpus));
+      return { prompt: strings.prompt(problem), response: strings.truth(problem) };
+    });
+  }
+}
+
+/** The second of the strings task's levels: four symbols. */
+const GENERAL_DIFFICULTY = 0.2;
+/** Held-out problems and their sampling seeds do not depend on the run's seed. */
+const EVALUATION_SEED = 20250120;
+/** Places of a gradient batch: about what keeps a small model's activations in the cache. */
+const MICRO_BATCH = 2048;
+
+const sum = (a: Totals, b: Totals): Totals => ({
+  steps: a.steps + b.steps,
+  tokens: a.tokens + b.tokens,
+  trainingFlops: a.trainingFlops + b.trainingFlops,
+  samplingFlops: a.samplingFlops + b.samplingFlops,
+});
+
+/** An endless packed stream as a batch source: `tokensPerStep` places a step in micro-batches. */
+function packedSource(
+  source: (index: number) => TokenDocument,
+  length: number,
+  tokensPerStep: number,
+  pad: number,
+): BatchSource {
+  const rows = Math.max(1, Math.floor(MICRO_BATCH / length));
+  const shape = { rows, length, pad };
+  let loader = new PackedLoader(source, shape);
+  const count = Math.max(1, Math.round(tokensPerStep / (rows * length)));
+  return {
+    next: () => Array.from({ length: count }, () => loader.next()),
+    state: () => ({ next: loader.state().next, waiting: [...loader.state().waiting] }),
+    restore(state) {
+      loader = new PackedLoader(source, shape, state as unknown as PackedState);
+    },
+  };
+}
+
+/** All steps of `epochs` passes over `documents`, each pass in its own order. */
+function epochBatches(
+  documents: readonly TokenDocument[],
+  epochs: number,
+  length: number,
+  tokensPerStep: number,
+  seed: number,
+  pad: number,
+) {
+  const random = new Random(seed).fork('epochs');
+  const rows = Math.max(1, Math.floor(MICRO_BATCH / length));
+  const perStep = Math.max(1, Math.round(tokensPerStep / (rows * length)));
+  const batches = Array.from({ length: epochs }, (_, e) =>
+    packAll(random.fork(e).shuffled(documents), { rows, length, pad }),
+  ).flat();
+  return Array.from({ length: Math.ceil(batches.length / perStep) }, (_, i) =>
+    batches.slice(i * perStep, (i + 1) * perStep),
+  );
+}
