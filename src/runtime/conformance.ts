@@ -1,0 +1,133 @@
+/**
+ * The suite that every runtime passes: each op alone, then whole graphs, errors and lifetimes.
+ *
+ * 1. Expected values come from the reference interpreter, which fixtures of other programs check in turn.
+ * 2. Every case runs with the runtime's own optimizer off and on.
+ * 3. What a runtime lacks stands in `UNSUPPORTED` with the reason, and is tested to fail there: a runtime that learns an
+ *    op must lose its entry.
+ * 4. Cases are an argument, since src imports nothing of test/.
+ */
+import { describe, expect, test } from 'vitest';
+import { bitsOf, isFloat } from '../graph/dtype.ts';
+import type { Graph, Tensor } from '../graph/ir.ts';
+import { modelFor } from '../ops/opset.ts';
+import type { OpType } from '../ops/schema.ts';
+import { graphConformance } from './conformance-graphs.ts';
+import { lifetimeConformance } from './conformance-lifetimes.ts';
+import { evaluate } from './reference/index.ts';
+import { doubles } from './reference/tensor.ts';
+import type { Runtime } from './runtime.ts';
+
+export type RuntimeName = Runtime['name'];
+
+/** One op on concrete inputs. */
+export interface ConformanceCase {
+  readonly op: OpType;
+  readonly name: string;
+  readonly graph: Graph;
+  readonly feeds: Readonly<Record<string, Tensor>>;
+  /** Largest difference relative to max(1, |expected|), for float outputs; by dtype when absent. */
+  readonly tolerance?: number;
+  /** Why a runtime cannot run this case, though it has the op. */
+  readonly except?: Readonly<Partial<Record<RuntimeName, string>>>;
+}
+
+export interface ConformanceOptions {
+  readonly cases: readonly ConformanceCase[];
+  /** Why in-place binding is not tested; tested when absent. */
+  readonly noInPlace?: string;
+}
+
+/** Ops that a runtime does not have, with the reason. */
+export const UNSUPPORTED: Readonly<Record<RuntimeName, Readonly<Partial<Record<OpType, string>>>>> = {
+  reference: {},
+  native: {},
+  web: {},
+};
+
+/**
+ * Declares the suite for one runtime.
+ * @example
+ * conformance('native', () => nativeRuntime(), { cases: CASES });
+ */
+export function conformance(
+  name: RuntimeName,
+  makeRuntime: () => Runtime | Promise<Runtime>,
+  options: ConformanceOptions,
+): void {
+  describe(`${name} runtime`, () => {
+    describe.each(['disabled', 'all'] as const)('ops, optimization %s', optimization => {
+      for (const c of options.cases) opTest(name, makeRuntime, c, optimization);
+    });
+    graphConformance(makeRuntime, options.noInPlace);
+    lifetimeConformance(makeRuntime);
+    test('UNSUPPORTED names only ops that have a case', () => {
+      const ops = new Set<string>(options.cases.map(c => c.op));
+      expect(Object.keys(UNSUPPORTED[name]).filter(op => !ops.has(op))).toEqual([]);
+    });
+  });
+}
+
+type Optimization = 'disabled' | 'all';
+
+function opTest(
+  name: RuntimeName,
+  makeRuntime: () => Runtime | Promise<Runtime>,
+  c: ConformanceCase,
+  optimization: Optimization,
+): void {
+  const reason = UNSUPPORTED[name][c.op] ?? c.except?.[name];
+  const title = `${c.op}: ${c.name}`;
+  const run = async () => disagreement(c, await runCase(await makeRuntime(), c, optimization));
+  if (reason === undefined) {
+    test(title, async () => expect(await run()).toBe(''));
+  } else {
+    test(`${title} fails: ${reason}`, async () => {
+      const outcome = await run().catch((error: unknown) => `threw ${String(error)}`);
+      expect(outcome).not.toBe('');
+    });
+  }
+}
+
+async function runCase(
+  runtime: Runtime,
+  { graph, feeds }: ConformanceCase,
+  optimization: Optimization,
+): Promise<Record<string, Tensor>> {
+  using program = await runtime.compile(modelFor(graph), { optimization, threads: 1 });
+  return await program.call(feeds);
+}
+
+/** One sentence on the first output that differs from the reference interpreter's, or ''. */
+export function disagreement(
+  { graph, feeds, tolerance }: Pick<ConformanceCase, 'graph' | 'feeds' | 'tolerance'>,
+  got: Readonly<Record<string, Tensor>>,
+): string {
+  const wanted = evaluate(graph, feeds);
+  const sentences = Object.entries(wanted).map(([name, want]) =>
+    difference(name, got[name], want, tolerance),
+  );
+  return sentences.find(s => s !== '') ?? '';
+}
+
+/** How `got` differs from `want`, or ''. */
+export function difference(name: string, got: Tensor | undefined, want: Tensor, tolerance?: number): string {
+  if (!got) return `output "${name}" is missing`;
+  const [is, should] = [got, want].map(t => `${t.dtype}[${t.dims.join(', ')}]`);
+  if (is !== should) return `output "${name}" is ${is}, not ${should}`;
+  if (want.dtype === 'string')
+    return String(got.data) === String(want.data) ? '' : `output "${name}" differs`;
+  const [x, y] = [doubles(got), doubles(want)];
+  const limit = isFloat(want.dtype) ? (tolerance ?? toleranceOf(want)) : 0;
+  const at = x.findIndex((v, i) => !isClose(v, y[i], limit));
+  return at === -1 ? '' : `output "${name}"[${at}] is ${x[at]}, not ${y[at]}`;
+}
+
+/** float64 1e-10, float32 1e-5, float16 2e-3, bfloat16 2e-2, 8-bit floats 0.1. */
+function toleranceOf({ dtype }: Tensor): number {
+  if (dtype === 'bfloat16') return 2e-2;
+  return { 64: 1e-10, 32: 1e-5, 16: 2e-3 }[bitsOf(dtype)] ?? 0.1;
+}
+
+const isClose = (a: number, b: number, limit: number): boolean =>
+  a === b || (Number.isNaN(a) && Number.isNaN(b)) || Math.abs(a - b) <= limit * Math.max(1, Math.abs(b));
