@@ -1,0 +1,97 @@
+/**
+ * How much memory a graph's intermediate values need when its nodes run in the order in which they stand.
+ *
+ * 1. Counted are values that nodes make; inputs and initializers belong to the caller and are reported apart.
+ * 2. Ops that only rename the shape share their input's buffer, as they do in ONNX Runtime.
+ * 3. A buffer lives from the node that makes it to its last reader; graph outputs live to the end.
+ */
+import { GaslawError } from '../util/errors.ts';
+import { byteLength } from './dtype.ts';
+import { type Dim, type Graph, opKey, typeOf } from './ir.ts';
+import { usesOf } from './walk.ts';
+
+export interface Liveness {
+  /** Most bytes of intermediate values alive at once. */
+  readonly peakBytes: number;
+  /** The node at which that is. */
+  readonly peakNode: string;
+  /** Bytes of inputs and initializers. */
+  readonly residentBytes: number;
+}
+
+const VIEWS: ReadonlySet<string> = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze']);
+
+/**
+ * The peak over `graph.nodes` in order. `symbols` gives numbers for symbolic dims.
+ * Throws a GaslawError naming the first value whose size is not known.
+ */
+export function liveness(
+  graph: Graph,
+  symbols: (dim: string) => number | undefined = () => undefined,
+): Liveness {
+  const bytes = (name: string): number => bytesOf(graph, name, symbols);
+  const outside = [...new Set([...graph.inputs.map(i => i.name), ...graph.initializers.keys()])];
+  const residentBytes = outside.reduce((sum, name) => sum + bytes(name), 0);
+  return { ...peakOf(graph, buffersOf(graph), bytes), residentBytes };
+}
+
+/** The value whose buffer each node-made value lives in. Views of inputs and initializers have none. */
+function buffersOf(graph: Graph): Map<string, string> {
+  const buffers = new Map<string, string>();
+  for (const node of graph.nodes) {
+    const source = VIEWS.has(opKey(node)) ? node.inputs[0] : undefined;
+    for (const name of node.outputs) {
+      const buffer = source === undefined ? name : buffers.get(source);
+      if (name !== '' && buffer !== undefined) buffers.set(name, buffer);
+    }
+  }
+  return buffers;
+}
+
+/** Index of the last node that needs each buffer. */
+function lastUses(graph: Graph, buffers: ReadonlyMap<string, string>): Map<string, number> {
+  const last = new Map<string, number>();
+  graph.nodes.forEach((node, i) => {
+    for (const name of [...node.outputs, ...usesOf(node)]) {
+      const buffer = buffers.get(name);
+      if (buffer !== undefined) last.set(buffer, i);
+    }
+  });
+  for (const output of graph.outputs) {
+    const buffer = buffers.get(output.name);
+    if (buffer !== undefined) last.set(buffer, graph.nodes.length);
+  }
+  return last;
+}
+
+function peakOf(
+  graph: Graph,
+  buffers: ReadonlyMap<string, string>,
+  bytes: (name: string) => number,
+): Pick<Liveness, 'peakBytes' | 'peakNode'> {
+  const last = lastUses(graph, buffers);
+  const dying = new Map<number, string[]>();
+  for (const [buffer, i] of last) dying.set(i, [...(dying.get(i) ?? []), buffer]);
+  let live = 0;
+  let peak = { peakBytes: 0, peakNode: '' };
+  graph.nodes.forEach((node, i) => {
+    for (const name of node.outputs) if (buffers.get(name) === name) live += bytes(name);
+    if (live > peak.peakBytes) peak = { peakBytes: live, peakNode: node.name };
+    for (const buffer of dying.get(i) ?? []) live -= bytes(buffer);
+  });
+  return peak;
+}
+
+function bytesOf(graph: Graph, name: string, symbols: (dim: string) => number | undefined): number {
+  const type = typeOf(graph, name);
+  const count = (dim: Dim): number | undefined => (typeof dim === 'number' ? dim : symbols(dim));
+  const dims = type?.shape?.map(count);
+  if (!type || !dims || dims.includes(undefined)) {
+    const known = type?.shape ? `has shape [${type.shape.join()}]` : 'is of unknown shape';
+    throw new GaslawError(`graph "${graph.name}": "${name}" ${known}; its bytes cannot be counted`);
+  }
+  return byteLength(
+    type.dtype,
+    (dims as number[]).reduce((a, b) => a * b, 1),
+  );
+}
