@@ -74,10 +74,10 @@ export const ATTENTION = {
         undefined,
         fed('int32', [2]),
         fed('int32', [3], []),
-        within(-1, 1, [8, 4]),
-        within(-1, 1, [8, 4]),
+        within(-1, 1, [8, 8]),
+        within(-1, 1, [8, 8]),
       ],
-      attributes: { num_heads: 4, kv_num_heads: 2, do_rotary: 1 },
+      attributes: { num_heads: 2, kv_num_heads: 1, do_rotary: 1 },
       outputs: 3,
     },
     {

@@ -28,7 +28,16 @@ export const MATRIX = {
     { name: 'diagonal', inputs: [x(3, 3)], attributes: { equation: 'ii->i' } },
     { name: 'diagonal in a batch', inputs: [x(2, 3, 3), x(3)], attributes: { equation: 'bii,i->bi' } },
     { name: 'trace', inputs: [x(3, 3)], attributes: { equation: 'ii' } },
-    { name: 'ellipsis', inputs: [x(2, 1, 3), x(4, 3)], attributes: { equation: '...i,...i->...' } },
+    { name: 'ellipsis', inputs: [x(2, 4, 3), x(2, 4, 3)], attributes: { equation: '...i,...i->...' } },
+    {
+      name: 'ellipsis over unequal ranks',
+      inputs: [x(2, 1, 3), x(4, 3)],
+      attributes: { equation: '...i,...i->...' },
+      except: {
+        native: 'ONNX Runtime wants the ellipses of all operands to have one shape',
+        web: 'ONNX Runtime wants the ellipses of all operands to have one shape',
+      },
+    },
     { name: 'implicit output', inputs: [x(2, 3), x(3, 2)], attributes: { equation: 'ba,ac' } },
   ],
   'com.microsoft.FusedMatMul': [
