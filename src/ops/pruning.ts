@@ -166,8 +166,8 @@ export const PRUNING_RULES: { readonly [K in OpType]: PruningRule } = {
   NonZero: none('its output holds positions'),
   // attention
   Attention: attended,
-  RotaryEmbedding: rotated(1),
-  'com.microsoft.RotaryEmbedding': rotated(2),
+  RotaryEmbedding: rotated(3),
+  'com.microsoft.RotaryEmbedding': rotated(1),
   'com.microsoft.GroupQueryAttention': groupAttended,
   'com.microsoft.MultiHeadAttention': multiHeadAttended,
   'com.microsoft.MoE': routed,

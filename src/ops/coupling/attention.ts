@@ -124,17 +124,35 @@ export const multiHeadAttended: PruningRule = c => {
   return couple('product', [...batches(c, [0, 1, 2, 6, 7]), ...heads], { sizes: attributes('num_heads') });
 };
 
-/** Channels of a head are rotated in pairs and stay; heads and all other axes pass. `cosine` is the table's input. */
+/** Axes 0 and 1 of position ids [B,S] and of tables [B,S,D/2] are batch and sequence. */
+function perPosition(c: PruningContext, inputs: readonly number[]): Coupling[] {
+  const sequence = shapeIn(c, 0).length === 4 ? 2 : 1;
+  const tables = inputs.filter(i => (c.inputs[i]?.shape?.length ?? 0) >= (i === inputs[0] ? 2 : 3));
+  return tables.flatMap(i =>
+    [0, sequence].flatMap((axis, at) =>
+      shapeIn(c, i)[at] === 1 ? [] : [same(inputPlace(i, at), outputPlace(axis))],
+    ),
+  );
+}
+
+/**
+ * Channels of a head are rotated in pairs and stay; heads and all other axes pass. Inputs 1 to 3 are `positions`
+ * and the tables.
+ */
 export const rotated =
-  (cosine: number): PruningRule =>
+  (positions: 1 | 3): PruningRule =>
   c => {
     const x = shapeIn(c, 0);
     const last = x.length - 1;
-    const others = aligned(c, 0).filter(p => p.from.axis < last);
+    const tables = [1, 2, 3].filter(i => i !== positions);
+    const others = [
+      ...aligned(c, 0).filter(p => p.from.axis < last),
+      ...perPosition(c, [positions, ...tables]),
+    ];
     const sizes = attributes('num_heads');
     if (x.length === 4) return couple('pass', others, { fixed: [inputPlace(0, last)], sizes });
     const width = countOf(c, x[last]);
-    const count = c.attributes.int('num_heads', 0) || width / (2 * countOf(c, shapeIn(c, cosine).at(-1)));
+    const count = c.attributes.int('num_heads', 0) || width / (2 * countOf(c, shapeIn(c, tables[0]).at(-1)));
     const heads = [inputPlace(0, last), outputPlace(last)].map(p => fromUnit(p, runs(width / count)));
     return couple('pass', [...others, ...heads], { sizes });
   };

@@ -10,8 +10,9 @@
  *    so `same` is stride 1, concatenation adds an offset, and axes merged by Reshape ([H,D] -> H*D) are stride D with
  *    repeats D x 1 for H, and stride 1 with repeats H x D for D. Channels of `to` outside `from`'s image are free.
  * 3. A dependency graph joins (value, axis, channel) triples along couplings in both directions; a group of the
- *    closure is removed as one. Where several couplings with different `factor` lead to one merged axis they are
- *    alternatives: heads (factor 0) or channels within every head (factor 1). A closure follows one factor only.
+ *    closure is removed as one. Where couplings with different `factor` lead to one merged axis they are alternatives:
+ *    heads (factor 0) or channels within every head (factor 1). A closure that enters the merged axis by a factor
+ *    follows that one; a closure that starts on the merged axis chooses one.
  * 4. Removing whole groups leaves the other channels' values as they were, except along `mixing` axes, where the op
  *    takes statistics over the channels (normalization, softmax, mean).
  * Source: Fang et al., DepGraph: Towards Any Structural Pruning (2023), for the grouping.

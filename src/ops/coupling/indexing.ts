@@ -79,13 +79,16 @@ function trailing(
 const leading = (c: PruningContext, named: number): Place[] =>
   allAxes(shapeIn(c, 0), i => inputPlace(0, i)).filter(p => p.axis < named);
 
+/** Batch axes are the same in data, indices and output; the axes that an index names stay. */
 export const gatheredND: PruningRule = c => {
-  const named = c.attributes.int('batch_dims', 0) + depthOf(c);
+  const batch = c.attributes.int('batch_dims', 0);
+  const named = batch + depthOf(c);
   const rows = shapeIn(c, 1)
     .slice(0, -1)
     .map((_, i) => same(inputPlace(1, i), outputPlace(i)));
+  const batches = rows.slice(0, batch).map((_, i) => same(inputPlace(0, i), inputPlace(1, i)));
   const rest = trailing(c, named, shapeOut(c).length, axis => outputPlace(axis));
-  return couple('move', [...rest, ...rows], { fixed: leading(c, named) });
+  return couple('move', [...rest, ...rows, ...batches], { fixed: leading(c, named).slice(batch) });
 };
 
 export const scatteredND: PruningRule = c => {

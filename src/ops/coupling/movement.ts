@@ -234,19 +234,18 @@ export const sliced: PruningRule = c => {
   return couple('move', couplings, { fixed, sizes: [{ input: 1 }, { input: 2 }] });
 };
 
-/** Channel j of the input is channel j + pad of the output. */
+/** Axes that get padding stay: pads are channels that no input channel stands for. */
 export const padded: PruningRule = c => {
   const shape = shapeIn(c, 0);
   const pads = numbersAt(c, 1);
-  const axes = c.inputs[3] ? numbersAt(c, 3)?.map(a => axisOf(c, a, shape.length)) : shape.map((_, i) => i);
-  const couplings: Coupling[] = [];
-  const fixed: Place[] = [];
-  shape.forEach((_, axis) => {
-    const [from, to] = [inputPlace(0, axis), outputPlace(axis)];
-    const at = axes?.indexOf(axis);
-    const pad = at === -1 ? 0 : at === undefined ? undefined : pads?.[at];
-    if (pad === undefined) fixed.push(from, to);
-    else couplings.push({ from, to, map: pad === 0 ? SAME : shifted(pad) });
-  });
-  return couple('move', couplings, { fixed });
+  const axes = c.inputs[3] ? numbersAt(c, 3) : shape.map((_, i) => i);
+  const untouched = (at: number) => pads?.[at] === 0 && pads[at + (axes?.length ?? 0)] === 0;
+  const stays =
+    axes?.filter((_, i) => !untouched(i)).map(a => axisOf(c, a, shape.length)) ?? shape.map((_, i) => i);
+  const free = shape.map((_, i) => i).filter(axis => !stays.includes(axis));
+  return couple(
+    'move',
+    free.map(axis => same(inputPlace(0, axis), outputPlace(axis))),
+    { fixed: stays.flatMap(axis => [inputPlace(0, axis), outputPlace(axis)]) },
+  );
 };
