@@ -33,7 +33,10 @@ export function explain(message: string, graph?: Graph): string {
   return withNode(oneLine(plain), graph);
 }
 
-const oneLine = (text: string): string => withoutPosition(text).replace(/\s+/g, ' ').trim();
+const oneLine = (text: string): string =>
+  withoutPosition(text.replace(/^\[\w+Error\] /, ''))
+    .replace(/\s+/g, ' ')
+    .trim();
 
 function withoutPosition(message: string): string {
   const bare = message.replace(FILE, '').replace(FUNCTION, '').replace(CONDITION, '');

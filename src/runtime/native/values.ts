@@ -27,8 +27,9 @@ const NOWHERE = new Float64Array(1);
 
 /** The address of the array's elements, valid for as long as the array is referenced. */
 export function stableAddress(koffi: Koffi, data: ArrayBufferView): Address {
-  const view = data.buffer.byteLength === 0 || data.byteLength === 0 ? NOWHERE : data;
-  return koffi.address(view.buffer === undefined ? NOWHERE : view);
+  const view = data.byteLength === 0 ? NOWHERE : data;
+  void view.buffer;
+  return koffi.address(view);
 }
 
 /** A value that points into the tensor's own array. Release it with `ReleaseValue`; keep the array referenced until then. */
