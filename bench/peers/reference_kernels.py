@@ -1,7 +1,7 @@
 """What ONNX Runtime and ONNX's own reference evaluator compute for every op of Gaslaw's list.
 
-1. Each case runs in ONNX Runtime (optimizer off); where ONNX's reference evaluator knows the op it runs there too, and
-   the two must agree unless the case names the one to believe.
+1. Each case runs in ONNX Runtime (optimizer off) and, where it knows the op, in ONNX's reference evaluator. ONNX
+   Runtime's values are kept; every disagreement is printed. `believe` names the only program that a case runs in.
 2. Outputs go to src/runtime/reference/fixtures/*.json, which the reference interpreter is tested against.
 
 Needs: pip install onnx==1.23.2 onnxruntime==1.30.0 ml_dtypes
