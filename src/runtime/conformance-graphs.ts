@@ -5,7 +5,7 @@ import { float32, type Graph, int32, type Tensor, zeros } from '../graph/ir.ts';
 import { Builder, type Value } from '../ops/builder.ts';
 import { modelFor } from '../ops/opset.ts';
 import { Random } from '../util/random.ts';
-import { disagreement } from './conformance.ts';
+import { disagreement } from './compare.ts';
 import type { Program, Runtime } from './runtime.ts';
 
 type Make = () => Runtime | Promise<Runtime>;
