@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Batch } from './batch.ts';
+import { batchesByLength } from './by-length.ts';
 import { promptDocument, type TokenDocument } from './document.ts';
-import { bucketByLength, PackedLoader, packAll } from './packing.ts';
+import { PackedLoader, packAll } from './packing.ts';
 import { generated } from './stream.ts';
 
 /** Token ids that name their document and place: document d, token i → 1000 d + i + 1. */
@@ -127,34 +128,31 @@ describe('PackedLoader', () => {
   });
 });
 
-describe('bucketByLength', () => {
-  it('puts every document in one row of the shortest length that holds it', () => {
+describe('batchesByLength', () => {
+  const options = { maxPlaces: 64, lengthMultiple: 8, rowMultiple: 2 };
+
+  it('gives every document a row of its own and keeps every prediction', () => {
     fc.assert(
-      fc.property(LENGTHS, fc.integer({ min: 1, max: 6 }), (lengths, rows) => {
+      fc.property(LENGTHS, lengths => {
         const documents = lengths.map((n, d) => named(d, n));
-        const batches = bucketByLength(documents, { lengths: [39, 8, 16], rows });
-        expect(batches.flatMap(b => b.documents).sort((a, b) => a - b)).toEqual(documents.map((_, d) => d));
-        for (const { batch, documents: members } of batches) {
-          expect(batch.rows).toBe(rows);
-          members.forEach((d, row) => {
-            const used = batch.segments
-              .subarray(row * batch.length, (row + 1) * batch.length)
-              .reduce((a, b) => a + b, 0);
-            expect(used).toBe(Math.max(0, lengths[d]! - 1));
-            expect(batch.length).toBe([8, 16, 39].find(l => lengths[d]! - 1 <= l));
-          });
+        const batches = batchesByLength(documents, options);
+        expect(batches.flatMap(predictions).sort(byFrom)).toEqual(wanted(documents).sort(byFrom));
+        for (const batch of batches) {
+          expect(batch.length % 8).toBe(0);
+          expect(batch.rows * batch.length <= 64 || batch.rows === 1).toBe(true);
+          expect(Math.max(...batch.segments)).toBeLessThanOrEqual(1);
         }
-        expect(batches.flatMap(b => predictions(b.batch)).sort(byFrom)).toEqual(
-          wanted(documents).sort(byFrom),
-        );
       }),
       { numRuns: 100 },
     );
   });
 
-  it('refuses a document that is too long', () => {
-    expect(() => bucketByLength([named(0, 4), named(1, 10)], { lengths: [8], rows: 1 })).toThrow(
-      'document 1 has 10 tokens, more than the longest row of 8 holds',
-    );
+  it('puts like lengths together', () => {
+    const documents = [4, 30, 5, 28].map((n, d) => named(d, n));
+    const lengths = batchesByLength(documents, options).map(b => [b.length, b.tokens]);
+    expect(lengths).toEqual([
+      [32, 29 + 27],
+      [8, 3 + 4],
+    ]);
   });
 });

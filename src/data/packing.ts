@@ -1,5 +1,5 @@
 /**
- * Documents into rows [B, T]: packed many to a row, or one to a row in buckets by length.
+ * Documents into rows [B, T], many to a row.
  *
  * 1. First fit: each document goes into the first row with room. Documents that find none wait, and are placed
  *    first in the next batch, so none starves and none is lost.
@@ -96,57 +96,4 @@ export class PackedLoader {
     const pairs = waiting.length / 2;
     return Array.from({ length: pairs }, (_, i) => this.#read(waiting[2 * i]!)[waiting[2 * i + 1]!]!);
   }
-}
-
-export interface BucketShape {
-  /** Row lengths that may be used, in tokens to predict. */
-  readonly lengths: readonly number[];
-  /** Rows of every batch; the last one of a bucket may have empty rows. */
-  readonly rows: number;
-  readonly pad?: number;
-}
-
-export interface BucketBatch {
-  readonly batch: Batch;
-  /** For each used row, which of the given documents it holds. */
-  readonly documents: readonly number[];
-}
-
-/** One document a row, in batches of documents that need about the same length: little padding, few shapes. */
-export function bucketByLength(documents: readonly TokenDocument[], shape: BucketShape): BucketBatch[] {
-  const lengths = [...shape.lengths].sort((a, b) => a - b);
-  const buckets = new Map<number, number[]>(lengths.map(length => [length, []]));
-  documents.forEach((document, index) => {
-    checkDocument(document);
-    buckets.get(bucketFor(document, index, lengths))!.push(index);
-  });
-  return [...buckets].flatMap(([length, members]) =>
-    groups(members, shape.rows).map(group => ({
-      documents: group,
-      batch: fillRows(documents, group, { ...shape, length }),
-    })),
-  );
-}
-
-function bucketFor(document: TokenDocument, index: number, lengths: readonly number[]): number {
-  const length = lengths.find(l => document.ids.length - 1 <= l);
-  if (length === undefined)
-    throw new GaslawError(
-      `data: document ${index} has ${document.ids.length} tokens, more than the longest row of ${lengths.at(-1)} holds`,
-    );
-  return length;
-}
-
-function groups<T>(items: readonly T[], size: number): T[][] {
-  const count = Math.ceil(items.length / size);
-  return Array.from({ length: count }, (_, i) => items.slice(i * size, (i + 1) * size));
-}
-
-function fillRows(documents: readonly TokenDocument[], group: readonly number[], shape: Shape): Batch {
-  const builder = new BatchBuilder(shape);
-  group.forEach((index, row) => {
-    const document = documents[index]!;
-    builder.place(row, { document, start: 0, count: Math.max(0, document.ids.length - 1) });
-  });
-  return builder.finish();
 }

@@ -2,7 +2,7 @@
  * Countdown: reach the target with + - * / and parentheses, using each number exactly once (TinyZero's public rules).
  *
  *     prompt    3 5 4>35:
- *     response  <think>3+5=8,8*4=32;3+4=7,7*5=35!</think><answer>(3+4)*5</answer>
+ *     response  <think>3+5=8*4=32✗3+4=7*5=35✓</think><answer>(3+4)*5</answer>
  *
  * 1. Problems are solvable by construction, through a random attempt over non-negative integers. The verifier
  *    accepts any expression whose exact rational value is the target.
@@ -12,9 +12,10 @@
 import { z } from 'zod';
 import { GaslawError } from '../util/errors.ts';
 import type { Random } from '../util/random.ts';
-import { type Attempt, type AttemptOptions, allAttempts, formatAttempt, randomAttempt } from './attempts.ts';
+import { type Attempt, type AttemptOptions, allAttempts, tryAttempt } from './attempts.ts';
 import { equalsInteger, evaluateExpression } from './expression.ts';
 import { defineTask, type Problem, type Task } from './task.ts';
+import { formatAttempt, MARKS } from './transcript.ts';
 
 export interface CountdownData {
   readonly numbers: readonly number[];
@@ -50,6 +51,8 @@ const LEVELS: readonly CountdownLevel[] = [
   { count: 4, max: 99 },
 ];
 
+const UNBOUNDED: AttemptOptions = { maxResult: Number.MAX_SAFE_INTEGER };
+
 const MAX_TRIES = 100_000;
 
 const schema = z.object({
@@ -63,7 +66,7 @@ export function createCountdown(options: CountdownOptions = {}): Task<CountdownD
   return defineTask<CountdownData>({
     name: 'countdown',
     levels: levels.map(level => `${level.count}x${level.max}`),
-    alphabet: '0123456789〇一二三四五六七八九 +-*/()=,;!?>:',
+    alphabet: '0123456789〇一二三四五六七八九 +-*/()=,>:✓✗',
     schema,
     heldOutShare: options.heldOutShare,
     generate: (random, level) => generate(random, levels[level]!, options),
@@ -74,10 +77,10 @@ export function createCountdown(options: CountdownOptions = {}): Task<CountdownD
       'parentheses, and answer with the expression alone',
     check: checkCountdown,
     truth: problem => {
-      const solution = solveCountdown(problem, options.attempts);
+      const solution = solveCountdown(problem, options.attempts) ?? solveCountdown(problem, UNBOUNDED);
       if (solution === undefined)
         throw new GaslawError(`countdown: ${problem.numbers.join(' ')} does not reach ${problem.target}`);
-      return { think: `${formatAttempt(solution)}!`, answer: solution.expression };
+      return { think: `${formatAttempt(solution)}${MARKS.hit}`, answer: solution.expression };
     },
   });
 }
@@ -86,8 +89,8 @@ function generate(random: Random, { count, max }: CountdownLevel, options: Count
   const { minTarget = 10, maxTarget = 99 } = options;
   for (let i = 0; i < MAX_TRIES; i++) {
     const numbers = Array.from({ length: count }, () => random.between(1, max));
-    const target = randomAttempt(random, numbers, options.attempts).value;
-    if (target >= minTarget && target <= maxTarget) return { numbers, target };
+    const target = tryAttempt(random, numbers, options.attempts)?.value;
+    if (target !== undefined && target >= minTarget && target <= maxTarget) return { numbers, target };
   }
   throw new GaslawError(
     `countdown: ${count} numbers to ${max} do not reach targets of ${minTarget} to ${maxTarget}; widen the range`,

@@ -8,12 +8,13 @@
  */
 import { toFiles } from './hugging-face.ts';
 import {
+  createSplitter,
   DEFAULT_ROLES,
   type DecodeOptions,
+  type Piece,
   type SpecialRoles,
   type SpecialToken,
   specialTokens,
-  splitSpecial,
   type Tokenizer,
   type TokenizerFiles,
   tokenAt,
@@ -44,6 +45,7 @@ export class ByteTokenizer implements Tokenizer {
   /** Texts by id, bytes as the file spells them. */
   readonly #vocabulary: readonly string[];
   readonly #roles: SpecialRoles;
+  readonly #split: (text: string) => Piece[];
   readonly #encoder = new TextEncoder();
 
   constructor({ tags = [], roles = DEFAULT_ROLES }: ByteOptions = {}) {
@@ -52,6 +54,7 @@ export class ByteTokenizer implements Tokenizer {
     this.special = Object.fromEntries(this.#specials.map(({ text }, i) => [text, 256 + i]));
     this.#vocabulary = [...BYTE_SPELLING, ...this.#specials.map(token => token.text)];
     this.vocabSize = this.#vocabulary.length;
+    this.#split = createSplitter(this.#specials.map(token => token.text));
     this.eos = this.special[roles.eos]!;
     this.pad = this.special[roles.pad]!;
     if (roles.bos !== undefined) this.bos = this.special[roles.bos]!;
@@ -59,7 +62,7 @@ export class ByteTokenizer implements Tokenizer {
 
   encode(text: string): number[] {
     const ids: number[] = [];
-    for (const piece of splitSpecial(Object.keys(this.special), text)) {
+    for (const piece of this.#split(text)) {
       if (piece.special) ids.push(this.special[piece.text]!);
       else for (const byte of this.#encoder.encode(piece.text)) ids.push(byte);
     }

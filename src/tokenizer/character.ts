@@ -8,20 +8,20 @@
 import { GaslawError } from '../util/errors.ts';
 import { toFiles } from './hugging-face.ts';
 import {
+  createSplitter,
   DEFAULT_ROLES,
   type DecodeOptions,
   type Piece,
   type SpecialRoles,
   type SpecialToken,
   specialTokens,
-  splitSpecial,
   type Tokenizer,
   type TokenizerFiles,
   tokenAt,
 } from './tokenizer.ts';
 
 export interface CharacterOptions {
-  /** Tokens of several characters that are text, such as `<think>`. */
+  /** Tokens of several characters that are text, such as `<think>` or `42`. */
   readonly tags?: readonly string[];
   readonly roles?: SpecialRoles;
 }
@@ -42,11 +42,13 @@ export class CharacterTokenizer implements Tokenizer {
   readonly #parts: CharacterParts;
   readonly #ids: ReadonlyMap<string, number>;
   readonly #control: ReadonlySet<number>;
+  readonly #split: (text: string) => Piece[];
 
   constructor(parts: CharacterParts) {
     this.#parts = parts;
     this.#ids = new Map(parts.vocabulary.map((text, id) => [text, id]));
     this.special = Object.fromEntries(parts.specials.map(({ text }) => [text, this.#id(text)]));
+    this.#split = createSplitter(parts.specials.map(token => token.text));
     this.eos = this.#id(parts.roles.eos);
     this.pad = this.#id(parts.roles.pad);
     if (parts.roles.bos !== undefined) this.bos = this.#id(parts.roles.bos);
@@ -67,7 +69,7 @@ export class CharacterTokenizer implements Tokenizer {
   static fromText(corpus: string, options: CharacterOptions = {}): CharacterTokenizer {
     const texts = specialTokens(options.roles ?? DEFAULT_ROLES, options.tags ?? []).map(token => token.text);
     const seen = new Set<string>();
-    for (const piece of splitSpecial(texts, corpus))
+    for (const piece of createSplitter(texts)(corpus))
       if (!piece.special) for (const character of piece.text) seen.add(character);
     return CharacterTokenizer.fromAlphabet([...seen].join(''), options);
   }
@@ -78,7 +80,7 @@ export class CharacterTokenizer implements Tokenizer {
 
   encode(text: string): number[] {
     const ids: number[] = [];
-    for (const piece of splitSpecial(Object.keys(this.special), text)) {
+    for (const piece of this.#split(text)) {
       if (piece.special) ids.push(this.special[piece.text]!);
       else this.#encodeCharacters(piece, ids);
     }

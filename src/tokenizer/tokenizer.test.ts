@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { ByteTokenizer } from './byte.ts';
 import { CharacterTokenizer } from './character.ts';
 import { loadTokenizer } from './load.ts';
-import { splitSpecial, type Tokenizer } from './tokenizer.ts';
+import { createSplitter, type Tokenizer } from './tokenizer.ts';
 
 const TAGS = ['<think>', '</think>', '<answer>', '</answer>'];
 
@@ -20,8 +20,16 @@ const fixture = (name: string): Fixture =>
 const character = fixture('character');
 const alphabet = Object.keys(character['tokenizer.json'].model.vocab).filter(text => [...text].length === 1);
 
+/** Two-digit numbers as single tokens beside their digits. */
+const NUMBERS = Array.from({ length: 90 }, (_, i) => String(i + 10));
+
 const MADE: readonly (readonly [string, Fixture, Tokenizer])[] = [
   ['character', character, CharacterTokenizer.fromAlphabet(alphabet.join(''), { tags: TAGS })],
+  [
+    'number',
+    fixture('number'),
+    CharacterTokenizer.fromAlphabet('0123456789 +-*/()=,>:✓✗', { tags: [...TAGS, ...NUMBERS] }),
+  ],
   ['byte', fixture('byte'), new ByteTokenizer({ tags: TAGS })],
 ];
 
@@ -123,9 +131,9 @@ describe('ByteTokenizer', () => {
   });
 });
 
-describe('splitSpecial', () => {
+describe('createSplitter', () => {
   it('takes the longest of the tokens that start at a place', () => {
-    const texts = splitSpecial(['<a', '<ab', 'b'], '<abc<ab').map(p => [p.text, p.special]);
+    const texts = createSplitter(['<a', '<ab', 'b'])('<abc<ab').map(p => [p.text, p.special]);
     expect(texts).toEqual([
       ['<ab', true],
       ['c', false],
@@ -133,8 +141,13 @@ describe('splitSpecial', () => {
     ]);
   });
 
+  it('gives ordinary text whole where there are none', () => {
+    expect(createSplitter([])('ab')).toEqual([{ text: 'ab', at: 0, special: false }]);
+    expect(createSplitter([])('')).toEqual([]);
+  });
+
   it('takes pattern characters literally', () => {
-    expect(splitSpecial(['.*', '[x]'], 'a.*[x]b').map(p => p.text)).toEqual(['a', '.*', '[x]', 'b']);
+    expect(createSplitter(['.*', '[x]'])('a.*[x]b').map(p => p.text)).toEqual(['a', '.*', '[x]', 'b']);
   });
 });
 

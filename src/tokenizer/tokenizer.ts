@@ -67,19 +67,24 @@ export interface Piece {
   readonly special: boolean;
 }
 
-/** Cuts text at special tokens: leftmost first, and the longest of those that start there. */
-export function splitSpecial(texts: readonly string[], text: string): Piece[] {
-  if (texts.length === 0) return text === '' ? [] : [{ text, at: 0, special: false }];
+/** A function that cuts text at special tokens: leftmost first, and the longest of those that start there. */
+export function createSplitter(texts: readonly string[]): (text: string) => Piece[] {
+  const pattern = texts.length === 0 ? undefined : specialPattern(texts);
+  return text => (pattern === undefined ? ordinary(text, 0, text.length) : splitAt(pattern, text));
+}
+
+function splitAt(pattern: RegExp, text: string): Piece[] {
   const pieces: Piece[] = [];
   let last = 0;
-  for (const match of text.matchAll(specialPattern(texts))) {
-    if (match.index > last) pieces.push({ text: text.slice(last, match.index), at: last, special: false });
-    pieces.push({ text: match[0], at: match.index, special: true });
+  for (const match of text.matchAll(pattern)) {
+    pieces.push(...ordinary(text, last, match.index), { text: match[0], at: match.index, special: true });
     last = match.index + match[0].length;
   }
-  if (last < text.length) pieces.push({ text: text.slice(last), at: last, special: false });
-  return pieces;
+  return [...pieces, ...ordinary(text, last, text.length)];
 }
+
+const ordinary = (text: string, from: number, to: number): Piece[] =>
+  from < to ? [{ text: text.slice(from, to), at: from, special: false }] : [];
 
 /** Alternation tries its branches in order, so longest first makes it leftmost-longest. */
 function specialPattern(texts: readonly string[]): RegExp {
