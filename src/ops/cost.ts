@@ -11,7 +11,7 @@
 import type { TensorType } from '../graph/ir.ts';
 import type { Cost, CostContext, CostRule } from './rule.ts';
 import type { OpType } from './schema.ts';
-import { parseEquation } from './shape/matmul.ts';
+import { labelsOf, parseEquation } from './shape/matmul.ts';
 
 /** Max, subtract, exp, sum, divide. */
 const SOFTMAX_FLOPS = 5;
@@ -88,12 +88,6 @@ function labelDims(c: CostContext): number[] {
     }
   });
   return [...sizes.values()];
-}
-
-function labelsOf(term: string, rank: number): string[] {
-  const [before, after = ''] = term.split('...') as [string, string?];
-  const dots = rank - before.length - after.length;
-  return [...before, ...Array.from({ length: dots }, (_, i) => `.${dots - i}`), ...after];
 }
 
 interface AttentionDims {

@@ -3,7 +3,7 @@
  * and columns of B are rows and columns of Y.
  */
 import type { Dim, Shape } from '../../graph/ir.ts';
-import { parseEquation } from '../shape/matmul.ts';
+import { labelsOf, parseEquation } from '../shape/matmul.ts';
 import {
   aligned,
   alignedPlaces,
@@ -91,7 +91,7 @@ function labelPlaces(c: PruningContext): Map<string, Place[]> {
   const { terms, result } = parseEquation(c.attributes.string('equation', ''));
   const places = new Map<string, Place[]>();
   const add = (term: string, shape: Shape, place: (axis: number) => Place) => {
-    for (const [axis, label] of spelledOut(term, shape.length).entries()) {
+    for (const [axis, label] of labelsOf(term, shape.length).entries()) {
       if (shape[axis] !== 1) places.set(label, [...(places.get(label) ?? []), place(axis)]);
     }
   };
@@ -100,13 +100,6 @@ function labelPlaces(c: PruningContext): Map<string, Place[]> {
   });
   add(result, shapeOut(c), axis => outputPlace(axis));
   return places;
-}
-
-/** Labels of a term, the axes of `...` as `.n` counted from the right. */
-function spelledOut(term: string, rank: number): string[] {
-  const [before, after = ''] = term.split('...') as [string, string?];
-  const dots = rank - before.length - after.length;
-  return [...before, ...Array.from({ length: dots }, (_, i) => `.${dots - i}`), ...after];
 }
 
 export const einsumProduct: PruningRule = c =>

@@ -91,22 +91,29 @@ export function parseEquation(equation: string): Equation {
   return { terms, result: (left?.includes('...') ? '...' : '') + once.join('') };
 }
 
-/** Labels of one term, `...` written as that many dots of its own: `.0`, `.1` counted from the right. */
-function labelsOf(c: RuleContext, term: string, rank: number): string[] {
-  const [before, after] = term.split('...') as [string, string | undefined];
-  const named = before.length + (after?.length ?? 0);
-  if (after === undefined ? named !== rank : named > rank) {
-    c.fail(`equation term "${term}" does not fit an input of rank ${rank}`);
-  }
-  const dots = Array.from({ length: rank - named }, (_, i) => `.${rank - named - 1 - i}`);
-  return [...before, ...dots, ...(after ?? '')];
+/** Labels of a term for an input of `rank`; the axes of `...` are `.1`, `.2` counted from the right. */
+export function labelsOf(term: string, rank: number): string[] {
+  const [before, after = ''] = term.split('...') as [string, string?];
+  const dots = Math.max(0, rank - before.length - after.length);
+  return [
+    ...before,
+    ...(term.includes('...') ? Array.from({ length: dots }, (_, i) => `.${dots - i}`) : []),
+    ...after,
+  ];
+}
+
+function checkedLabels(c: RuleContext, term: string, rank: number): string[] {
+  const labels = labelsOf(term, rank);
+  return labels.length === rank
+    ? labels
+    : c.fail(`equation term "${term}" does not fit an input of rank ${rank}`);
 }
 
 function bindLabels(c: RuleContext, equation: Equation, shapes: readonly Shape[]): Map<string, Dim> {
   const bound = new Map<string, Dim>();
   equation.terms.forEach((term, i) => {
     const shape = shapes[i] as Shape;
-    for (const [j, label] of labelsOf(c, term, shape.length).entries()) {
+    for (const [j, label] of checkedLabels(c, term, shape.length).entries()) {
       bound.set(label, bindLabel(c, label, bound.get(label), shape[j] as Dim));
     }
   });
