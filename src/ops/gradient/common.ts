@@ -140,6 +140,10 @@ export function extentOf(x: Value, axis: number): Extent {
   return typeof d === 'number' ? d : x.builder.op('Shape', [x], { start: axis, end: axis + 1 });
 }
 
+/** An extent as an int64 value that broadcasts as a scalar. */
+export const int64Of = (like: Value, extent: Extent): Value =>
+  typeof extent === 'number' ? like.builder.scalar(extent, 'int64') : extent;
+
 /** An int64 vector of dims, constant when all are numbers. */
 export function dimsVector(like: Value, extents: readonly Extent[]): Value {
   const { builder: b } = like;

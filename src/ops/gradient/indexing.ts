@@ -3,7 +3,8 @@
  *
  * 1. Everything that gathers along one axis (Gather, stepped Slice, reflecting Pad) goes back through
  *    `embeddingGradient`, which picks the faster of two forms by the number of rows.
- * 2. Indices that repeat add up, so scatters back use reduction "add".
+ * 2. Indices that repeat add up, so scatters back use ScatterElements with reduction "add", never ScatterND: in
+ *    ONNX Runtime 1.30 repeated indices of ScatterND race when there is more than one thread.
  */
 import type { Builder, Value } from '../builder.ts';
 import { type GradientContext, none } from '../rule.ts';
@@ -18,14 +19,15 @@ import {
   first,
   type Gradients,
   input,
+  int64Of,
   iota,
   range,
   shaped,
 } from './common.ts';
 import type { Family } from './family.ts';
 
-/** Up to so many rows a one-hot matrix product beats scattered adds, which run one after another. */
-const ONE_HOT_ROWS = 1024;
+/** Up to so many rows a one-hot matrix product beats scattered adds (measured at 2,048 indices of width 256). */
+const ONE_HOT_ROWS = 128;
 
 /**
  * Gradient of `table.gather(indices, 0)`, flattened: grad [indices…, D…] is added up into [rows, D*].
@@ -34,21 +36,28 @@ const ONE_HOT_ROWS = 1024;
 export function embeddingGradient(b: Builder, indices: Value, grad: Value, rows: Extent): Value {
   const updates = b.op('Flatten', [grad], { axis: indices.rank });
   return typeof rows === 'number' && rows <= ONE_HOT_ROWS
-    ? oneHotProduct(b, indices.reshape([-1]), updates, rows)
-    : scatterRows(b, indices.reshape([-1, 1]), updates, rows);
+    ? oneHotProduct(b, indices.reshape([-1, 1]), updates, rows)
+    : scatterRows(b, indices.reshape([1, -1]), updates, rows);
 }
 
-/** onehot(indices)ᵀ × updates. indices [N], updates [N, D] */
+/** onehot(indices)ᵀ × updates, comparing with 0, 1, …: OneHot itself is slower. indices [N, 1], updates [N, D] */
 function oneHotProduct(b: Builder, indices: Value, updates: Value, rows: number): Value {
-  const unit = b.constant({ dtype: 'float32', dims: [2], data: Float32Array.of(0, 1) });
-  const hot = b.op('OneHot', [indices, b.scalar(rows, indices.dtype), unit], { axis: -1 });
-  return b.op('com.microsoft.FusedMatMul', [hot.cast(updates.dtype), updates], { transA: 1 });
+  const positions = iota(indices, rows).cast(indices.dtype);
+  const fromFront = b.op('Mod', [indices, b.scalar(rows, indices.dtype)], {});
+  const hot = fromFront.equal(positions).cast(updates.dtype);
+  return b.op('com.microsoft.FusedMatMul', [hot, updates], { transA: 1 });
 }
 
-/** Adds rows into zeros. indices [N, 1], updates [N, D] */
+/**
+ * Adds rows into zeros, column by column so that threads own columns. indices [1, N], updates [N, D]
+ * Not ScatterND: ONNX Runtime adds its repeated indices from several threads at once and loses some.
+ */
 function scatterRows(b: Builder, indices: Value, updates: Value, rows: Extent): Value {
-  const zeros = filled(updates, dimsVector(updates, [rows, extentOf(updates, 1)]));
-  return b.op('ScatterND', [zeros, indices.cast('int64'), updates], { reduction: 'add' });
+  const [n, d] = [extentOf(updates, 0), extentOf(updates, 1)];
+  const zeros = filled(updates, dimsVector(updates, [d, rows]));
+  const spread = indices.expandTo(dimsVector(updates, [d, n]));
+  const inputs = [zeros, spread, updates.transpose([1, 0])];
+  return b.op('ScatterElements', inputs, { axis: 1, reduction: 'add' }).transpose([1, 0]);
 }
 
 /** Gradient of `x.gather(indices, axis)` where x has `extent` elements along `axis`. */
@@ -87,27 +96,42 @@ function gatherBack(c: GradientContext, g: Value): Gradients {
   return [shaped(back, x.shape)];
 }
 
-/** Joins the first `count` dims into one. */
-function joinBatch(v: Value, count: number): Value {
-  const rest = range(v.rank - count, count).map(i => extentOf(v, i));
-  return v.reshapeTo(dimsVector(v, [-1, ...rest]));
+const product = (extents: readonly Extent[], like: Value): Extent =>
+  extents.reduce(
+    (a, e) =>
+      typeof a === 'number' && typeof e === 'number' ? a * e : int64Of(like, a).mul(int64Of(like, e)),
+    1,
+  );
+
+/** Index tuples [.., q] into dims of x from axis `from` on, as row numbers of those dims joined into one. [..] */
+function rowNumbers(x: Value, tuples: Value, from: number, q: number): Value {
+  const extent = (k: number): Value => int64Of(x, extentOf(x, from + k));
+  const digit = (k: number): Value =>
+    x.builder.op('Mod', [tuples.cast('int64').gather(x.builder.scalar(k, 'int64'), -1), extent(k)], {});
+  return range(q - 1, 1).reduce((row, k) => row.mul(extent(k)).add(digit(k)), digit(0));
 }
 
-/** Indices of GatherND with batch dims, as indices without: the batch number comes in front of each. */
-function withBatchNumber(b: Builder, indices: Value): Value {
-  const batch = extentOf(indices, 0);
-  const extents = range(indices.rank).map(i => (i === indices.rank - 1 ? 1 : extentOf(indices, i)));
-  const column = iota(indices, batch).reshape([-1, ...range(indices.rank - 1).map(() => 1)]);
-  return b.concat([column.expandTo(dimsVector(indices, extents)), indices], indices.rank - 1);
+/** Row numbers within each batch, [batch…, n…], as row numbers of batches and rows joined. [N] */
+function acrossBatches(rows: Value, batches: Extent, rowsPerBatch: Extent): Value {
+  const offsets = iota(rows, batches).reshape([-1, 1]).mul(int64Of(rows, rowsPerBatch));
+  return rows
+    .reshapeTo(dimsVector(rows, [batches, -1]))
+    .add(offsets)
+    .reshape([-1]);
 }
 
+/** GatherND is a gather of rows once the dims that it indexes are joined into one, the batch dims before them. */
 function gatherNDBack(c: GradientContext, g: Value): Gradients {
-  const [x, indices] = [input(c, 0), input(c, 1)];
+  const [x, tuples] = [input(c, 0), input(c, 1)];
   const batch = c.attributes.int('batch_dims', 0);
-  const add = { reduction: 'add' };
-  if (batch === 0) return [c.b.op('ScatterND', [filledLike(x), indices, g], add)];
-  const flat = withBatchNumber(c.b, joinBatch(indices, batch));
-  const back = c.b.op('ScatterND', [joinBatch(filledLike(x), batch), flat, joinBatch(g, batch)], add);
+  const q = tuples.shape[tuples.rank - 1];
+  if (typeof q !== 'number')
+    return c.fail('has no gradient while the length of its index tuples is symbolic');
+  const extents = (v: Value, from: number, to: number) => range(to - from, from).map(i => extentOf(v, i));
+  const [batches, perBatch] = [product(extents(x, 0, batch), x), product(extents(x, batch, batch + q), x)];
+  const rows = acrossBatches(rowNumbers(x, tuples, batch, q), batches, perBatch);
+  const updates = g.reshapeTo(dimsVector(g, [-1, ...extents(g, tuples.rank - 1, g.rank)]));
+  const back = embeddingGradient(c.b, rows, updates, product([batches, perBatch], x));
   return [shaped(back.reshapeTo(x.dims()), x.shape)];
 }
 
