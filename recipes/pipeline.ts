@@ -11,7 +11,14 @@ import type { Problem, Task } from '../src/tasks/task.ts';
 import type { Tokenizer } from '../src/tokenizer/tokenizer.ts';
 import { type Evaluation, evaluate } from '../src/train/evaluate.ts';
 import type { Totals } from '../src/train/loop.ts';
-import { finishedStage, finishStage, type SampleLine, type StageResult, writeSamples } from '../src/train/run.ts';
+import {
+  finishedStage,
+  finishStage,
+  isReasoning,
+  type SampleLine,
+  type StageResult,
+  writeSamples,
+} from '../src/train/run.ts';
 import type { RecipeContext } from './recipe.ts';
 
 export interface Trained {
@@ -68,7 +75,7 @@ export class Pipeline {
   ): Promise<Trained> {
     const { context } = this;
     const done = await finishedStage(context.files, context.folder, text.name);
-    if (done) {
+    if (done && isReasoning(done)) {
       this.results.push(done);
       const { store } = await loadModel(context.files, `${context.folder}/${done.model}`);
       context.log(`${text.name}: done before, pass@1 ${percent(done.passAt1)}`);

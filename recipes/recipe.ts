@@ -4,6 +4,7 @@
 import type { RunContext } from '../src/train/loop.ts';
 import type { RunResult } from '../src/train/run.ts';
 import type { Runtime } from '../src/runtime/runtime.ts';
+import { UsageError } from '../src/util/errors.ts';
 
 export const SIZES = ['debug', 'small', 'full'] as const;
 export type Size = (typeof SIZES)[number];
@@ -27,4 +28,20 @@ export interface Recipe {
   /** Names of `options` with what they mean. */
   readonly options?: Readonly<Record<string, string>>;
   run(context: RecipeContext): Promise<RunResult>;
+}
+
+/** `name=value` pairs as a record. Throws when the recipe has no such option. */
+export function parseRecipeOptions(recipe: Recipe, pairs: readonly string[]): Record<string, string> {
+  const known = Object.keys(recipe.options ?? {});
+  return Object.fromEntries(
+    pairs.map(pair => {
+      const at = pair.indexOf('=');
+      const name = pair.slice(0, at < 0 ? pair.length : at);
+      if (at < 0 || !known.includes(name)) {
+        const list = known.length > 0 ? `it has ${known.join(', ')}` : 'it has none';
+        throw new UsageError(`--set ${pair}: recipe ${recipe.name} has no option "${name}"; ${list}`);
+      }
+      return [name, pair.slice(at + 1)];
+    }),
+  );
 }

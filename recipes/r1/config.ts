@@ -55,16 +55,16 @@ const CORPUS = {
 } as const;
 
 const SMALL: R1Config = {
-  model: { hiddenSize: 128, layers: 3, heads: 4, ffn: 384 },
-  student: { hiddenSize: 80, layers: 3, heads: 5, ffn: 208 },
-  maxPositions: 192,
+  model: { hiddenSize: 96, layers: 3, heads: 3, ffn: 256 },
+  student: { hiddenSize: 64, layers: 2, heads: 2, ffn: 160 },
+  maxPositions: 160,
   maxNumber: 12,
   corpus: CORPUS,
-  pretrain: { steps: 500, studentSteps: 300, tokensPerStep: 8192, rate: 3e-3 },
+  pretrain: { steps: 600, studentSteps: 400, tokensPerStep: 8192, rate: 4e-3 },
   rl: {
     prompts: 32,
     groupSize: 16,
-    minibatches: 2,
+    minibatches: 4,
     rate: 3e-4,
     zeroSteps: 120,
     reasoningSteps: 30,

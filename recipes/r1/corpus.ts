@@ -1,18 +1,20 @@
 /**
  * What the base model of recipe r1 reads: the form of Countdown attempts and true arithmetic, without any strategy.
  *
- *   3 5 4→35<think>3+5=8,8*4=32✗4+5=9,9*3=27✗</think><answer>(4+5)*3</answer>
+ *   3 5 4>35:<think>3+5=8*4=32✗4+5=9,3*9=27✗</think><answer>3*(4+5)</answer>
  *
  * 1. Attempts are drawn uniformly among legal ones, without a look at the target. Each is followed by a mark that
  *    states whether it hit (✓ or ✗): a fact, not a decision.
  * 2. How many attempts there are is drawn beforehand, so the base neither goes on until it hits nor stops when it has.
  *    It answers with its last attempt, right or not. Its pass rate is that of a guess.
  * 3. Two languages: Arabic and Chinese digits. Most documents keep to their prompt's; some mix, so that mixing can grow.
- * 4. A share of documents are of a general task (copying, reversing), the "non-reasoning data" of later stages.
+ * 4. Numbers up to 99 are single tokens in each language: with digits as tokens a model of this size does not learn to
+ *    compare an attempt's value with the target (docs/LOG.md), and without that there is nothing to reinforce.
+ * 5. A share of documents are of a general task (sorting), the "non-reasoning data" of later stages.
  */
-import { formatAttempt, randomAttempt } from '../../src/tasks/attempts.ts';
+import { type Attempt, randomAttempt } from '../../src/tasks/attempts.ts';
 import type { CountdownData } from '../../src/tasks/countdown.ts';
-import { convertDigits, type Language } from '../../src/tasks/digits.ts';
+import { convertDigits, LANGUAGES, type Language } from '../../src/tasks/digits.ts';
 import { formatResponse } from '../../src/tasks/response.ts';
 import type { Problem, Task } from '../../src/tasks/task.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
@@ -71,11 +73,30 @@ export function randomResponse(random: Random, problem: Problem<CountdownData>, 
   for (let n = 0; n === 0 || (n < o.maxAttempts && random.uniform() >= o.stopProbability); n++) {
     const attempt = randomAttempt(random, problem.numbers, { maxResult: o.maxResult });
     const mark = attempt.value === problem.target ? HIT : MISS;
-    think += convertDigits(formatAttempt(attempt), languageNow()) + mark;
+    think += convertDigits(formatChain(attempt), languageNow()) + mark;
     expression = attempt.expression;
   }
   return formatResponse(think, convertDigits(expression, languageNow()));
 }
+
+/** `7+10=17*4=68`; a step that does not go on from the last result starts after a comma: `8+7=15,5*15=75`. */
+export function formatChain(attempt: Attempt): string {
+  let text = '';
+  let last: number | undefined;
+  for (const { left, operator, right, result } of attempt.steps) {
+    const start = last === undefined ? `${left}` : left === last ? '' : `,${left}`;
+    text += `${start}${operator}${right}=${result}`;
+    last = result;
+  }
+  return text;
+}
+
+const MULTI_DIGIT = Array.from({ length: 90 }, (_, i) => String(i + 10));
+
+/** Numbers of two digits in both languages, as tokens of their own. */
+export const NUMBER_TOKENS: readonly string[] = LANGUAGES.flatMap(language =>
+  MULTI_DIGIT.map(number => convertDigits(number, language)),
+);
 
 /** A document with every token learned (pretraining). */
 export function pretrainingDocument(tokenizer: Tokenizer, text: { prompt: string; response: string }): TokenDocument {

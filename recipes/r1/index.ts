@@ -21,7 +21,7 @@ import { denseConfig, denseModel } from '../../src/models/dense/index.ts';
 import type { CausalModel } from '../../src/models/model.ts';
 import type { ParameterStore } from '../../src/nn/parameters.ts';
 import { createCountdown } from '../../src/tasks/countdown.ts';
-import { strings } from '../../src/tasks/strings.ts';
+import { sorting } from '../../src/tasks/sorting.ts';
 import type { Task } from '../../src/tasks/task.ts';
 import { CharacterTokenizer } from '../../src/tokenizer/character.ts';
 import { TAGS } from '../../src/tasks/response.ts';
@@ -34,7 +34,7 @@ import type { RunResult } from '../../src/train/run.ts';
 import { Random } from '../../src/util/random.ts';
 import { Pipeline, type StageText, type Trained } from '../pipeline.ts';
 import type { Recipe, RecipeContext } from '../recipe.ts';
-import { type CorpusOptions, corpusText, drawLanguage, HIT, MISS, pretrainingDocument } from './corpus.ts';
+import { type CorpusOptions, corpusText, drawLanguage, HIT, MISS, NUMBER_TOKENS, pretrainingDocument } from './corpus.ts';
 import { R1_SIZES, type R1Config } from './config.ts';
 import { collectTraces, type Trace } from './traces.ts';
 
@@ -116,13 +116,13 @@ class R1 {
       attempts: { maxResult: corpus.maxResult },
     });
     this.#difficulty = 1;
-    this.#tokenizer = CharacterTokenizer.fromAlphabet(this.#countdown.alphabet + strings.alphabet + HIT + MISS, {
-      tags: [...TAGS],
+    this.#tokenizer = CharacterTokenizer.fromAlphabet(this.#countdown.alphabet + sorting.alphabet + HIT + MISS, {
+      tags: [...TAGS, ...NUMBER_TOKENS],
     });
     this.#corpus = {
       ...corpus,
       countdown: this.#countdown,
-      general: strings,
+      general: sorting,
       difficulties: [
         [0, corpus.twoNumberShare],
         [this.#difficulty, 1 - corpus.twoNumberShare],
@@ -139,7 +139,7 @@ class R1 {
         k: evaluation.k,
         maxTokens: maxPositions,
         other: [
-          { task: strings, problems: heldOutProblems(strings, evaluation.problems, GENERAL_DIFFICULTY, EVALUATION_SEED) },
+          { task: sorting, problems: heldOutProblems(sorting, evaluation.problems, GENERAL_DIFFICULTY, EVALUATION_SEED) },
         ],
       },
     });
@@ -210,7 +210,7 @@ class R1 {
   #allScenarios(rejection: Trained): Promise<Trained> {
     const tasks = [
       { task: this.#countdown as Task, weight: 3, difficulty: this.#difficulty },
-      { task: strings as Task, weight: 1, difficulty: GENERAL_DIFFICULTY },
+      { task: sorting as Task, weight: 1, difficulty: GENERAL_DIFFICULTY },
     ];
     const rewards = { accuracy: 1, format: 0.1, language: 0.5 };
     return this.#pipeline.stage(textOf('all-scenarios-rl'), rejection.model, rejection.store, store =>
@@ -273,10 +273,17 @@ class R1 {
     const data = packedSource(source, this.#config.maxPositions, tokensPerStep, this.#tokenizer.pad);
     using training = await languageModelTraining(this.#context.runtime, model, store, {
       data,
-      schedule: { kind: 'cosine', rate, finalRate: rate / 10, steps, warmupSteps: Math.min(30, steps / 10) },
-      optimizer: { kind: 'adamw', weightDecay: 0.01 },
+      schedule: {
+        kind: 'wsd',
+        rate,
+        finalRate: rate / 20,
+        steps,
+        decaySteps: steps / 2,
+        warmupSteps: Math.min(30, steps / 10),
+      },
+      optimizer: { kind: 'adamw', beta2: 0.98, weightDecay: 0 },
     });
-    return trainLoop(this.#context, training, { stage, steps });
+    return await trainLoop(this.#context, training, { stage, steps });
   }
 
   async #fineTune(
@@ -297,7 +304,7 @@ class R1 {
       schedule: { kind: 'cosine', rate, finalRate: rate / 10, steps: steps.length, warmupSteps: Math.min(10, steps.length / 10) },
       optimizer: { kind: 'adamw', weightDecay: 0 },
     });
-    return trainLoop(this.#context, training, { stage, steps: steps.length });
+    return await trainLoop(this.#context, training, { stage, steps: steps.length });
   }
 
   async #reinforce(
@@ -320,11 +327,12 @@ class R1 {
       maxTokens: maxPositions,
       stopIds: [tokenizer.eos],
       schedule: { kind: 'constant', rate: rl.rate, warmupSteps: 5 },
-      optimizer: { kind: 'adamw', weightDecay: 0 },
+      optimizer: { kind: 'adamw', beta2: 0.98, weightDecay: 0 },
+      maxGradientNorm: 0.5,
       slots,
       maxPlaces: MICRO_BATCH,
     });
-    return trainLoop(this.#context, training, { stage, steps, maxFlops });
+    return await trainLoop(this.#context, training, { stage, steps, maxFlops });
   }
 
   #traces(name: string, from: Trained, wanted: number): Promise<Trace[]> {
@@ -347,14 +355,14 @@ class R1 {
     const random = new Random(this.#context.seed).fork('general');
     return Array.from({ length: Math.round(count) }, (_, i) => {
       const r = random.fork(i);
-      const problem = strings.sample(r, GENERAL_DIFFICULTY, 'train', drawLanguage(r, this.#corpus));
-      return { prompt: strings.prompt(problem), response: strings.truth(problem) };
+      const problem = sorting.sample(r, GENERAL_DIFFICULTY, 'train', drawLanguage(r, this.#corpus));
+      return { prompt: sorting.prompt(problem), response: sorting.truth(problem) };
     });
   }
 }
 
-/** The second of the strings task's levels: four symbols. */
-const GENERAL_DIFFICULTY = 0.2;
+/** The third of the sorting task's levels: four numbers up to 99. */
+const GENERAL_DIFFICULTY = 0.5;
 /** Held-out problems and their sampling seeds do not depend on the run's seed. */
 const EVALUATION_SEED = 20250120;
 /** Places of a gradient batch: about what keeps a small model's activations in the cache. */

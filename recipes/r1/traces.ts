@@ -101,7 +101,8 @@ export function isClean(task: Task<CountdownData>, problem: Problem<CountdownDat
   return correct && parts.format === 1 && (parts.language ?? 1) === 1 && stepsAreTrue(response);
 }
 
-const STEP = /(\d+)([+\-*/])(\d+)=(\d+)/g;
+// the result is only looked at, since it may be the next step's left side: 7+10=17*4=68
+const STEP = /(\d+)([+\-*/])(\d+)(?==(\d+))/g;
 
 /** Whether every `a op b=c` of a response holds. */
 export function stepsAreTrue(response: string): boolean {

@@ -15,8 +15,8 @@ import { assert, UsageError } from '../util/errors.ts';
 import { type FileStore, readJson } from '../util/files.ts';
 import type { Interval } from '../tasks/statistics.ts';
 
-/** One stage's line of the result: the fields of `gaslaw run --json`, and what the report draws. */
-export interface StageResult {
+/** What every stage of every recipe reports. */
+export interface StageBase {
   readonly name: string;
   /** What a person reads: "R1-Zero". */
   readonly title: string;
@@ -29,6 +29,16 @@ export interface StageResult {
   readonly parameters: number;
   readonly activeParameters: number;
   readonly bytes: number;
+  /** Seconds spent in the stage: training, sampling, evaluation. */
+  readonly seconds: number;
+  /** Model FLOPs of training and of sampling. */
+  readonly trainingFlops: number;
+  readonly samplingFlops: number;
+  readonly notes?: readonly string[];
+}
+
+/** A stage judged by verified answers: the fields of `gaslaw run --json`, and what the report draws. */
+export interface StageResult extends StageBase {
   readonly passAt1: number;
   readonly passAt1Interval: Interval;
   readonly passAtK: number;
@@ -40,15 +50,22 @@ export interface StageResult {
   readonly language: number;
   /** Accuracy on the other tasks, by name. */
   readonly other: Readonly<Record<string, number>>;
-  /** Seconds spent in the stage: training, sampling, evaluation. */
-  readonly seconds: number;
-  /** Model FLOPs of training and of sampling. */
-  readonly trainingFlops: number;
-  readonly samplingFlops: number;
   /** Mean milliseconds of one answer, decoded one at a time. */
   readonly answerMs?: number;
-  readonly notes?: readonly string[];
 }
+
+/** A stage judged by how well it predicts text. */
+export interface TextStageResult extends StageBase {
+  /** Held-out tokens. */
+  readonly validationTokens: number;
+  readonly natsPerToken: number;
+  readonly bitsPerByte: number;
+}
+
+export type AnyStageResult = StageResult | TextStageResult;
+
+/** Whether a stage was judged by answers. */
+export const isReasoning = (stage: AnyStageResult): stage is StageResult => 'passAt1' in stage;
 
 export interface RunConfig {
   readonly recipe: string;
@@ -60,7 +77,7 @@ export interface RunConfig {
 export interface RunResult extends RunConfig {
   readonly seconds: number;
   readonly report: string;
-  readonly stages: readonly StageResult[];
+  readonly stages: readonly AnyStageResult[];
 }
 
 /** One answer to a held-out problem, a line of samples.jsonl. */
@@ -97,13 +114,13 @@ export async function openRun(files: FileStore, folder: string, config: RunConfi
 }
 
 /** The stage's result when it is done. */
-export async function finishedStage(files: FileStore, folder: string, name: string): Promise<StageResult | undefined> {
+export async function finishedStage(files: FileStore, folder: string, name: string): Promise<AnyStageResult | undefined> {
   const path = `${folder}/stages/${name}.json`;
-  return (await files.exists(path)) ? ((await readJson(files, path)) as StageResult) : undefined;
+  return (await files.exists(path)) ? ((await readJson(files, path)) as AnyStageResult) : undefined;
 }
 
 /** Records the stage as done and drops its checkpoint. */
-export async function finishStage(files: FileStore, folder: string, result: StageResult): Promise<void> {
+export async function finishStage(files: FileStore, folder: string, result: AnyStageResult): Promise<void> {
   await files.write(`${folder}/stages/${result.name}.json`, json(result));
   await files.remove(`${folder}/checkpoints/${result.name}.safetensors`);
 }

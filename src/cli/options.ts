@@ -1,0 +1,33 @@
+/** Option values from the command line: one sentence and exit code 2 for what is not a number, or out of range. */
+import { UsageError } from '../util/errors.ts';
+
+/** Parser for whole numbers of at least `least`. */
+export const whole =
+  (name: string, least: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < least || text.trim() === '') {
+      throw new UsageError(`${name} is "${text}"; give a whole number of at least ${least}`);
+    }
+    return value;
+  };
+
+/** Parser for numbers within [low, high]. */
+export const within =
+  (name: string, low: number, high: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (!(value >= low && value <= high) || text.trim() === '') {
+      throw new UsageError(`${name} is "${text}"; give a number between ${low} and ${high}`);
+    }
+    return value;
+  };
+
+/** Parser for one of several words. */
+export const oneOf =
+  <T extends string>(name: string, words: readonly T[]) =>
+  (text: string): T => {
+    const found = words.find(word => word === text);
+    if (!found) throw new UsageError(`${name} is "${text}"; it must be one of ${words.join(', ')}`);
+    return found;
+  };
