@@ -12,11 +12,11 @@
  *    compare an attempt's value with the target (docs/LOG.md), and without that there is nothing to reinforce.
  * 5. A share of documents are of a general task (sorting), the "non-reasoning data" of later stages.
  */
-import { type Attempt, randomAttempt } from '../../src/tasks/attempts.ts';
 import type { CountdownData } from '../../src/tasks/countdown.ts';
 import { convertDigits, LANGUAGES, type Language } from '../../src/tasks/digits.ts';
 import { formatResponse } from '../../src/tasks/response.ts';
 import type { Problem, Task } from '../../src/tasks/task.ts';
+import { searchTranscript } from '../../src/tasks/transcript.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import type { TokenDocument } from '../../src/data/document.ts';
 import type { Random } from '../../src/util/random.ts';
@@ -38,9 +38,6 @@ export interface CorpusOptions {
   readonly maxResult: number;
 }
 
-export const HIT = '✓';
-export const MISS = '✗';
-
 /** The language of a document's prompt. */
 export const drawLanguage = (random: Random, o: Pick<CorpusOptions, 'chineseShare'>): Language =>
   random.uniform() < o.chineseShare ? 'chinese' : 'arabic';
@@ -61,42 +58,15 @@ function drawDifficulty(random: Random, o: CorpusOptions): number {
   return (o.difficulties.find(([, weight]) => (left -= weight) < 0) ?? (o.difficulties[0] as readonly [number, number]))[0];
 }
 
-/** Random attempts with their marks, then the last one as the answer. */
+/** Random attempts with their marks, then the last one as the answer, right or not. */
 export function randomResponse(random: Random, problem: Problem<CountdownData>, o: CorpusOptions): string {
+  const { pieces, answer } = searchTranscript(random, problem, { ...o, stopOnHit: false });
   const mixed = random.uniform() < o.mixedShare;
-  const languageNow = (): Language => {
-    if (!mixed) return problem.language;
-    return random.uniform() < 0.5 ? 'arabic' : 'chinese';
+  const written = (text: string): string => {
+    return convertDigits(text, mixed ? random.pick(LANGUAGES) : problem.language);
   };
-  let think = '';
-  let expression = '';
-  for (let n = 0; n === 0 || (n < o.maxAttempts && random.uniform() >= o.stopProbability); n++) {
-    const attempt = randomAttempt(random, problem.numbers, { maxResult: o.maxResult });
-    const mark = attempt.value === problem.target ? HIT : MISS;
-    think += convertDigits(formatChain(attempt), languageNow()) + mark;
-    expression = attempt.expression;
-  }
-  return formatResponse(think, convertDigits(expression, languageNow()));
+  return formatResponse(pieces.map(written).join(''), written(answer));
 }
-
-/** `7+10=17*4=68`; a step that does not go on from the last result starts after a comma: `8+7=15,5*15=75`. */
-export function formatChain(attempt: Attempt): string {
-  let text = '';
-  let last: number | undefined;
-  for (const { left, operator, right, result } of attempt.steps) {
-    const start = last === undefined ? `${left}` : left === last ? '' : `,${left}`;
-    text += `${start}${operator}${right}=${result}`;
-    last = result;
-  }
-  return text;
-}
-
-const MULTI_DIGIT = Array.from({ length: 90 }, (_, i) => String(i + 10));
-
-/** Numbers of two digits in both languages, as tokens of their own. */
-export const NUMBER_TOKENS: readonly string[] = LANGUAGES.flatMap(language =>
-  MULTI_DIGIT.map(number => convertDigits(number, language)),
-);
 
 /** A document with every token learned (pretraining). */
 export function pretrainingDocument(tokenizer: Tokenizer, text: { prompt: string; response: string }): TokenDocument {

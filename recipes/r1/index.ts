@@ -24,7 +24,9 @@ import { createCountdown } from '../../src/tasks/countdown.ts';
 import { sorting } from '../../src/tasks/sorting.ts';
 import type { Task } from '../../src/tasks/task.ts';
 import { CharacterTokenizer } from '../../src/tokenizer/character.ts';
+import { numberTokens } from '../../src/tasks/digits.ts';
 import { TAGS } from '../../src/tasks/response.ts';
+import { MARKS } from '../../src/tasks/transcript.ts';
 import { heldOutProblems } from '../../src/train/evaluate.ts';
 import { type BatchSource, languageModelTraining } from '../../src/train/language-model.ts';
 import { grpoTraining } from '../../src/train/grpo.ts';
@@ -34,7 +36,7 @@ import type { RunResult } from '../../src/train/run.ts';
 import { Random } from '../../src/util/random.ts';
 import { Pipeline, type StageText, type Trained } from '../pipeline.ts';
 import type { Recipe, RecipeContext } from '../recipe.ts';
-import { type CorpusOptions, corpusText, drawLanguage, HIT, MISS, NUMBER_TOKENS, pretrainingDocument } from './corpus.ts';
+import { type CorpusOptions, corpusText, drawLanguage, pretrainingDocument } from './corpus.ts';
 import { R1_SIZES, type R1Config } from './config.ts';
 import { collectTraces, type Trace } from './traces.ts';
 
@@ -116,8 +118,8 @@ class R1 {
       attempts: { maxResult: corpus.maxResult },
     });
     this.#difficulty = 1;
-    this.#tokenizer = CharacterTokenizer.fromAlphabet(this.#countdown.alphabet + sorting.alphabet + HIT + MISS, {
-      tags: [...TAGS, ...NUMBER_TOKENS],
+    this.#tokenizer = CharacterTokenizer.fromAlphabet(this.#countdown.alphabet + sorting.alphabet + MARKS.hit + MARKS.miss, {
+      tags: [...TAGS, ...numberTokens()],
     });
     this.#corpus = {
       ...corpus,

@@ -10,8 +10,8 @@ import { Decoder } from '../../src/generate/decoder.ts';
 import { Engine } from '../../src/generate/engine.ts';
 import type { CountdownData } from '../../src/tasks/countdown.ts';
 import type { Language } from '../../src/tasks/digits.ts';
-import { convertDigits } from '../../src/tasks/digits.ts';
 import type { Problem, Task } from '../../src/tasks/task.ts';
+import { countSteps } from '../../src/tasks/transcript.ts';
 import { readText } from '../../src/util/files.ts';
 import { Random } from '../../src/util/random.ts';
 import type { Pipeline, Trained } from '../pipeline.ts';
@@ -98,18 +98,6 @@ async function answerAll(
 /** Right, well-formed, in the prompt's language throughout, and every stated step true. */
 export function isClean(task: Task<CountdownData>, problem: Problem<CountdownData>, response: string): boolean {
   const { correct, parts } = task.verify(problem, response);
-  return correct && parts.format === 1 && (parts.language ?? 1) === 1 && stepsAreTrue(response);
-}
-
-// the result is only looked at, since it may be the next step's left side: 7+10=17*4=68
-const STEP = /(\d+)([+\-*/])(\d+)(?==(\d+))/g;
-
-/** Whether every `a op b=c` of a response holds. */
-export function stepsAreTrue(response: string): boolean {
-  for (const [, a, op, b, c] of convertDigits(response, 'arabic').matchAll(STEP)) {
-    const [x, y, z] = [Number(a), Number(b), Number(c)];
-    const right = { '+': x + y === z, '-': x - y === z, '*': x * y === z, '/': y !== 0 && x / y === z }[op as '+'];
-    if (!right) return false;
-  }
-  return true;
+  const { steps, right } = countSteps(response);
+  return correct && parts.format === 1 && (parts.language ?? 1) === 1 && steps === right;
 }
