@@ -151,6 +151,16 @@ describe('options', () => {
     expect((await unlimited.call({ x: noise([65536, 64]) })).y?.dims).toEqual([65536, 64]);
   });
 
+  test('programs with different limits can be compiled at once', async () => {
+    const compile = (memoryLimitBytes: number) =>
+      runtime.compile(perceptron(noise([64, 64])), { memoryLimitBytes, background: true });
+    const [small, large] = await Promise.all([compile(1 << 20), compile(1 << 28)]);
+    const x = noise([65536, 64]);
+    await expect(small.call({ x })).rejects.toThrow(/memory/i);
+    expect((await large.call({ x })).y.dims).toEqual([65536, 64]);
+    for (const program of [small, large]) program[Symbol.dispose]();
+  });
+
   test('profile writes a file with that prefix', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'gaslaw-profile-'));
     folders.push(folder);

@@ -3,7 +3,7 @@
  *
  * 1. The bytes only name those initializers and mark them as external, so weights are neither encoded nor copied and
  *    the 2 GB limit of a protobuf message does not apply to them.
- * 2. Small initializers stay inside: shape inference and constant folding look at their values.
+ * 2. Small initializers and int64 ones stay inside: shape inference looks at the values of axes, shapes and bounds.
  */
 import type { Model, Tensor } from '../../graph/ir.ts';
 import { type ExternalPlace, encodeModel } from '../../graph/protobuf.ts';
@@ -22,7 +22,7 @@ export function splitModel(model: Model): SplitModel {
   const external = new Map<string, Tensor>();
   const sink = (name: string, bytes: Uint8Array): ExternalPlace | undefined => {
     const tensor = model.graph.initializers.get(name);
-    if (!tensor || bytes.byteLength < SHARED_BYTES) return undefined;
+    if (!tensor || tensor.dtype === 'int64' || bytes.byteLength < SHARED_BYTES) return undefined;
     external.set(name, tensor);
     return { location: 'memory', offset: 0, length: bytes.byteLength };
   };

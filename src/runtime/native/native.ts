@@ -8,7 +8,7 @@ import { lower } from '../../autodiff/lower.ts';
 import type { Model } from '../../graph/ir.ts';
 import { GaslawError } from '../../util/errors.ts';
 import type { CompileOptions, Program, Runtime } from '../runtime.ts';
-import { fedInputs } from '../web/session-program.ts';
+import { fedInputs, Queue } from '../web/session-program.ts';
 import { webRuntime } from '../web/web.ts';
 import { loadOrtNode, NodeBindingRuntime, type OrtNode } from './binding.ts';
 import { type Engine, engineAt } from './engine.ts';
@@ -27,6 +27,9 @@ export interface NativeOptions {
   loadBinding?: () => Promise<OrtNode>;
 }
 
+/** A memory limit is set on the one environment while a session is created, so such sessions are created in turn. */
+const limited = new Queue();
+
 class NativeRuntime implements Runtime {
   readonly name = 'native';
   readonly #engine: Engine;
@@ -37,7 +40,8 @@ class NativeRuntime implements Runtime {
 
   async compile(model: Model, options: CompileOptions = {}): Promise<Program> {
     const lowered = { ...model, graph: lower(model.graph) };
-    const session = await createSession(this.#engine, lowered, options);
+    const create = () => createSession(this.#engine, lowered, options);
+    const session = await (options.memoryLimitBytes === undefined ? create() : limited.add(create));
     const signature = { inputs: fedInputs(lowered), outputs: lowered.graph.outputs };
     return new NativeProgram(this.#engine, session, signature, options);
   }
