@@ -74,6 +74,10 @@ describe('recomputation', () => {
     expect(await evaluate(traded, feedsOf(traded))).toEqual(await evaluate(plain, feedsOf(plain)));
   });
 
+  test('a prefix that names nothing is refused', () => {
+    expect(() => trace(['model.layers.0'])).toThrow('no node lies under "model.layers.0"');
+  });
+
   test('the peak falls to less than half', () => {
     const peak = (graph: Graph) => liveness(graph).peakBytes;
     expect(peak(trace(ALL))).toBeLessThan(0.5 * peak(trace(undefined)));

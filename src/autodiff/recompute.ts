@@ -13,6 +13,7 @@ import type { Node } from '../graph/ir.ts';
 import { cloneNode, consumersOf } from '../graph/walk.ts';
 import type { Builder, Value } from '../ops/builder.ts';
 import { range, shaped } from '../ops/gradient/common.ts';
+import { GaslawError } from '../util/errors.ts';
 
 export type RecomputeChoice = readonly string[] | ((nodeName: string) => boolean);
 
@@ -88,18 +89,27 @@ export class Recomputation {
   }
 }
 
-/** Regions in node order. */
+/** Regions in node order. Throws when a prefix names no node: nothing would be saved, silently. */
 function regionsOf(nodes: readonly Node[], choice: RecomputeChoice): Node[][] {
-  if (typeof choice !== 'function') {
-    const under = (prefix: string) => nodes.filter(n => n.name === prefix || n.name.startsWith(`${prefix}/`));
-    return choice.map(under).filter(region => region.length > 0);
-  }
-  const regions: Node[][] = [[]];
+  if (typeof choice === 'function') return runsOf(nodes, choice);
+  return choice.map(prefix => {
+    const region = nodes.filter(n => n.name === prefix || n.name.startsWith(`${prefix}/`));
+    if (region.length > 0) return region;
+    const scopes = [...new Set(nodes.map(n => n.name.split('/')[0]))].slice(0, 12);
+    throw new GaslawError(
+      `recompute: no node lies under "${prefix}"; the outermost scopes are ${scopes.join(', ')}`,
+    );
+  });
+}
+
+/** Unbroken runs of chosen nodes. */
+function runsOf(nodes: readonly Node[], chosen: (nodeName: string) => boolean): Node[][] {
+  const runs: Node[][] = [[]];
   for (const node of nodes) {
-    if (choice(node.name)) (regions.at(-1) as Node[]).push(node);
-    else if (regions.at(-1)?.length) regions.push([]);
+    if (chosen(node.name)) (runs.at(-1) as Node[]).push(node);
+    else if (runs.at(-1)?.length) runs.push([]);
   }
-  return regions.filter(region => region.length > 0);
+  return runs.filter(run => run.length > 0);
 }
 
 /** An int64 [1] that is 0 and cannot be known before `g` is. */
