@@ -59,6 +59,7 @@ export class NativeProgram implements Program {
     this.#assertLive();
     checkInputs(this, inputs, outputs);
     const resources = new Resources();
+    resources.keep(inputs);
     try {
       const wrapped = this.inputs.map(({ name }) =>
         wrapNamed(this.#engine, name, inputs[name] as Tensor, resources),

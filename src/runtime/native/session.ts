@@ -37,25 +37,29 @@ const CUDA_LIBRARY: Partial<Record<NodeJS.Platform, string>> = {
 /** Creates a session for `model`. Throws one sentence that names the first node which cannot run. */
 export async function createSession(engine: Engine, model: Model, options: CompileOptions): Promise<Session> {
   const resources = new Resources();
+  const scratch = new Resources();
   try {
-    const split = splitModel(model);
-    const settings = sessionOptions(engine, options);
-    const scratch = new Resources();
-    scratch.add(() => engine.api.ReleaseSessionOptions(settings));
-    try {
-      shareInitializers(engine, settings, split.external, resources);
-      limitMemory(engine, settings, options.memoryLimitBytes, scratch);
-      const address = await open(engine, model, split.bytes, settings, options.background);
-      resources.add(() => releaseSession(engine, address));
-      if (options.profile !== undefined) resources.add(() => endProfile(engine, address));
-      return { address, resources };
-    } finally {
-      scratch.dispose();
-    }
+    const { bytes, external } = splitModel(model);
+    const settings = newSettings(engine, scratch);
+    configure(engine, settings, options);
+    shareInitializers(engine, settings, external, resources);
+    limitMemory(engine, settings, options.memoryLimitBytes, scratch);
+    const address = await open(engine, model, bytes, settings, options.background);
+    resources.add(() => releaseSession(engine, address));
+    if (options.profile !== undefined) resources.add(() => endProfile(engine, address));
+    return { address, resources };
   } catch (error) {
     resources.dispose();
     throw error;
+  } finally {
+    scratch.dispose();
   }
+}
+
+function newSettings(engine: Engine, scratch: Resources): Address {
+  const settings = engine.take(engine.api.CreateSessionOptions(engine.out), 'creating session options');
+  scratch.add(() => engine.api.ReleaseSessionOptions(settings));
+  return settings;
 }
 
 function releaseSession(engine: Engine, session: Address): void {
@@ -84,9 +88,8 @@ async function open(
   return out[0] as Address;
 }
 
-function sessionOptions(engine: Engine, options: CompileOptions): Address {
+function configure(engine: Engine, settings: Address, options: CompileOptions): void {
   const { api } = engine;
-  const settings = engine.take(api.CreateSessionOptions(engine.out), 'creating session options');
   const set = (status: Address | null) => engine.check(status, 'setting session options');
   set(api.SetIntraOpNumThreads(settings, options.threads || availableParallelism()));
   set(api.SetInterOpNumThreads(settings, 1));
@@ -95,7 +98,6 @@ function sessionOptions(engine: Engine, options: CompileOptions): Address {
   if (options.profile !== undefined) set(api.EnableProfiling(settings, options.profile));
   if (options.lowMemory) set(api.DisableCpuMemArena(settings));
   addProvider(engine, settings, options.provider ?? 'cpu');
-  return settings;
 }
 
 function configEntries({ spinning }: CompileOptions): [string, string][] {
