@@ -5,6 +5,7 @@
 import { type Graph, opKey } from '../graph/ir.ts';
 import { eliminateCommonSubexpressions } from '../graph/passes/cse.ts';
 import { eliminateDeadCode } from '../graph/passes/dce.ts';
+import { orderLeaves } from '../graph/passes/leaf-order.ts';
 import { cloneGraph } from '../graph/walk.ts';
 
 const FORWARD_ONLY: ReadonlySet<string> = new Set(['gaslaw.StopGradient', 'gaslaw.StraightThrough']);
@@ -20,5 +21,6 @@ export function lower(graph: Graph): Graph {
   }
   eliminateCommonSubexpressions(lowered);
   eliminateDeadCode(lowered);
+  orderLeaves(lowered);
   return lowered;
 }

@@ -26,8 +26,8 @@ function layer(b: Builder, x: Value, i: number, parameters: Value[]): Value {
   });
 }
 
-/** Loss and parameter gradients of a stack of layers. */
-function trace(recompute: RecomputeChoice | undefined, rows: number | 'B' = 2): Graph {
+/** Loss and parameter gradients of a stack of layers, in the order of differentiation. */
+function differentiated(recompute: RecomputeChoice | undefined, rows: number | 'B' = 2): Graph {
   const b = new Builder('stack');
   const parameters: Value[] = [];
   let x = b.input('x', 'float32', [rows, 40, WIDTH]).mul(1);
@@ -36,8 +36,11 @@ function trace(recompute: RecomputeChoice | undefined, rows: number | 'B' = 2): 
   const grads = gradients(b, loss, parameters, { recompute });
   b.output(loss, 'loss');
   grads.forEach((g, i) => void b.output(g, `grad:${parameters[i].name}`));
-  return lower(b.graph);
+  return b.graph;
 }
+
+const trace = (recompute: RecomputeChoice | undefined, rows?: 'B'): Graph =>
+  lower(differentiated(recompute, rows));
 
 function feedsOf(graph: Graph): Record<string, Tensor> {
   const random = new Random(7);
@@ -80,11 +83,11 @@ describe('recomputation', () => {
 
   test('the peak falls to less than half', () => {
     const peak = (graph: Graph) => liveness(graph).peakBytes;
-    expect(peak(trace(ALL))).toBeLessThan(0.5 * peak(trace(undefined)));
+    expect(peak(differentiated(ALL))).toBeLessThan(0.5 * peak(differentiated(undefined)));
   });
 
   test('no copied node can run before the gradient of its region exists', () => {
-    const graph = trace(ALL);
+    const graph = differentiated(ALL);
     const late = new Set<string>();
     const copies = graph.nodes.filter(n => n.name.includes('recompute/'));
     for (const node of graph.nodes) {

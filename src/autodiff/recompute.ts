@@ -7,6 +7,7 @@
  *    run early, they would keep alive what they were to free. So each copied region reads its inputs through a
  *    barrier that needs the incoming gradient: dims + (g > g), where g is one element of that gradient. The
  *    comparison is always false (also for NaN), no optimizer folds it, and Reshape to those dims copies nothing.
+ * 3. What the copies were made for must also run early: see src/graph/passes/leaf-order.ts.
  * Source: Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost".
  */
 import type { Node } from '../graph/ir.ts';
