@@ -1,0 +1,84 @@
+/**
+ * Rollouts: tokens a second of the engine (prompt, sampling and bookkeeping included), and the same decode loop through
+ * onnxruntime-node's own `run`, whose outputs (the caches included) are copied on every step.
+ * Usage: npm run bench -- rollouts
+ */
+import { decodeGraph, Decoder, presentName } from '../src/generate/decoder.ts';
+import { Engine } from '../src/generate/engine.ts';
+import { sample } from '../src/generate/sampling.ts';
+import { encodeModel } from '../src/graph/protobuf.ts';
+import { modelOf, type Tensor, zeros } from '../src/graph/ir.ts';
+import { denseConfig, denseModel } from '../src/models/dense/index.ts';
+import { ParameterStore } from '../src/nn/parameters.ts';
+import { nativeRuntime } from '../src/runtime/native/native.ts';
+import { Random } from '../src/util/random.ts';
+import { median } from './statistics.ts';
+
+const BATCH = 128;
+const CONTEXT = 256;
+/** Steps of the slow loop; every step costs the same, so a few say enough. */
+const PEER_STEPS = 8;
+
+const model = denseModel(
+  denseConfig({ vocabSize: 512, hiddenSize: 256, numHiddenLayers: 4, intermediateSize: 768, maxPositionEmbeddings: CONTEXT }),
+);
+
+export async function benchRollouts(rounds: number) {
+  const store = new ParameterStore(model.parameters).initialize(new Random(1));
+  const runtime = await nativeRuntime();
+  using decoder = await Decoder.create(runtime, model, store, { threads: 2 });
+  using engine = new Engine(decoder, { slots: BATCH, capacity: CONTEXT });
+  const peer = await peerLoop(store);
+  const ours: number[] = [];
+  const theirs: number[] = [];
+  await rollout(engine);
+  for (let round = 0; round < rounds; round++) {
+    ours.push(await rollout(engine));
+    theirs.push(await peer());
+  }
+  return {
+    parameters: store.count,
+    batch: BATCH,
+    context: CONTEXT,
+    tokensPerSecond: median(ours),
+    onnxruntimeNodeTokensPerSecond: median(theirs),
+    ratio: median(ours.map((o, i) => o / (theirs[i] as number))),
+  };
+}
+
+async function rollout(engine: Engine): Promise<number> {
+  const before = engine.sampledTokens;
+  const started = performance.now();
+  await engine.generate(
+    Array.from({ length: BATCH }, (_, i) => ({ prompt: [1 + (i % 7), 2, 3, 4], maxTokens: CONTEXT, seed: i })),
+  );
+  return (engine.sampledTokens - before) / ((performance.now() - started) / 1000);
+}
+
+/** The same graph, sampling and batch through the package's own API. */
+async function peerLoop(store: ParameterStore): Promise<() => Promise<number>> {
+  const ort = await import('onnxruntime-node');
+  const graph = decodeGraph(model);
+  const session = await ort.InferenceSession.create(encodeModel(modelOf(graph)), { intraOpNumThreads: 2 });
+  const feed = (t: Tensor) => new ort.Tensor(t.dtype as 'float32', t.data as Float32Array, t.dims);
+  const feeds: Record<string, InstanceType<typeof ort.Tensor>> = {};
+  for (const { name } of graph.inputs.slice(4 + model.cacheSlots.length)) feeds[name] = feed(store.tensor(name));
+  for (const s of model.cacheSlots) feeds[s.name] = feed(zeros(s.dtype, [BATCH, s.heads, CONTEXT, s.width]));
+  const random = new Random(1);
+  return async () => {
+    const ids = new Int32Array(BATCH).fill(1);
+    const started = performance.now();
+    for (let step = 0; step < PEER_STEPS; step++) {
+      const past = CONTEXT / 2 + step;
+      feeds.ids = feed({ dtype: 'int32', dims: [BATCH, 1], data: ids });
+      feeds.select = feed({ dtype: 'int32', dims: [BATCH], data: Int32Array.from({ length: BATCH }, (_, i) => i) });
+      feeds.last_position = feed({ dtype: 'int32', dims: [BATCH], data: new Int32Array(BATCH).fill(past) });
+      feeds.total = feed({ dtype: 'int32', dims: [], data: Int32Array.of(past + 1) });
+      const results = await session.run(feeds);
+      for (const s of model.cacheSlots) feeds[s.name] = results[presentName(s.name)] as (typeof feeds)[string];
+      const logits = results.logits?.data as Float32Array;
+      for (let r = 0; r < BATCH; r++) ids[r] = sample(logits, r * model.vocabSize, model.vocabSize, {}, random).token;
+    }
+    return (BATCH * PEER_STEPS) / ((performance.now() - started) / 1000);
+  };
+}
