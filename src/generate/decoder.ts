@@ -9,10 +9,11 @@
  * Shapes: B rows, S new positions, C capacity, V vocabulary.
  */
 import { type Graph, int32, modelOf, type Tensor, zeros } from '../graph/ir.ts';
-import { Builder } from '../ops/builder.ts';
-import type { Binding, CompileOptions, Program, Runtime } from '../runtime/runtime.ts';
-import { type ParameterSource, type ParameterStore, ParameterTrace } from '../nn/parameters.ts';
 import type { CausalModel } from '../models/model.ts';
+import { type ParameterSource, type ParameterStore, ParameterTrace } from '../nn/parameters.ts';
+import { Builder } from '../ops/builder.ts';
+import { modelFor } from '../ops/opset.ts';
+import type { Binding, CompileOptions, Program, Runtime } from '../runtime/runtime.ts';
 
 /** Inputs: ids [B,S], select [B], last_position [B], total [], caches, weights; outputs: logits [B,V], present caches. */
 export function decodeGraph(model: CausalModel, source: ParameterSource = 'inputs'): Graph {
@@ -78,6 +79,16 @@ export class Decoder implements Disposable {
     return new Decoder(model, program, Object.fromEntries(inputs.map(i => [i.name, store.tensor(i.name)])));
   }
 
+  /** Over a graph with the signature of `decodeGraph` that holds its weights itself (an exported file's). */
+  static async fromGraph(
+    runtime: Runtime,
+    model: CausalModel,
+    graph: Graph,
+    options: CompileOptions = {},
+  ): Promise<Decoder> {
+    return new Decoder(model, await runtime.compile(modelFor(graph), options), {});
+  }
+
   /** Zeroed caches for `rows` rows of `capacity` positions, in the order of the model's cache slots. */
   allocateCache(rows: number, capacity: number): Tensor[] {
     return this.model.cacheSlots.map(s => zeros(s.dtype, [rows, s.heads, capacity, s.width]));
@@ -117,7 +128,9 @@ export class Decoder implements Disposable {
       logits,
       async run() {
         total[0] = this.total;
-        if (length > 1) for (let r = 0; r < rows; r++) select[r] = r * length + (lastPosition[r] as number) - this.total + length;
+        if (length > 1)
+          for (let r = 0; r < rows; r++)
+            select[r] = r * length + (lastPosition[r] as number) - this.total + length;
         await binding.run();
       },
       [Symbol.dispose]: () => binding[Symbol.dispose](),
@@ -132,7 +145,11 @@ export class Decoder implements Disposable {
 function firstRows(tensor: Tensor, rows: number): Tensor {
   const data = tensor.data as Float32Array;
   const stride = data.length / (tensor.dims[0] as number);
-  return { dtype: tensor.dtype, dims: [rows, ...tensor.dims.slice(1)], data: data.subarray(0, rows * stride) };
+  return {
+    dtype: tensor.dtype,
+    dims: [rows, ...tensor.dims.slice(1)],
+    data: data.subarray(0, rows * stride),
+  };
 }
 
 function tensorNamed(weights: ReadonlyMap<string, Tensor>, name: string): Tensor {
