@@ -31,10 +31,13 @@ export function embedding(scope: Scope, ids: Value, rows: number, width: number,
   return scope.parameter('weight', [rows, width], init).gather(ids);
 }
 
-/** y = x / sqrt(mean(x²) + ε) · g over the last axis (Zhang & Sennrich 2019). */
+/**
+ * y = x / sqrt(mean(x²) + ε) · g over the last axis (Zhang & Sennrich 2019). The second output, 1/sqrt(…) a row, is
+ * asked for because the gradient reads it.
+ */
 export function rmsNorm(scope: Scope, x: Value, epsilon = 1e-6): Value {
   const gain = scope.parameter('weight', [lastDim(x)], ones);
-  return x.builder.op('SimplifiedLayerNormalization', [x, gain], { axis: -1, epsilon });
+  return x.builder.ops('SimplifiedLayerNormalization', [x, gain], { axis: -1, epsilon }, 2)[0] as Value;
 }
 
 /** y = (x − mean) / sqrt(var + ε) · g (+ b) over the last axis (Ba et al. 2016). */
