@@ -2,6 +2,9 @@
  * Running a recipe's stages one after another in a run folder: done stages are loaded, the rest trained, evaluated on
  * the same held-out problems, and saved.
  */
+import { exportModel } from '../src/export/directory.ts';
+import type { ExportDType } from '../src/export/dtypes.ts';
+import { loadOnnxModel, onnxDecoder } from '../src/export/load.ts';
 import { Decoder } from '../src/generate/decoder.ts';
 import { Engine } from '../src/generate/engine.ts';
 import { loadModel, saveModel } from '../src/models/files.ts';
@@ -119,6 +122,37 @@ export class Pipeline {
     return result;
   }
 
+  /** A stage that is an exported form of a trained model: written, read back, and measured as the file has it. */
+  async variant(text: StageText, from: Trained, dtype: ExportDType): Promise<void> {
+    const { context, tokenizer } = this;
+    const done = await finishedStage(context.files, context.folder, text.name);
+    if (done && isReasoning(done)) {
+      this.results.push(done);
+      context.log(`${text.name}: done before, pass@1 ${percent(done.passAt1)}`);
+      return;
+    }
+    context.log(`${text.name}: ${text.summary}`);
+    const started = performance.now();
+    const model = `models/${text.name}`;
+    const folder = `${context.folder}/${model}`;
+    const { path, bytes } = await exportModel(context.files, folder, from.model, from.store, tokenizer, dtype, { version: context.version });
+    using decoder = await onnxDecoder(context.runtime, await loadOnnxModel(context.files, path));
+    const { evaluation, other } = await this.evaluateDecoder(decoder);
+    const result: StageResult = {
+      ...text,
+      model,
+      parameters: from.store.count,
+      activeParameters: from.store.count,
+      bytes,
+      ...figures(evaluation),
+      other,
+      seconds: (performance.now() - started) / 1000,
+      trainingFlops: 0,
+      samplingFlops: 0,
+    };
+    await this.record(result, evaluation);
+  }
+
   /** Saves a finished stage's samples and result. */
   async record(result: StageResult, evaluation: Evaluation): Promise<void> {
     const { context } = this;
@@ -137,9 +171,14 @@ export class Pipeline {
     model: CausalModel,
     store: ParameterStore,
   ): Promise<{ evaluation: Evaluation; other: Record<string, number> }> {
-    const { evaluation: plan, slots } = this.#o;
     using decoder = await Decoder.create(this.context.runtime, model, store);
-    using engine = new Engine(decoder, { slots, capacity: model.maxPositions });
+    return await this.evaluateDecoder(decoder);
+  }
+
+  /** The same over any decoder. */
+  async evaluateDecoder(decoder: Decoder): Promise<{ evaluation: Evaluation; other: Record<string, number> }> {
+    const { evaluation: plan, slots } = this.#o;
+    using engine = new Engine(decoder, { slots, capacity: decoder.model.maxPositions });
     const run = (task: Task, problems: readonly Problem[], k: number) =>
       evaluate(engine, this.tokenizer, task, {
         samples: problems.length,

@@ -17,6 +17,7 @@ import { packAll } from '../../src/data/packing.ts';
 import { generated } from '../../src/data/stream.ts';
 import type { TokenDocument } from '../../src/data/document.ts';
 import { promptDocument } from '../../src/data/document.ts';
+import { exportModel } from '../../src/export/directory.ts';
 import { denseConfig, denseModel } from '../../src/models/dense/index.ts';
 import type { CausalModel } from '../../src/models/model.ts';
 import type { ParameterStore } from '../../src/nn/parameters.ts';
@@ -75,6 +76,16 @@ const STAGES = {
     title: 'Distilled student',
     summary: 'a smaller model, fine-tuned on verified answers of the last model',
     from: ['all-scenarios-rl'],
+  },
+  'student-int8': {
+    title: 'Distilled student, int8',
+    summary: 'the distilled student as ONNX with 8-bit weights',
+    from: ['student-distilled'],
+  },
+  'student-int4': {
+    title: 'Distilled student, int4',
+    summary: 'the distilled student as ONNX with 4-bit weights',
+    from: ['student-distilled'],
   },
   'student-rl-only': {
     title: 'RL-only student',
@@ -237,6 +248,7 @@ class R1 {
       },
       seeded,
     );
+    await this.#export(distilled);
     const tasks = [{ task: this.#countdown as Task, weight: 1, difficulty: this.#difficulty }];
     await this.#pipeline.stage(
       textOf('student-rl-only'),
@@ -250,6 +262,17 @@ class R1 {
       },
       seeded,
     );
+  }
+
+  /** The distilled student in every dtype; f32 and f16 lie beside its weights. */
+  async #export(distilled: Trained): Promise<void> {
+    const { context, tokenizer } = this.#p();
+    const folder = `${context.folder}/${distilled.result.model}`;
+    for (const dtype of ['f32', 'f16'] as const) {
+      await exportModel(context.files, folder, distilled.model, distilled.store, tokenizer, dtype, { version: context.version });
+    }
+    await this.#pipeline.variant(textOf('student-int8'), distilled, 'int8');
+    await this.#pipeline.variant(textOf('student-int4'), distilled, 'int4');
   }
 
   #model(shape: R1Config['model']): CausalModel {
