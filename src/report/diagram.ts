@@ -1,0 +1,77 @@
+/**
+ * The pipeline as a diagram: a box for each stage with its figures, an arrow for each "starts from".
+ * Solid arrows carry weights, dashed ones answers to learn from.
+ */
+import type { ReportData, Stage } from './data.ts';
+import { type Box, type Layout, type Node, narrowLayout, wideLayout } from './diagram-layout.ts';
+import { isNumber, type Maybe, NONE, percent, percentInterval, plain, si } from './format.ts';
+import { html, type Markup } from './html.ts';
+import { givesWeights, KINDS, type Kind, kindOf } from './story.ts';
+
+const WIDE = { width: 1120, boxHeight: 136, gapX: 44, gapY: 40 };
+const NARROW = { width: 350, boxHeight: 112, gap: 30, lane: 16 };
+
+/** Both forms; the page shows the one that fits. */
+export function pipelineDiagram(data: ReportData): Markup {
+  const nodes = data.stages.map(
+    (stage): Node => ({ name: stage.name, kind: kindOf(data, stage), from: stage.from }),
+  );
+  return html`<div class="diagram wide">${drawing(data, nodes, wideLayout(nodes, WIDE), 'w')}</div>
+<div class="diagram narrow">${drawing(data, nodes, narrowLayout(nodes, NARROW), 'n')}</div>`;
+}
+
+function drawing(data: ReportData, nodes: readonly Node[], layout: Layout, id: string): Markup {
+  const stageOf = (name: string) => data.stages.find(stage => stage.name === name) as Stage;
+  const arrows = layout.arrows.map(({ from, to, d }) => {
+    const kind = givesWeights(stageOf(to), stageOf(from)) ? 'weights' : 'answers';
+    return html`<path class="arrow ${kind}" d="${d}" marker-end="url(#head-${id})"/>`;
+  });
+  const boxes = layout.boxes.map((box, i) => stageBox(stageOf(box.name), (nodes[i] as Node).kind, box));
+  return html`<svg viewBox="-2 -2 ${layout.width + 4} ${layout.height + 4}" role="group" aria-label="The stages of the run and what each starts from">
+<defs><marker id="head-${id}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7.5" markerHeight="7.5" markerUnits="userSpaceOnUse" orient="auto"><path class="head" d="M0 .6 7.4 4 0 7.4Z"/></marker></defs>
+${arrows}${boxes}</svg>`;
+}
+
+/** A stage: title, pass@1 with its interval as a bar, pass@k, tokens, parameters. */
+function stageBox(stage: Stage, kind: Kind, { x, y, width, height }: Box): Markup {
+  const lines = wrap(stage.title, Math.floor((width - 28) / 7.4));
+  const top = height - 88;
+  return html`<a class="box ${kind}" href="#stage-${stage.name}" data-tip="${tipOf(stage, kind)}"><g transform="translate(${x} ${y})">
+<rect class="card" width="${width}" height="${height}" rx="10"/><rect class="edge" x="0" y="${12}" width="3.5" height="${height - 24}" rx="1.75"/>
+${lines.map((line, i) => html`<text class="title" x="15" y="${(lines.length === 1 ? 25 : 21) + 15 * i}">${line}</text>`)}
+<text class="big" x="15" y="${top + 30}">${percent(stage.passAt1)}</text>
+<text class="small end" x="${width - 14}" y="${top + 29}">${percentInterval(stage.passAt1Interval)}</text>
+${intervalBar(stage, 15, top + 42, width - 29)}
+<text class="small" x="15" y="${top + 63}">pass@${stage.k} ${percent(stage.passAtK)}</text>
+<text class="small" x="15" y="${top + 79}">${plain(rounded(stage.responseTokens))} tokens · ${si(stage.activeParameters)} parameters</text>
+</g></a>`;
+}
+
+const rounded = (x: Maybe): Maybe => (isNumber(x) ? Number(x.toFixed(1)) : x);
+
+/** pass@1 on a track from 0 to 100 %, its interval as a band. */
+function intervalBar(stage: Stage, x: number, y: number, width: number): Markup {
+  const share = isNumber(stage.passAt1) ? stage.passAt1 : 0;
+  const [low, high] = stage.passAt1Interval?.every(isNumber) ? stage.passAt1Interval : [share, share];
+  const px = (value: number) => (value * width).toFixed(1);
+  return html`<rect class="track" x="${x}" y="${y}" width="${width}" height="4" rx="2"/>
+<rect class="fill" x="${x}" y="${y}" width="${px(share)}" height="4" rx="2"/>
+<rect class="band" x="${(x + low * width).toFixed(1)}" y="${y - 2}" width="${px(high - low)}" height="8" rx="2"/>`;
+}
+
+const tipOf = (stage: Stage, kind: Kind): string =>
+  `${KINDS[kind]}: ${stage.summary}. ${stage.from.length > 0 ? `Starts from ${stage.from.join(' and ')}. ` : ''}` +
+  `${percent(stage.passAt1)} of single answers are right (95 % interval ${percentInterval(stage.passAt1Interval) || NONE}).`;
+
+/** Words in at most two lines; what does not fit is cut. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1) as string;
+    if (line === '') lines[lines.length - 1] = word;
+    else if (`${line} ${word}`.length <= width) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  const kept = lines.slice(0, 2).map(line => (line.length > width ? `${line.slice(0, width - 1)}…` : line));
+  return lines.length > 2 ? [kept[0] as string, `${(kept[1] as string).slice(0, width - 1)}…`] : kept;
+}

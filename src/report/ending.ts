@@ -1,0 +1,84 @@
+/**
+ * The end of the report: how to read it, words explained, how to make the run again.
+ */
+import type { ReportData } from './data.ts';
+import { duration } from './format.ts';
+import { html, type Markup } from './html.ts';
+import { rolesOf } from './story.ts';
+
+const WORDS: readonly (readonly [word: string, meaning: string])[] = [
+  ['pass@1', 'How often a single answer is right, averaged over held-out problems.'],
+  [
+    'pass@k',
+    'How often at least one of k answers is right: what the model could do with k tries and a checker.',
+  ],
+  [
+    '95 % interval',
+    'The range in which the true figure lies in 95 of 100 such measurements; problems, not answers, are counted as the independent ones.',
+  ],
+  ['held-out', 'Problems kept away from all training, so that knowing them by heart cannot help.'],
+  ['token', 'The piece a model reads and writes at a time; for a character-level model, one character.'],
+  [
+    'GRPO',
+    'Group relative policy optimization: answer a problem many times, and make what the better-than-average answers did more likely.',
+  ],
+  [
+    'verifiable reward',
+    'Points given by a program that checks the answer, not by a person or another model.',
+  ],
+  ['entropy', 'How undecided the model is at each token; falling entropy means it has made up its mind.'],
+  ['SFT', 'Supervised fine-tuning: going on to learn from chosen texts.'],
+  ['rejection sampling', 'Sampling many answers and keeping the right ones to learn from.'],
+  ['distillation', 'Training a small model on the answers of a larger one.'],
+  ['int8, int4', 'Weights stored in 8 or 4 bits instead of 32: smaller files, slightly different answers.'],
+  [
+    'bits per byte',
+    'Bits needed to write down a byte of text with the model’s predictions; lower is better.',
+  ],
+  ['FLOP', 'One multiplication or addition; a model does about two for each parameter and token.'],
+];
+
+/** Words that a run without accuracies has no use for. */
+const PLAIN_RUN = new Set(['held-out', 'token', 'bits per byte', 'FLOP']);
+
+export function endingSections(data: ReportData): Markup {
+  const reasons = data.stages.length > 1 || data.metrics.some(line => 'reward' in line);
+  const words = WORDS.filter(([word]) => reasons || PLAIN_RUN.has(word)).filter(
+    ([word]) => word !== 'bits per byte' || !reasons,
+  );
+  return html`<section id="words"><h2>How to read this</h2>
+<p class="lead">All figures come from this run’s own files: <code>result.json</code>, <code>metrics.jsonl</code> and <code>samples.jsonl</code> beside this page. Every model was measured on the same
+problems with the same random seeds, so differences are between models, not between exams.</p>
+<dl class="glossary">${words.map(([word, meaning]) => html`<div><dt>${word}</dt><dd>${meaning}</dd></div>`)}</dl></section>
+<section id="again"><h2>Run it again</h2>
+<pre><code>${commandsOf(data).join('\n')}</code></pre>
+<dl class="facts">${factsOf(data).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+<p class="note">The same seed on the same machine gives the same weights, bit for bit; a run that was interrupted goes on with <code>--resume</code>.</p></section>`;
+}
+
+/** Commands that make this run and use its models. */
+export function commandsOf(data: ReportData): string[] {
+  const { recipe, size, seed } = data;
+  const { final, base } = rolesOf(data);
+  const model = (final ?? base)?.model;
+  const task = data.samples[0]?.task;
+  return [
+    `gaslaw run ${recipe} --size ${size} --seed ${seed} --out my-run`,
+    ...(model && task ? [`gaslaw eval my-run/${model} --task ${task}`] : []),
+    ...(model && data.samples[0]
+      ? [`gaslaw generate my-run/${model} --prompt '${data.samples[0].prompt}'`]
+      : []),
+  ];
+}
+
+function factsOf(data: ReportData): (readonly [string, string | number])[] {
+  const samples = data.stages[0]?.samples;
+  return [
+    ['recipe', `${data.recipe}, size ${data.size}`],
+    ['seed', data.seed],
+    ['gaslaw', `version ${data.version}`],
+    ['duration', duration(data.seconds)],
+    ...(samples ? [['held-out problems', samples] as const] : []),
+    ...Object.entries(data.machine),
+  ];
+}

@@ -1,0 +1,127 @@
+/**
+ * The top of the report: what was done, in a sentence, and the few figures that matter.
+ */
+import type { ReportData, Stage } from './data.ts';
+import { bytes, duration, isNumber, percent, percentInterval, plain, si } from './format.ts';
+import { html, type Markup, type Part } from './html.ts';
+import { hasValues, lastOf, metricNames, type Series, seriesOf } from './series.ts';
+import { isMeasured, kindOf, type Measured, type Roles, rolesOf } from './story.ts';
+
+export function headline(data: ReportData): Markup {
+  const roles = rolesOf(data);
+  const state = data.finished ? '' : ' · not finished yet';
+  return html`<header><p class="kicker">gaslaw · recipe ${data.recipe} · size ${data.size} · seed ${data.seed}${state}</p>
+<h1>${sentence(data, roles)}</h1>
+${explanation(data, roles)}
+<div class="figures">${figures(data, roles)}</div></header>`;
+}
+
+const small = (share: number): string => percent(share).replace('.0 %', ' %');
+
+const accuracyOf = (stage: Stage | undefined): number | undefined =>
+  stage && isNumber(stage.passAt1) ? stage.passAt1 : undefined;
+
+/** One sentence for a stranger, as far as the run got. */
+export function sentence(data: ReportData, roles: Roles): string {
+  const { base, final, distilled } = roles;
+  const [before, after] = [accuracyOf(base), accuracyOf(final)];
+  if (base === undefined) return `A run of recipe ${data.recipe}, before its first stage is done.`;
+  if (before === undefined || after === undefined || final === base) return trainedSentence(data, base);
+  const taught =
+    `A model of ${si(base.parameters)} parameters, started from random numbers, learned to reason: ` +
+    `from ${small(before)} to ${small(after)} right answers on problems it had never seen`;
+  const smallest = smallestStudent(roles);
+  if (!distilled || !smallest || !isNumber(smallest.passAt1)) return `${taught}.`;
+  return `${taught}, and passed the skill on to a student of ${bytes(smallest.bytes)}.`;
+}
+
+function trainedSentence(data: ReportData, stage: Stage): string {
+  if (isNumber(stage.bitsPerByte))
+    return `A model of ${si(stage.parameters)} parameters, started from random numbers, learned to predict text: ${plain(stage.bitsPerByte)} bits are enough for a byte that it had never seen.`;
+  const curve = textCurve(data);
+  const [from, to] = [curve?.series.y.find(Number.isFinite), curve && lastOf(curve.series)];
+  const model = `A model of ${si(stage.parameters)} parameters, started from random numbers,`;
+  if (accuracyOf(stage) !== undefined) return `${model} gives ${percent(stage.passAt1)} right answers.`;
+  if (!curve || from === undefined || to === undefined) return `${model} was trained.`;
+  return `${model} learned to predict text: its ${curve.title} fell from ${plain(from)} to ${plain(to)}.`;
+}
+
+/** What stands for the quality of a language model: bits per byte, else the loss on held-out text, else the loss. */
+export function textCurve(data: ReportData): { title: string; series: Series } | undefined {
+  const wanted: readonly (readonly [RegExp, string])[] = [
+    [/bits_?per_?byte/i, 'bits per byte'],
+    [/(?:eval|validation|val).*loss/i, 'validation loss'],
+    [/^loss$/, 'loss'],
+  ];
+  const stages = [...new Set(data.metrics.map(line => line.stage))];
+  for (const [pattern, title] of wanted) {
+    for (const stage of stages) {
+      const name = metricNames(data.metrics, stage).find(n => pattern.test(n));
+      const series = name && seriesOf(data.metrics, stage, name);
+      if (series && hasValues(series)) return { title, series };
+    }
+  }
+  return undefined;
+}
+
+function explanation(data: ReportData, roles: Roles): Markup | false {
+  if (!roles.zero || !data.stages.some(stage => kindOf(data, stage) === 'rl')) return false;
+  return html`<p class="lead">Nobody showed it how. The base model only knew the form of an attempt and true arithmetic. Then it tried, and
+whatever led to a right answer was made more likely: <em>reinforcement learning on verifiable rewards</em>, the recipe that DeepSeek-R1 made known,
+here at a scale that fits on a laptop.</p>`;
+}
+
+/** The export of the distilled student with the fewest bytes, else the student itself. */
+function smallestStudent({ distilled, exports }: Roles): Stage | undefined {
+  const own = distilled ? [distilled, ...exports.filter(stage => stage.from.includes(distilled.name))] : [];
+  return own.toSorted((a, b) => a.bytes - b.bytes)[0];
+}
+
+function figures(data: ReportData, roles: Roles): Part {
+  const smallest = smallestStudent(roles);
+  return [
+    ladder(roles),
+    smallest
+      ? tile(
+          'Smallest student',
+          bytes(smallest.bytes),
+          `${percent(smallest.passAt1)} right · ${smallest.name}`,
+        )
+      : roles.base &&
+        tile('Model', bytes((roles.final ?? roles.base).bytes), `${si(roles.base.parameters)} parameters`),
+    textTile(data, roles),
+    data.stages.length > 0 &&
+      tile(
+        'Whole run',
+        duration(data.seconds),
+        `${data.stages.length} ${data.stages.length === 1 ? 'stage' : 'stages'}, every one measured`,
+      ),
+  ];
+}
+
+const tile = (label: string, value: string, note: string): Markup =>
+  html`<div class="tile"><span class="label">${label}</span><strong>${value}</strong><span class="note">${note}</span></div>`;
+
+/** Base → R1-Zero → final, each with a bar. */
+function ladder({ base, zero, final }: Roles): Markup | false {
+  const rungs = [base, zero, final].filter((stage, i, all) => stage && all.indexOf(stage) === i) as Stage[];
+  const known = rungs.filter(isMeasured);
+  if (known.length === 0) return false;
+  return html`<div class="tile ladder"><span class="label">Right at the first try (pass@1), held-out problems</span><ol>
+${known.map(stage => rung(stage, stage === base ? 'Base' : stage === zero ? 'R1-Zero' : 'Final model'))}</ol></div>`;
+}
+
+const rung = (stage: Measured, label: string): Markup =>
+  html`<li><span class="note">${label}</span><strong>${percent(stage.passAt1)}</strong><span class="bar"><i style="width:${(100 * stage.passAt1).toFixed(1)}%"></i></span><span class="note">${percentInterval(stage.passAt1Interval)}</span></li>`;
+
+function textTile(data: ReportData, { base }: Roles): Markup | false {
+  if (accuracyOf(base) !== undefined) return false;
+  if (base && isNumber(base.bitsPerByte))
+    return tile(
+      'Held-out text',
+      `${plain(base.bitsPerByte)} bits`,
+      `a byte · ${plain(base.natsPerToken)} nats a token · lower is better`,
+    );
+  const curve = textCurve(data);
+  return curve !== undefined && tile(`Final ${curve.title}`, plain(lastOf(curve.series)), 'lower is better');
+}

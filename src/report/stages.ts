@@ -1,0 +1,75 @@
+/**
+ * The pipeline section: the diagram, what its arrows mean, and every stage in plain words.
+ */
+import type { ReportData, Stage } from './data.ts';
+import { pipelineDiagram } from './diagram.ts';
+import { bytes, duration, flops, isNumber, percent, percentInterval, plain, si } from './format.ts';
+import { html, type Markup } from './html.ts';
+import { computeOf, isMeasured, KINDS, type Kind, kindOf } from './story.ts';
+
+/** What a kind of stage does, for someone who has never trained a model. */
+const PLAIN: Readonly<Record<Kind, string>> = {
+  pretrain:
+    'The model reads text and learns to guess the next character. It learns what attempts look like, not which to make.',
+  rl: 'The model tries many answers to each problem. A program checks them, and what right answers did more than wrong ones is made more likely.',
+  sft: 'The model reads chosen answers that a checker found right, and learns to write such answers itself.',
+  distil:
+    'A smaller model reads verified answers of the large one: it copies the reasoning instead of finding it.',
+  export: 'The same model with its numbers rounded to fewer bits. Nothing is trained.',
+};
+
+export function stagesSection(data: ReportData): Markup | false {
+  if (data.stages.length === 0) return false;
+  return html`<section id="pipeline"><h2>The pipeline</h2>
+<p class="lead">Each box is a model, measured on the same held-out problems. The big figure is how often a single answer is right (<em>pass@1</em>); beside it
+and on the bar is the range that chance allows (95 % interval). ${data.stages.length > 1 && 'Touch a box for what happened there.'}</p>
+${data.stages.length > 1 && pipelineDiagram(data)}
+${legend(data)}
+<div class="stages">${data.stages.map((stage, i) => stageEntry(data, stage, i))}</div></section>`;
+}
+
+function legend(data: ReportData): Markup {
+  const kinds = [...new Set(data.stages.map(stage => kindOf(data, stage)))];
+  return html`<p class="legend">${kinds.map(kind => html`<span class="key ${kind}"><i></i>${KINDS[kind]}</span>`)}
+${data.stages.length > 1 && html`<span class="key"><svg class="line" viewBox="0 0 26 8"><path class="arrow" d="M0 4H26"/></svg>weights go on</span><span class="key"><svg class="line" viewBox="0 0 26 8"><path class="arrow answers" d="M0 4H26"/></svg>answers to learn from</span>`}</p>`;
+}
+
+function stageEntry(data: ReportData, stage: Stage, i: number): Markup {
+  const kind = kindOf(data, stage);
+  return html`<article class="stage ${kind}" id="stage-${stage.name}"><h3><span class="no">${i + 1}</span>${stage.title}<code>${stage.name}</code></h3>
+<p><strong>${capital(stage.summary)}.</strong> ${PLAIN[kind]}</p>
+<dl>${factsOf(stage).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+${stage.notes && stage.notes.length > 0 && html`<ul>${stage.notes.map(note => html`<li>${note}</li>`)}</ul>`}</article>`;
+}
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+type Fact = readonly [name: string, value: string];
+
+function factsOf(stage: Stage): Fact[] {
+  const measured = isMeasured(stage) ? answerFacts(stage) : textFacts(stage);
+  return [
+    ...measured,
+    ['parameters', si(stage.parameters)],
+    ['file', bytes(stage.bytes)],
+    ...(computeOf(stage) > 0 ? [['compute', flops(computeOf(stage))] as const] : []),
+    ['time', duration(stage.seconds)],
+  ];
+}
+
+const answerFacts = (stage: Stage): Fact[] => [
+  ['pass@1', `${percent(stage.passAt1)} (${percentInterval(stage.passAt1Interval)})`],
+  [`pass@${stage.k}`, percent(stage.passAtK)],
+  ['tokens an answer', plain(stage.responseTokens)],
+  ['one language', percent(stage.language)],
+  ...Object.entries(stage.other ?? {}).map(([task, value]): Fact => [`task ${task}`, percent(value)]),
+];
+
+const textFacts = ({ bitsPerByte, natsPerToken, validationTokens }: Stage): Fact[] =>
+  isNumber(bitsPerByte)
+    ? [
+        ['bits per byte', plain(bitsPerByte)],
+        ['nats per token', plain(natsPerToken)],
+        ['held-out tokens', si(validationTokens)],
+      ]
+    : [];
