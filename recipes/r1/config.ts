@@ -49,8 +49,8 @@ const CORPUS = {
   stopProbability: 0.2,
   chineseShare: 0.3,
   mixedShare: 0.15,
-  generalShare: 0.08,
-  twoNumberShare: 0,
+  generalShare: 0.05,
+  twoNumberShare: 0.15,
   maxResult: 99,
 } as const;
 
@@ -60,7 +60,7 @@ const SMALL: R1Config = {
   maxPositions: 160,
   maxNumber: 12,
   corpus: CORPUS,
-  pretrain: { steps: 600, studentSteps: 400, tokensPerStep: 8192, rate: 4e-3 },
+  pretrain: { steps: 700, studentSteps: 500, tokensPerStep: 8192, rate: 4e-3 },
   rl: {
     prompts: 32,
     groupSize: 16,

@@ -136,5 +136,4 @@ export function storesDType(dtype: DType, data: TensorData): boolean {
   return dtype === 'string' ? Array.isArray(data) : data instanceof ARRAYS[dtype];
 }
 
-export const isFloat = (dtype: DType): boolean =>
-  dtype.startsWith('float') || dtype === 'bfloat16';
+export const isFloat = (dtype: DType): boolean => dtype.startsWith('float') || dtype === 'bfloat16';

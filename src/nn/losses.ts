@@ -4,52 +4,117 @@
  * 1. log p(target) is a value with a hand-placed gradient: d/dlogits log p(y) = onehot(y) − p. The forward value comes
  *    from LogSoftmax and GatherElements; the gradient flows through Σ logits · stop(onehot − p), joined to it by
  *    StraightThrough. That is three passes over [M, V] instead of six. First order only: second derivatives
- *    through it are not the loss's; `tokenLogProbs(…, { exact: true })` gives the plain form.
+ *    through it are not the loss's; `tokenScores(…, { exact: true })` gives the plain form.
  * 2. Every loss returns values a token, so that stages weight, clip and sum as their formulas say.
- * Shapes: M = tokens, V = vocabulary.
+ * 3. For large vocabularies logits are made in chunks of tokens that the backward pass computes again, so that the
+ *    logits of one chunk at a time are alive (`chunkedTokenLogProbs` with `recompute: chunkScopes(…)`).
+ * Shapes: M = tokens, V = vocabulary, d = model width.
  */
 import type { Value } from '../ops/builder.ts';
 
-export interface TokenLogProbs {
+/** What losses ask of a token's logits. What a loss does not use costs nothing: lowering takes it out. */
+export interface TokenScores {
   /** log p(target) [M]. */
   readonly logProb: Value;
-  /** log-probabilities of the whole vocabulary [M, V], without a gradient. */
-  readonly all: Value;
+  /** log Σ exp logits [M]. */
+  readonly logZ: Value;
+  /** Entropy −Σ p log p of the next-token distribution in nats [M]. */
+  readonly entropy: Value;
 }
 
-/** log p(target) of each row: logits [M, V], targets [M] (int32 or int64, in range). */
-export function tokenLogProbs(logits: Value, targets: Value, options: { exact?: boolean } = {}): TokenLogProbs {
+export interface ScoreOptions {
+  /** Plain gradients, which can be differentiated again. */
+  readonly exact?: boolean;
+}
+
+/** Scores of each row: logits [M, V], targets [M] (int32 or int64, in range). */
+export function tokenScores(logits: Value, targets: Value, options: ScoreOptions = {}): TokenScores {
   const b = logits.builder;
   const index = targets.unsqueeze([1]);
   const all = logits.logSoftmax(-1);
   const picked = b.op('GatherElements', [all, index], { axis: 1 }).squeeze([1]);
-  if (options.exact) return { logProb: picked, all };
-  const minusOne = b.scalar(-1).expandTo(index.dims());
+  const logZ = b.op('ReduceLogSumExp', [logits, b.ints([1])], { keepdims: 0 });
+  const logProb = options.exact ? picked : withPlacedGradient(picked, logits, all, index);
+  return { logProb, logZ, entropy: entropy(all) };
+}
+
+/** `picked` with the gradient onehot − p towards the logits. */
+function withPlacedGradient(picked: Value, logits: Value, all: Value, index: Value): Value {
+  const b = logits.builder;
+  const minusOne = b.scalar(-1, logits.dtype).expandTo(index.dims());
   const pMinusOneHot = b.op('ScatterElements', [all.exp(), index, minusOne], { axis: 1, reduction: 'add' });
   const surrogate = logits.mul(pMinusOneHot.stopGradient()).sum([1], false).neg();
-  return { logProb: b.op('gaslaw.StraightThrough', [picked, surrogate], {}), all: all.stopGradient() };
+  return b.op('gaslaw.StraightThrough', [picked, surrogate], {});
+}
+
+/** log p(target) of each row [M]. */
+export const tokenLogProbs = (logits: Value, targets: Value, options: ScoreOptions = {}): Value =>
+  tokenScores(logits, targets, options).logProb;
+
+/** The scopes of the chunks, which `gradients(…, { recompute })` takes as its regions. */
+export const chunkScopes = (chunks: number): string[] => Array.from({ length: chunks }, (_, i) => `logits.${i}`);
+
+/**
+ * `tokenScores` of head(hidden) in `chunks` pieces of the tokens, under the scopes `chunkScopes(chunks)`.
+ * hidden [M, d], targets [M]; `head` makes logits [m, V] of m hidden states. Tokens that do not divide go to the last chunk.
+ */
+export function chunkedTokenLogProbs(
+  hidden: Value,
+  head: (hidden: Value) => Value,
+  targets: Value,
+  chunks: number,
+  options: ScoreOptions = {},
+): TokenScores {
+  const b = hidden.builder;
+  const sizes = chunkSizes(hidden, chunks);
+  const split = (x: Value) => b.ops('Split', [x, sizes], { axis: 0 }, chunks);
+  const [states, ids] = [split(hidden), split(targets)];
+  const scored = chunkScopes(chunks).map((scope, i) =>
+    b.scope(scope, () => tokenScores(head(states[i] as Value), ids[i] as Value, options)),
+  );
+  const joined = (part: keyof TokenScores) =>
+    b.concat(
+      scored.map(s => s[part]),
+      0,
+    );
+  return { logProb: joined('logProb'), logZ: joined('logZ'), entropy: joined('entropy') };
+}
+
+/** ⌊M / chunks⌋ for all but the last chunk, which takes the rest: int64 [chunks]. */
+function chunkSizes(hidden: Value, chunks: number): Value {
+  const b = hidden.builder;
+  const rows = hidden.shape[0];
+  if (typeof rows === 'number') {
+    const each = Math.floor(rows / chunks);
+    return b.ints(Array.from({ length: chunks }, (_, i) => (i + 1 < chunks ? each : rows - each * (chunks - 1))));
+  }
+  const total = b.op('Shape', [hidden], { start: 0, end: 1 });
+  const each = total.div(chunks);
+  const others = Array.from({ length: chunks - 1 }, () => each);
+  return b.concat([...others, total.sub(each.mul(chunks - 1))], 0);
 }
 
 /** Σ weights · (−log p(target)), a scalar. With weights that sum to 1 it is a weighted mean, in nats a token. */
-export const crossEntropy = (logits: Value, targets: Value, weights: Value): Value =>
-  tokenLogProbs(logits, targets).logProb.mul(weights).sum(undefined, false).neg();
+export const crossEntropy = (scores: Pick<TokenScores, 'logProb'>, weights: Value): Value =>
+  scores.logProb.mul(weights).sum(undefined, false).neg();
 
 /** z-loss (PaLM §5): Σ weights · (log Σ exp logits)², which keeps the logits' normalizer near 0. */
-export function zLoss(logits: Value, weights: Value): Value {
-  const logZ = logits.builder.op('ReduceLogSumExp', [logits, logits.builder.ints([1])], { keepdims: 0 });
-  return logZ.mul(logZ).mul(weights).sum(undefined, false);
-}
+export const zLoss = (scores: Pick<TokenScores, 'logZ'>, weights: Value): Value =>
+  scores.logZ.mul(scores.logZ).mul(weights).sum(undefined, false);
 
 /** Entropy −Σ p log p of each row, from log-probabilities [M, V]; returns [M]. */
 export const entropy = (logProbs: Value): Value => logProbs.exp().mul(logProbs).sum([1], false).neg();
 
+export type DivergenceKind = 'forward' | 'reverse' | 'jensen-shannon';
+
 /**
  * Divergence between a teacher's and a student's next-token distributions, a row: [M].
  * forward: Σ t (log t − log s); reverse: Σ s (log s − log t); jensen-shannon at weight β as in
- * generalized knowledge distillation (Agarwal et al. 2024): β KL(t‖m) + (1−β) KL(s‖m), m = β t + (1−β) s.
+ * generalized knowledge distillation (Agarwal et al. 2024): β KL(t‖m) + (1−β) KL(s‖m), m = β t + (1−β) s, which is
+ * taken to be forward at β = 0 and reverse at β = 1, as in TRL.
  */
 export function divergence(
-  kind: 'forward' | 'reverse' | 'jensen-shannon',
+  kind: DivergenceKind,
   studentLogits: Value,
   teacherLogits: Value,
   options: { temperature?: number; beta?: number } = {},
@@ -57,10 +122,18 @@ export function divergence(
   const inverse = 1 / (options.temperature ?? 1);
   const s = studentLogits.mul(inverse).logSoftmax(-1);
   const t = teacherLogits.mul(inverse).logSoftmax(-1).stopGradient();
-  if (kind === 'forward') return t.exp().mul(t.sub(s)).sum([1], false);
-  if (kind === 'reverse') return s.exp().mul(s.sub(t)).sum([1], false);
   const beta = options.beta ?? 0.5;
-  const mixture = t.exp().mul(beta).add(s.exp().mul(1 - beta)).log();
-  const teacherPart = t.exp().mul(t.sub(mixture)).sum([1], false).mul(beta);
-  return teacherPart.add(s.exp().mul(s.sub(mixture)).sum([1], false).mul(1 - beta));
+  if (kind === 'forward' || (kind === 'jensen-shannon' && beta === 0)) return kl(t, s);
+  if (kind === 'reverse' || beta === 1) return kl(s, t);
+  const mixture = logAddExp(t.add(Math.log(beta)), s.add(Math.log(1 - beta)));
+  return kl(t, mixture).mul(beta).add(kl(s, mixture).mul(1 - beta));
+}
+
+/** KL(p‖q) of each row from log-probabilities [M, V]. */
+const kl = (logP: Value, logQ: Value): Value => logP.exp().mul(logP.sub(logQ)).sum([1], false);
+
+/** log(eᵃ + eᵇ), also where both underflow. */
+function logAddExp(a: Value, b: Value): Value {
+  const most = a.max(b).stopGradient();
+  return a.sub(most).exp().add(b.sub(most).exp()).log().add(most);
 }

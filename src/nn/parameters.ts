@@ -11,6 +11,7 @@ import type { Shape, Tensor } from '../graph/ir.ts';
 import { float32, sizeOf } from '../graph/ir.ts';
 import type { Builder, Value } from '../ops/builder.ts';
 import { assert } from '../util/errors.ts';
+import { decodeFloats, isSmallFloat } from '../util/float16.ts';
 import type { Random } from '../util/random.ts';
 
 export type Init =
@@ -141,6 +142,10 @@ export class Scope {
 
 const ALIGN = 16; // floats: a cache line
 
+/** Whether matrices of these numbers of rows, declared one after another, lie side by side without padding. */
+export const canStack = (rows: readonly number[], columns: number): boolean =>
+  rows.slice(0, -1).every(n => (n * columns) % ALIGN === 0);
+
 /** The values of a model's parameters in one flat array, with a named view for each. */
 export class ParameterStore {
   readonly specs: readonly ParameterSpec[];
@@ -220,10 +225,17 @@ export class ParameterStore {
         tensor.dims.join() === spec.dims.join(),
         `${origin}: tensor "${spec.name}" has shape [${tensor.dims}] but the model needs [${spec.dims}]`,
       );
-      this.slice(this.flat, spec).set(tensor.data as Float32Array);
+      this.slice(this.flat, spec).set(floatsOf(tensor, `${origin}: tensor "${spec.name}"`));
     }
     return this;
   }
+}
+
+/** Float values of any width that weights are stored in. */
+function floatsOf({ dtype, data }: Tensor, what: string): ArrayLike<number> {
+  if (data instanceof Float32Array || data instanceof Float64Array) return data;
+  assert(isSmallFloat(dtype), `${what} is ${dtype}; weights must be floats`);
+  return decodeFloats(data as Uint16Array, dtype); // small floats are stored as their bits
 }
 
 function fill(data: Float32Array, init: Init, random: Random): void {

@@ -16,7 +16,7 @@ import type { SamplingOptions } from '../generate/sampling.ts';
 import { float32, int32, modelOf, type Tensor } from '../graph/ir.ts';
 import { lower } from '../autodiff/lower.ts';
 import type { CausalModel } from '../models/model.ts';
-import { divergence, tokenLogProbs } from '../nn/losses.ts';
+import { crossEntropy, type DivergenceKind, divergence, tokenScores } from '../nn/losses.ts';
 import { rateAt, type Schedule } from '../nn/optim/schedule.ts';
 import type { ParameterStore } from '../nn/parameters.ts';
 import type { Program, Runtime } from '../runtime/runtime.ts';
@@ -27,7 +27,7 @@ import type { Trainable } from './loop.ts';
 
 export interface DistillOptions {
   readonly teacher: { readonly model: CausalModel; readonly store: ParameterStore };
-  readonly divergence: 'forward' | 'reverse' | 'jensen-shannon';
+  readonly divergence: DivergenceKind;
   /** β of Jensen–Shannon. */
   readonly beta?: number;
   /** Softens both distributions; the loss is scaled by its square (Hinton et al. 2015). */
@@ -62,7 +62,7 @@ function distillLoss(o: DistillOptions, vocabSize: number): LossFunction {
     const d = divergence(o.divergence, c.logits, teacher, { temperature, beta: o.beta });
     const soft = d.mul(weights).sum(undefined, false).mul(temperature ** 2);
     if (!o.hardWeight) return { loss: soft, metrics: { divergence: soft } };
-    const hard = tokenLogProbs(c.logits, c.targets).logProb.mul(weights).sum(undefined, false).neg();
+    const hard = crossEntropy(tokenScores(c.logits, c.targets), weights);
     return { loss: soft.add(hard.mul(o.hardWeight)), metrics: { divergence: soft } };
   };
 }
@@ -138,7 +138,7 @@ class Teacher implements Disposable {
   }
 
   static async create(runtime: Runtime, model: CausalModel, store: ParameterStore): Promise<Teacher> {
-    const traced = traceLoss(model, c => ({ loss: c.logits }), false);
+    const traced = traceLoss(model, c => ({ loss: c.logits }));
     traced.b.output(traced.loss, 'logits');
     const graph = lower(traced.b.graph);
     const program = await runtime.compile(modelOf({ ...graph, inputs: graph.inputs.filter(i => i.name !== 'targets') }));

@@ -6,7 +6,7 @@
  */
 import type { Batch } from '../data/batch.ts';
 import type { CausalModel } from '../models/model.ts';
-import { tokenLogProbs, zLoss } from '../nn/losses.ts';
+import { crossEntropy, zLoss } from '../nn/losses.ts';
 import { type AdamWOptions, adamw } from '../nn/optim/adamw.ts';
 import { type MuonOptions, muon } from '../nn/optim/muon.ts';
 import type { Optimizer } from '../nn/optim/optimizer.ts';
@@ -52,8 +52,9 @@ const lossOf =
   (zLossWeight: number): LossFunction =>
   c => {
     const weights = c.token('weights');
-    const nats = tokenLogProbs(c.logits, c.targets).logProb.mul(weights).sum(undefined, false).neg();
-    return { loss: zLossWeight > 0 ? nats.add(zLoss(c.logits, weights).mul(zLossWeight)) : nats };
+    const scores = c.scores();
+    const nats = crossEntropy(scores, weights);
+    return { loss: zLossWeight > 0 ? nats.add(zLoss(scores, weights).mul(zLossWeight)) : nats };
   };
 
 export interface LanguageModelTraining extends Trainable, Disposable {}

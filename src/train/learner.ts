@@ -12,6 +12,13 @@ import { lower } from '../autodiff/lower.ts';
 import { float32, type Graph, modelOf, type Tensor, zeros } from '../graph/ir.ts';
 import { Builder, type Value } from '../ops/builder.ts';
 import type { Binding, CompileOptions, Program, Runtime } from '../runtime/runtime.ts';
+import {
+  chunkedTokenLogProbs,
+  chunkScopes,
+  type ScoreOptions,
+  type TokenScores,
+  tokenScores,
+} from '../nn/losses.ts';
 import { type ParameterStore, ParameterTrace } from '../nn/parameters.ts';
 import { accumulator, GlobalNorm } from '../nn/optim/elementwise.ts';
 import type { ChunkedGraph } from '../nn/optim/chunked.ts';
@@ -23,7 +30,7 @@ import { GaslawError } from '../util/errors.ts';
 /** What a loss sees of a traced batch. */
 export interface LossContext {
   readonly b: Builder;
-  /** [M, V]. */
+  /** [M, V]: the logits of all tokens at once; `scores` needs less memory. */
   readonly logits: Value;
   /** [M, d], after the final norm. */
   readonly hidden: Value;
@@ -31,6 +38,8 @@ export interface LossContext {
   readonly targets: Value;
   /** Rows and length as run-time dims [B, T] (int64), for losses that need rows. */
   readonly rowDims: Value;
+  /** log p(target), log Z and entropy of every token [M], the logits divided by `temperature`; in chunks if asked for. */
+  scores(options?: ScoreOptions & { readonly temperature?: number }): TokenScores;
   /** A per-token float input by name [M]; declared on first use. */
   token(name: string): Value;
   /** A float input of [M, width], for example a teacher's logits. */
@@ -45,9 +54,16 @@ export interface TracedLoss {
 
 export type LossFunction = (c: LossContext) => TracedLoss;
 
-export interface LearnerOptions extends CompileOptions {
+export interface TraceOptions {
   /** Rows hold several documents; attention stays within each. */
   readonly packed?: boolean;
+  /** Pieces in which the logits of a batch are made and made again in the backward pass: memory for large vocabularies. */
+  readonly logitChunks?: number;
+  /** Compute each layer's activations again in the backward pass instead of keeping them. */
+  readonly recomputeLayers?: boolean;
+}
+
+export interface LearnerOptions extends CompileOptions, TraceOptions {
   /** Largest gradient norm; larger ones are scaled down to it. Infinity switches clipping off. */
   readonly maxGradientNorm?: number;
   readonly optimizer: (runtime: Runtime, store: ParameterStore, gradients: Float32Array) => Promise<Optimizer>;
@@ -61,11 +77,11 @@ interface GradientGraph {
 }
 
 /** Traces model, loss and gradients. Outputs: loss, metrics, `grad:` + parameter name. */
-export function gradientGraph(model: CausalModel, loss: LossFunction, packed: boolean): GradientGraph {
-  const traced = traceLoss(model, loss, packed);
+export function gradientGraph(model: CausalModel, loss: LossFunction, options: TraceOptions): GradientGraph {
+  const traced = traceLoss(model, loss, options);
   const { b, trace } = traced;
   const values = trace.values();
-  const grads = gradients(b, traced.loss, values);
+  const grads = gradients(b, traced.loss, values, { recompute: recomputed(model, options) });
   b.output(traced.loss, 'loss');
   for (const [name, value] of Object.entries(traced.metrics)) b.output(value, `metric:${name}`);
   values.forEach((value, i) => {
@@ -79,39 +95,66 @@ export function gradientGraph(model: CausalModel, loss: LossFunction, packed: bo
   };
 }
 
+/** Scopes whose activations are computed again; undefined when there are none. */
+function recomputed(model: CausalModel, { logitChunks = 1, recomputeLayers }: TraceOptions): string[] | undefined {
+  const layers = recomputeLayers ? Array.from({ length: model.layers }, (_, i) => `layers.${i}`) : [];
+  const chunks = logitChunks > 1 ? chunkScopes(logitChunks) : [];
+  return layers.length + chunks.length > 0 ? [...layers, ...chunks] : undefined;
+}
+
 /** The forward part alone: logits and loss over a batch. */
-export function traceLoss(model: CausalModel, loss: LossFunction, packed: boolean) {
+export function traceLoss(model: CausalModel, loss: LossFunction, options: TraceOptions = {}) {
   const b = new Builder('train');
   const int = (name: string) => b.input(name, 'int32', ['B', 'T']);
-  const ids = int('ids');
-  const positions = int('positions');
-  const segments = packed ? int('segments') : undefined;
+  const [ids, positions] = [int('ids'), int('positions')];
+  const segments = options.packed ? int('segments') : undefined;
   const targets = int('targets').reshape([-1]);
-  const tokenInputs: { name: string; width: number }[] = [];
-  const declared = new Map<string, Value>();
-  const declare = (name: string, width: number): Value => {
-    const known = declared.get(name);
-    if (known) return known;
-    tokenInputs.push({ name, width });
-    const raw = b.input(name, 'float32', width === 1 ? ['B', 'T'] : ['B', 'T', width]);
-    const value = width === 1 ? raw.reshape([-1]) : raw.reshape([-1, width]);
-    declared.set(name, value);
-    return value;
-  };
+  const columns = new TokenColumns(b);
   const trace = new ParameterTrace(b);
   const hidden3 = model.hidden(trace.scope(), { ids, positions, segments });
   const hidden = hidden3.reshape([-1, hidden3.shape[2] as number]);
-  const logits = model.logits(trace.scope(), hidden);
+  const head = (states: Value): Value => model.logits(trace.scope(), states);
+  let logits: Value | undefined;
   const traced = loss({
     b,
-    logits,
+    get logits() {
+      return (logits ??= head(hidden));
+    },
     hidden,
     targets,
     rowDims: ids.dims(),
-    token: name => declare(name, 1),
-    tokenVector: declare,
+    scores: ({ temperature = 1, ...rest } = {}) => {
+      const scaled = (h: Value) => (temperature === 1 ? head(h) : head(h).mul(1 / temperature));
+      const { logitChunks = 1 } = options;
+      if (logitChunks > 1) return chunkedTokenLogProbs(hidden, scaled, targets, logitChunks, rest);
+      return tokenScores(scaled(hidden), targets, rest);
+    },
+    token: name => columns.get(name, 1),
+    tokenVector: (name, width) => columns.get(name, width),
   });
-  return { b, trace, loss: traced.loss, metrics: traced.metrics ?? {}, tokenInputs };
+  return { b, trace, loss: traced.loss, metrics: traced.metrics ?? {}, tokenInputs: columns.inputs };
+}
+
+/** Float inputs with a value, or `width` of them, for every token. */
+class TokenColumns {
+  readonly inputs: { name: string; width: number }[] = [];
+  readonly #b: Builder;
+  readonly #values = new Map<string, Value>();
+
+  constructor(b: Builder) {
+    this.#b = b;
+  }
+
+  /** The input as [M] or [M, width], declared on first use. */
+  get(name: string, width: number): Value {
+    const known = this.#values.get(name);
+    if (known) return known;
+    this.inputs.push({ name, width });
+    const raw = this.#b.input(name, 'float32', width === 1 ? ['B', 'T'] : ['B', 'T', width]);
+    const value = width === 1 ? raw.reshape([-1]) : raw.reshape([-1, width]);
+    this.#values.set(name, value);
+    return value;
+  }
 }
 
 interface Bound {
@@ -174,7 +217,7 @@ export class Learner implements Disposable {
     loss: LossFunction,
     options: LearnerOptions,
   ): Promise<Learner> {
-    const traced = gradientGraph(model, loss, options.packed ?? false);
+    const traced = gradientGraph(model, loss, options);
     const program = await runtime.compile(modelOf(traced.graph), options);
     const gradients = new Float32Array(store.flat.length);
     const scratch = new Float32Array(store.flat.length);
@@ -186,6 +229,7 @@ export class Learner implements Disposable {
 
   /** Runs forward and backward on a batch and adds to the gradients. Returns loss and metrics. */
   async backward(batch: Batch): Promise<Record<string, number>> {
+    checkPositions(batch, this.model);
     const bound = this.#bound(batch.rows, batch.length);
     this.#copyIn(batch, bound.buffers);
     if (this.#pending === 0) await bound.direct.run();
@@ -199,8 +243,9 @@ export class Learner implements Disposable {
     );
   }
 
-  /** Clips, updates the parameters, and forgets the gradients. Returns the norm before clipping. */
+  /** Clips, updates the parameters, and forgets the gradients. Returns the norm before clipping; 0 without gradients. */
   async update(rate: number): Promise<number> {
+    if (this.#pending === 0) return 0;
     const norm = await this.#norm.value();
     const scale = norm > this.#maxNorm ? this.#maxNorm / norm : 1;
     // a NaN or infinite norm must not reach the parameters
@@ -261,4 +306,12 @@ export class Learner implements Disposable {
     this.#norm[Symbol.dispose]();
     this.#program[Symbol.dispose]();
   }
+}
+
+function checkPositions({ positions }: Batch, { maxPositions }: CausalModel): void {
+  const last = positions.reduce((a, b) => Math.max(a, b), 0);
+  if (last < maxPositions) return;
+  throw new GaslawError(
+    `a document has ${last + 2} tokens but the model reads ${maxPositions} positions; cut it, or raise maxPositionEmbeddings`,
+  );
 }

@@ -4,8 +4,11 @@
  * 1. A step is a pure function of (parameters, optimizer state, stage state, step index): everything random is forked
  *    from the seed and the index. So it does not matter when a checkpoint was taken.
  * 2. Metrics lines of a step are written before the checkpoint that follows it, and rewound on resume.
+ * 3. The last step is followed by a checkpoint too: a stage that trains twice, or is killed while it is evaluated, does
+ *    not train again.
  */
 import type { ParameterStore } from '../nn/parameters.ts';
+import { Interrupted } from '../util/errors.ts';
 import type { FileStore } from '../util/files.ts';
 import { Alarms } from './alarms.ts';
 import { checkpointPath, type Json, loadCheckpoint, restoreCheckpoint, saveCheckpoint } from './checkpoint.ts';
@@ -46,6 +49,8 @@ export interface RunContext {
   readonly matmulRate?: number;
   /** Seconds between checkpoints; 0 makes one after every step. */
   readonly checkpointSeconds?: number;
+  /** When aborted, the loop ends after the step it is in, saves a checkpoint and throws `Interrupted`. */
+  readonly signal?: AbortSignal;
 }
 
 export interface LoopOptions {
@@ -55,7 +60,6 @@ export interface LoopOptions {
   readonly maxFlops?: number;
   /** Called after every `every` steps: evaluations whose metrics join the step's line. */
   readonly evaluate?: { readonly every: number; run(step: number): Promise<Record<string, number>> };
-  readonly checkpointSeconds?: number;
 }
 
 /** What a stage has cost so far. */
@@ -78,6 +82,7 @@ export async function trainLoop(context: RunContext, trainable: Trainable, optio
   let saved = performance.now();
   const spent = () => totals.trainingFlops + totals.samplingFlops;
   for (let index = start; index < steps && spent() < maxFlops; index++) {
+    stopIfAsked(context);
     let metrics = await trainable.step(index);
     totals = addCost(totals, metrics);
     for (const message of alarms.check(stage, index, metrics)) context.warn?.(message);
@@ -87,12 +92,18 @@ export async function trainLoop(context: RunContext, trainable: Trainable, optio
     const speed = clock.tick(index + 1, metrics);
     await appendMetrics(context.files, context.folder, [line(stage, index, metrics, speed)]);
     context.progress?.({ stage, step: index + 1, steps, metrics, ...speed });
-    if (index + 1 < steps && performance.now() - saved >= interval) {
+    if (context.signal?.aborted || performance.now() - saved >= interval) {
       await save(context, trainable, path, totals);
       saved = performance.now();
     }
   }
+  if (totals.steps > start) await save(context, trainable, path, totals);
+  stopIfAsked(context);
   return totals;
+}
+
+function stopIfAsked({ signal }: RunContext): void {
+  if (signal?.aborted) throw new Interrupted('stopped; what was done is saved');
 }
 
 const NOTHING: Totals = { steps: 0, tokens: 0, trainingFlops: 0, samplingFlops: 0 };

@@ -5,7 +5,6 @@ import { lower } from '../autodiff/lower.ts';
 import { consecutiveWindows } from '../data/windows.ts';
 import { float32, int32, modelOf } from '../graph/ir.ts';
 import type { CausalModel } from '../models/model.ts';
-import { tokenLogProbs } from '../nn/losses.ts';
 import type { ParameterStore } from '../nn/parameters.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { traceLoss } from './learner.ts';
@@ -36,11 +35,9 @@ export async function scoreText(
   options: TextScoreOptions,
 ): Promise<TextScore> {
   const length = Math.min(options.length ?? model.maxPositions, model.maxPositions);
-  const traced = traceLoss(
-    model,
-    c => ({ loss: tokenLogProbs(c.logits, c.targets, { exact: true }).logProb.mul(c.token('weights')).sum(undefined, false) }),
-    false,
-  );
+  const traced = traceLoss(model, c => ({
+    loss: c.scores({ exact: true }).logProb.mul(c.token('weights')).sum(undefined, false),
+  }));
   traced.b.output(traced.loss, 'sum');
   using program = await runtime.compile(modelOf(lower(traced.b.graph)));
   const weights = Object.fromEntries(traced.trace.values().map(v => [v.name, store.tensor(v.name)]));

@@ -6,7 +6,6 @@
  * Loss = −Σ w · objective + β Σ w · KL − c Σ w · H, where the weights w carry the aggregation (aggregation.ts).
  * Shapes: B rows (one response a row), T positions, M = B·T.
  */
-import { entropy, tokenLogProbs } from '../nn/losses.ts';
 import type { Value } from '../ops/builder.ts';
 import type { LossContext, LossFunction } from './learner.ts';
 
@@ -33,8 +32,7 @@ export interface PolicyLossOptions {
  */
 export function policyLoss(o: PolicyLossOptions): LossFunction {
   return c => {
-    const logits = o.temperature === 1 ? c.logits : c.logits.mul(1 / o.temperature);
-    const { logProb, all } = tokenLogProbs(logits, c.targets);
+    const { logProb, entropy } = c.scores({ temperature: o.temperature });
     const weight = c.token('weights');
     const logRatio = logProb.sub(c.token('old_log_prob')).mul(c.token('mask'));
     const ratio = (o.ratioLevel === 'sequence' ? sequenceMean(c, logRatio) : logRatio).exp();
@@ -43,7 +41,7 @@ export function policyLoss(o: PolicyLossOptions): LossFunction {
     const metrics: Record<string, Value> = {
       'clip_ratio/low': share(c, terms.clippedLow),
       'clip_ratio/high': share(c, terms.clippedHigh),
-      entropy: share(c, entropy(all)),
+      entropy: share(c, entropy),
     };
     if (o.klWeight > 0) {
       const kl = klDivergence(o.klEstimator, logProb, c.token('reference_log_prob'));
@@ -51,7 +49,7 @@ export function policyLoss(o: PolicyLossOptions): LossFunction {
       metrics.kl = share(c, kl);
     }
     if (o.entropyWeight !== 0) {
-      const bonus = entropy(logits.logSoftmax(-1)).mul(weight).sum(undefined, false);
+      const bonus = entropy.mul(weight).sum(undefined, false);
       loss = loss.sub(bonus.mul(o.entropyWeight));
     }
     return { loss, metrics };

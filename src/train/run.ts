@@ -72,6 +72,10 @@ export interface RunConfig {
   readonly size: string;
   readonly seed: number;
   readonly version: string;
+  /** The recipe's own options, by name. */
+  readonly options?: Readonly<Record<string, string>>;
+  /** Facts about the machine and its software, by name: processor, threads, runtime. */
+  readonly machine?: Readonly<Record<string, string | number>>;
 }
 
 export interface RunResult extends RunConfig {
@@ -104,11 +108,14 @@ export async function openRun(files: FileStore, folder: string, config: RunConfi
     return;
   }
   const found = (await readJson(files, path)) as RunConfig;
-  for (const key of ['recipe', 'size', 'seed'] as const) {
-    assert(
-      found[key] === config[key],
-      `${folder}: the run there has ${key} ${found[key]}, not ${config[key]}; resume it with the same options or choose another --out`,
-    );
+  assert(found.recipe !== undefined, `${folder}: its config.json is not a run's; choose another --out`);
+  for (const key of ['recipe', 'size', 'seed', 'options'] as const) {
+    const [there, here] = [found, config].map(c => JSON.stringify(c[key] ?? {}));
+    if (there !== here) {
+      throw new UsageError(
+        `${folder}: the run there has ${key} ${there}, not ${here}; resume it with the same options or choose another --out`,
+      );
+    }
   }
   await files.tidy(folder);
 }
@@ -119,10 +126,10 @@ export async function finishedStage(files: FileStore, folder: string, name: stri
   return (await files.exists(path)) ? ((await readJson(files, path)) as AnyStageResult) : undefined;
 }
 
-/** Records the stage as done and drops its checkpoint. */
+/** Records the stage as done and drops its checkpoints: stages run one after another, so there are no others. */
 export async function finishStage(files: FileStore, folder: string, result: AnyStageResult): Promise<void> {
   await files.write(`${folder}/stages/${result.name}.json`, json(result));
-  await files.remove(`${folder}/checkpoints/${result.name}.safetensors`);
+  await files.remove(`${folder}/checkpoints`);
 }
 
 export async function finishRun(files: FileStore, folder: string, result: RunResult): Promise<void> {

@@ -6,7 +6,6 @@ import { lower } from '../autodiff/lower.ts';
 import { batchesByLength } from '../data/by-length.ts';
 import { float32, int32, modelOf } from '../graph/ir.ts';
 import type { CausalModel } from '../models/model.ts';
-import { tokenLogProbs } from '../nn/losses.ts';
 import type { ParameterStore } from '../nn/parameters.ts';
 import type { Program, Runtime } from '../runtime/runtime.ts';
 import { traceLoss } from './learner.ts';
@@ -33,12 +32,7 @@ export class Scorer implements Disposable {
     store: ParameterStore,
     options: { temperature?: number; threads?: number } = {},
   ): Promise<Scorer> {
-    const inverse = 1 / (options.temperature ?? 1);
-    const traced = traceLoss(
-      model,
-      c => ({ loss: tokenLogProbs(inverse === 1 ? c.logits : c.logits.mul(inverse), c.targets, { exact: true }).logProb }),
-      false,
-    );
+    const traced = traceLoss(model, c => ({ loss: c.scores({ temperature: options.temperature, exact: true }).logProb }));
     traced.b.output(traced.loss, 'log_prob');
     const program = await runtime.compile(modelOf(lower(traced.b.graph)), { threads: options.threads });
     return new Scorer(

@@ -1,5 +1,5 @@
 /**
- * The two kinds of failure that a person sees as one sentence.
+ * The kinds of failure that a person sees as one sentence.
  * Anything else that escapes is a defect and keeps its stack.
  */
 
@@ -11,6 +11,11 @@ export class GaslawError extends Error {
 /** The command or configuration is wrong: unknown option, task or recipe. Exit code 2. */
 export class UsageError extends GaslawError {
   override name = 'UsageError';
+}
+
+/** The user asked to stop; what was done is saved. Exit code 130, as shells have it after Ctrl-C. */
+export class Interrupted extends GaslawError {
+  override name = 'Interrupted';
 }
 
 export function assert(condition: unknown, message: string): asserts condition {

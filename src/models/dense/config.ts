@@ -23,6 +23,7 @@ export interface DenseConfig {
   readonly qkNorm: boolean;
   /** Bias on q, k and v (Qwen2). */
   readonly attentionBias: boolean;
+  /** Standard deviation of the matrices that read the residual stream; 0.9/√d unless given. */
   readonly initializerRange: number;
   readonly bosTokenId?: number;
   readonly eosTokenId?: number;
@@ -46,7 +47,7 @@ export function denseConfig(given: Needed & Partial<DenseConfig>): DenseConfig {
     tieWordEmbeddings: false,
     qkNorm: given.modelType === 'qwen3',
     attentionBias: given.modelType === 'qwen2',
-    initializerRange: 0.02,
+    initializerRange: 0.9 / Math.sqrt(given.hiddenSize),
     ...given,
   };
   validate(config);
@@ -134,14 +135,42 @@ export function toHuggingFace(config: DenseConfig): Record<string, unknown> {
   };
 }
 
-/** Reads a config.json object. Throws when the architecture is not one of this family. */
+/** Reads a config.json object. Throws when it asks for something that this family does not have. */
 export function fromHuggingFace(json: Record<string, unknown>, origin: string): DenseConfig {
   const modelType = json.model_type;
   if (modelType !== 'llama' && modelType !== 'qwen2' && modelType !== 'qwen3') {
     throw new GaslawError(`${origin}: model_type "${String(modelType)}" is not one of llama, qwen2, qwen3`);
   }
-  const known = FIELDS.filter(([, theirs]) => json[theirs] !== undefined && json[theirs] !== null);
-  const fields = Object.fromEntries(known.map(([ours, theirs]) => [ours, json[theirs]]));
+  checkSupported(json, modelType, origin);
+  const spelled = { ...json, rope_theta: ropeOf(json).rope_theta ?? json.rope_theta, ...firstIds(json) };
+  const known = FIELDS.filter(([, theirs]) => spelled[theirs] !== undefined && spelled[theirs] !== null);
+  const fields = Object.fromEntries(known.map(([ours, theirs]) => [ours, spelled[theirs]]));
   // The fields come from a file: validate() checks the shape, and every other field is optional.
-  return denseConfig({ ...(fields as unknown as Needed), modelType });
+  const given = { ...(fields as unknown as Needed), modelType };
+  return denseConfig(modelType === 'qwen2' ? { ...given, attentionBias: true } : given);
+}
+
+/** Rotary settings: `rope_parameters` since transformers 5, `rope_scaling` before. */
+const ropeOf = (json: Record<string, unknown>): Record<string, unknown> =>
+  (json.rope_parameters ?? json.rope_scaling ?? {}) as Record<string, unknown>;
+
+/** Where several ids end a text, the first one. */
+function firstIds(json: Record<string, unknown>): Record<string, unknown> {
+  const lists = ['bos_token_id', 'eos_token_id', 'pad_token_id'].filter(name => Array.isArray(json[name]));
+  return Object.fromEntries(lists.map(name => [name, (json[name] as unknown[])[0]]));
+}
+
+/** Refuses what would silently compute something else. */
+function checkSupported(json: Record<string, unknown>, modelType: DenseConfig['modelType'], origin: string): void {
+  const rope = ropeOf(json);
+  const ropeType = rope.rope_type ?? rope.type ?? 'default';
+  const refusals: readonly (readonly [boolean, string])[] = [
+    [(json.hidden_act ?? 'silu') !== 'silu', `hidden_act "${String(json.hidden_act)}"`],
+    [json.mlp_bias === true, 'mlp_bias true'],
+    [modelType !== 'qwen2' && json.attention_bias === true, 'attention_bias true (a bias on o_proj as well)'],
+    [json.use_sliding_window === true, 'use_sliding_window true'],
+    [ropeType !== 'default', `rope_type "${String(ropeType)}"`],
+  ];
+  const refused = refusals.find(([found]) => found);
+  assert(!refused, `${origin}: ${refused?.[1]} is not supported by the ${modelType} family here`);
 }

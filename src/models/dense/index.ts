@@ -3,7 +3,7 @@ import { Builder } from '../../ops/builder.ts';
 import { ParameterTrace } from '../../nn/parameters.ts';
 import type { CacheSlot, CausalModel } from '../model.ts';
 import { type DenseConfig, denseForwardFlops, toHuggingFace } from './config.ts';
-import { denseHidden, denseLogits, denseStep } from './model.ts';
+import { cacheWidth, denseHidden, denseLogits, denseStep } from './model.ts';
 
 export * from './config.ts';
 
@@ -30,7 +30,7 @@ const cacheSlots = (c: DenseConfig): CacheSlot[] =>
         name: `past_key_values.${i}.${part}`,
         dtype: 'float32',
         heads: c.numKeyValueHeads,
-        width: c.headDim,
+        width: cacheWidth(c),
       }),
     ),
   ).flat();

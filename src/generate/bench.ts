@@ -1,0 +1,86 @@
+/**
+ * How fast a language model reads and writes: one row, random prompt, greedy answers.
+ *
+ * 1. Time to first token is reading the prompt and choosing one token; prefill speed is the prompt over that time.
+ *    Decode speed counts the tokens after the first over the time between them.
+ * 2. One answer warms up; medians over the others are reported.
+ */
+import type { CausalModel } from '../models/model.ts';
+import { quantile } from '../runtime/bench.ts';
+import { UsageError } from '../util/errors.ts';
+import { Random } from '../util/random.ts';
+import type { Decoder } from './decoder.ts';
+import { Engine } from './engine.ts';
+
+export interface GenerationBenchOptions {
+  readonly promptTokens?: number;
+  readonly newTokens?: number;
+  readonly runs: number;
+  readonly seed: number;
+}
+
+export interface GenerationBench {
+  readonly prefillTokensPerSecond: number;
+  readonly decodeTokensPerSecond: number;
+  readonly timeToFirstTokenMs: number;
+  readonly promptTokens: number;
+  readonly newTokens: number;
+  readonly runs: number;
+}
+
+/** Times a model. Throws a UsageError when prompt and answer do not fit its context. */
+export async function benchGeneration(
+  decoder: Decoder,
+  options: GenerationBenchOptions,
+): Promise<GenerationBench> {
+  const { model } = decoder;
+  const { runs, seed } = options;
+  const { promptTokens, newTokens } = lengths(model, options);
+  using engine = new Engine(decoder, { slots: 1, capacity: promptTokens + newTokens });
+  const random = new Random(seed).fork('prompt');
+  const prompt = Array.from({ length: promptTokens }, () => random.int(model.vocabSize));
+  await timeAnswer(engine, prompt, newTokens);
+  const times: Times[] = [];
+  for (let run = 0; run < runs; run++) times.push(await timeAnswer(engine, prompt, newTokens));
+  const firstMs = median(times.map(t => t.firstMs));
+  const restMs = median(times.map(t => t.restMs));
+  return {
+    prefillTokensPerSecond: promptTokens / (firstMs / 1000),
+    decodeTokensPerSecond: (newTokens - 1) / (restMs / 1000),
+    timeToFirstTokenMs: firstMs,
+    promptTokens,
+    newTokens,
+    runs,
+  };
+}
+
+const median = (values: readonly number[]): number => quantile(values, 0.5);
+
+/** By default a prompt of half the context, at most 512 tokens, and an answer of a quarter, at most 128. */
+function lengths(model: CausalModel, o: GenerationBenchOptions): { promptTokens: number; newTokens: number } {
+  const context = model.maxPositions;
+  const promptTokens = o.promptTokens ?? Math.max(1, Math.min(512, context >> 1));
+  const newTokens = o.newTokens ?? Math.max(2, Math.min(128, context >> 2));
+  if (promptTokens + newTokens > context) {
+    throw new UsageError(
+      `a prompt of ${promptTokens} and an answer of ${newTokens} tokens do not fit the context of ${context}; ask for fewer`,
+    );
+  }
+  return { promptTokens, newTokens };
+}
+
+interface Times {
+  readonly firstMs: number;
+  readonly restMs: number;
+}
+
+async function timeAnswer(engine: Engine, prompt: readonly number[], maxTokens: number): Promise<Times> {
+  const started = performance.now();
+  let first = started;
+  let count = 0;
+  const onToken = () => {
+    if (count++ === 0) first = performance.now();
+  };
+  await engine.submit({ prompt, maxTokens, seed: 0, temperature: 0, onToken });
+  return { firstMs: first - started, restMs: performance.now() - first };
+}

@@ -1,0 +1,97 @@
+/**
+ * What a model is made of: parameters, bytes, FLOPs, inputs, outputs, ops.
+ *
+ * 1. FLOPs a token are model FLOPs at half the context, the mean over a full row; training costs three times the forward
+ *    pass (PaLM's convention).
+ * 2. In an ONNX file every initializer but int64 ones (axes, shapes) counts as parameters. A block-quantized matrix
+ *    counts its weights, K·N, not its packed bytes; scales and zero points are no parameters.
+ */
+import { type Graph, type Node, opKey, sizeOf, type ValueInfo } from '../graph/ir.ts';
+import { walkNodes } from '../graph/walk.ts';
+import type { LoadedWeights } from './files.ts';
+import type { OnnxFile } from './resolve.ts';
+
+export interface Inspection {
+  readonly architecture: string;
+  readonly parameters: number;
+  readonly activeParameters?: number;
+  readonly bytes: number;
+  readonly layers?: number;
+  readonly vocabulary?: number;
+  readonly context?: number;
+  /** Model FLOPs of one token at half the context. */
+  readonly forwardFlopsPerToken?: number;
+  readonly trainingFlopsPerToken?: number;
+  /** Cache elements that one more position takes. */
+  readonly kvElementsPerToken?: number;
+  readonly inputs?: readonly PrintedValue[];
+  readonly outputs?: readonly PrintedValue[];
+  /** How many nodes of each op there are, the most frequent first. */
+  readonly ops?: Readonly<Record<string, number>>;
+  readonly opsets?: Readonly<Record<string, number>>;
+  readonly producer?: string;
+}
+
+export interface PrintedValue {
+  readonly name: string;
+  readonly dtype: string;
+  /** Dims; symbols are strings. Absent when the rank is unknown. */
+  readonly shape?: readonly (number | string)[];
+}
+
+/** A language model that Gaslaw runs. */
+export function inspectModel({ model, store, bytes }: LoadedWeights): Inspection {
+  const forward = model.forwardFlops(model.maxPositions / 2);
+  return {
+    architecture: model.architecture,
+    parameters: store.count,
+    activeParameters: store.count,
+    bytes,
+    layers: model.layers,
+    vocabulary: model.vocabSize,
+    context: model.maxPositions,
+    forwardFlopsPerToken: forward,
+    trainingFlopsPerToken: 3 * forward,
+    kvElementsPerToken: model.cacheSlots.reduce((sum, slot) => sum + slot.heads * slot.width, 0),
+  };
+}
+
+/** Any ONNX file. */
+export function inspectOnnx({ model, bytes }: OnnxFile): Inspection {
+  const { graph, opsets, producer } = model;
+  return {
+    architecture: graph.name || 'onnx',
+    parameters: countParameters(graph),
+    bytes,
+    inputs: graph.inputs.map(printed),
+    outputs: graph.outputs.map(printed),
+    ops: countOps(graph),
+    opsets: Object.fromEntries([...opsets].map(([domain, version]) => [domain || 'ai.onnx', version])),
+    producer,
+  };
+}
+
+const printed = ({ name, dtype, shape }: ValueInfo): PrintedValue => ({ name, dtype, shape });
+
+function countOps(graph: Graph): Record<string, number> {
+  const counts = new Map<string, number>();
+  for (const { node } of walkNodes(graph)) counts.set(opKey(node), (counts.get(opKey(node)) ?? 0) + 1);
+  return Object.fromEntries([...counts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1)));
+}
+
+const BLOCK_QUANTIZED = 'com.microsoft.MatMulNBits';
+
+function countParameters(graph: Graph): number {
+  const quantized = graph.nodes.filter(node => opKey(node) === BLOCK_QUANTIZED);
+  const other = new Set(quantized.flatMap(node => node.inputs.slice(1, 4)));
+  let count = quantized.reduce((sum, node) => sum + intOf(node, 'K') * intOf(node, 'N'), 0);
+  for (const [name, tensor] of graph.initializers) {
+    if (tensor.dtype !== 'int64' && !other.has(name)) count += sizeOf(tensor.dims);
+  }
+  return count;
+}
+
+function intOf(node: Node, name: string): number {
+  const attribute = node.attributes[name];
+  return attribute?.type === 'int' ? Number(attribute.value) : 0;
+}

@@ -1,0 +1,109 @@
+/**
+ * What a person names as a model: a run folder, a Hugging Face directory or an ONNX file.
+ *
+ * 1. A run folder stands for the model at the end of its longest chain of finished stages (of r1, the distilled student).
+ *    `RUN/models/NAME` names any other.
+ * 2. Only stages with weights of their own count; exports (int8, int4) are named by their path. A directory with exported
+ *    files alone stands for the smallest of them.
+ */
+import { decodeModel, externalLocations } from '../graph/protobuf.ts';
+import type { Model } from '../graph/ir.ts';
+import { GaslawError, UsageError } from '../util/errors.ts';
+import { type FileStore, folderOf, joinPath, readJson } from '../util/files.ts';
+import { hasWeights } from './files.ts';
+
+export type ModelPlace =
+  | { readonly kind: 'directory'; readonly folder: string; readonly stage?: string }
+  | { readonly kind: 'onnx'; readonly path: string };
+
+export interface OnnxFile {
+  readonly model: Model;
+  /** Bytes of the file and of its external data. */
+  readonly bytes: number;
+}
+
+const KINDS = 'a run folder, a Hugging Face directory or an .onnx file';
+
+/** Finds out what `path` is. Throws one sentence when it is no model, or a run without a finished one. */
+export async function locateModel(files: FileStore, path: string): Promise<ModelPlace> {
+  if (!(await files.exists(path))) throw new GaslawError(`${path}: no such file or folder; give ${KINDS}`);
+  if (path.endsWith('.onnx')) return { kind: 'onnx', path };
+  if (await isFile(files, path)) throw new UsageError(`${path}: not a model that gaslaw reads; give ${KINDS}`);
+  const folder = path.length > 1 ? path.replace(/\/+$/, '') : path;
+  const config = `${folder}/config.json`;
+  if (!(await files.exists(config))) throw new GaslawError(`${folder}: no config.json; give ${KINDS}`);
+  const content = (await readJson(files, config)) as Record<string, unknown> | null;
+  if (content?.recipe === undefined) return placeOf(files, folder);
+  const stage = await lastStage(files, folder, content);
+  return { kind: 'directory', folder: joinPath(folder, stage.model), stage: stage.name };
+}
+
+/** A directory with weights, or with exported files alone, of which the smallest is taken. */
+async function placeOf(files: FileStore, folder: string): Promise<ModelPlace> {
+  const names = (await files.list(`${folder}/onnx`)).filter(name => name.endsWith('.onnx'));
+  if (names.length === 0 || (await hasWeights(files, folder))) return { kind: 'directory', folder };
+  const exported = await Promise.all(
+    names.map(async name => ({ path: `${folder}/onnx/${name}`, bytes: await files.size(`${folder}/onnx/${name}`) })),
+  );
+  return { kind: 'onnx', path: exported.reduce((best, file) => (file.bytes < best.bytes ? file : best)).path };
+}
+
+/** Reads an ONNX file with its external data. */
+export async function loadOnnx(files: FileStore, path: string): Promise<OnnxFile> {
+  const content = await files.read(path);
+  const external = new Map<string, Uint8Array>();
+  for (const location of locationsOf(content, path)) {
+    external.set(location, await files.read(joinPath(folderOf(path), location)));
+  }
+  const readExternal = (location: string, offset: number, length: number): Uint8Array =>
+    external.get(location)?.subarray(offset, offset + length) ?? new Uint8Array();
+  const model = decodeModel(content, { file: path, readExternal });
+  return { model, bytes: [...external.values()].reduce((sum, data) => sum + data.byteLength, content.byteLength) };
+}
+
+function locationsOf(content: Uint8Array, path: string): string[] {
+  try {
+    return externalLocations(new Uint8Array(content.buffer, content.byteOffset, content.byteLength));
+  } catch (error) {
+    if (error instanceof GaslawError) throw new GaslawError(`${path}: ${error.message}`);
+    throw error;
+  }
+}
+
+async function isFile(files: FileStore, path: string): Promise<boolean> {
+  return files.list(path).then(
+    () => false,
+    () => true,
+  );
+}
+
+// ---- run folders ----
+
+interface Stage {
+  readonly name: string;
+  readonly from: readonly string[];
+  readonly model: string;
+}
+
+async function lastStage(files: FileStore, folder: string, config: Record<string, unknown>): Promise<Stage> {
+  const stages = await finishedStages(files, folder);
+  const plain: Stage[] = [];
+  for (const stage of stages) if (await hasWeights(files, joinPath(folder, stage.model))) plain.push(stage);
+  if (plain.length === 0) {
+    throw new GaslawError(
+      `${folder}: no stage of this run is finished yet; go on with it (gaslaw run ${config.recipe} --size ${config.size} --resume) or give another model`,
+    );
+  }
+  return plain.reduce((best, stage) => (depthOf(stage, stages) > depthOf(best, stages) ? stage : best));
+}
+
+async function finishedStages(files: FileStore, folder: string): Promise<Stage[]> {
+  const names = (await files.list(`${folder}/stages`)).filter(name => name.endsWith('.json'));
+  return Promise.all(names.map(async name => (await readJson(files, `${folder}/stages/${name}`)) as Stage));
+}
+
+/** Stages before this one on its longest chain. */
+function depthOf(stage: Stage, all: readonly Stage[]): number {
+  const before = all.filter(other => stage.from.includes(other.name));
+  return before.reduce((depth, other) => Math.max(depth, 1 + depthOf(other, all)), 0);
+}

@@ -1,0 +1,92 @@
+/**
+ * How long one run of any graph takes on random inputs.
+ *
+ * 1. A few runs warm up; the median and the 95th percentile of the others are reported, since single runs are disturbed.
+ * 2. Floats are standard normal; integers are 0 or 1, which are legal as ids, masks and flags alike.
+ */
+import type { DType } from '../graph/dtype.ts';
+import { type Dim, type Model, sizeOf, type Tensor, type ValueInfo, zeros } from '../graph/ir.ts';
+import { UNNAMED } from '../graph/to-proto.ts';
+import { GaslawError, UsageError } from '../util/errors.ts';
+import { Random } from '../util/random.ts';
+import type { CompileOptions, Runtime } from './runtime.ts';
+
+export interface GraphBenchOptions extends CompileOptions {
+  readonly runs: number;
+  readonly seed: number;
+  /** Values of symbolic dims; others are 1. */
+  readonly dims?: Readonly<Record<string, number>>;
+}
+
+export interface GraphBench {
+  readonly medianMs: number;
+  readonly p95Ms: number;
+  readonly runs: number;
+  /** What the symbolic dims were. */
+  readonly dims: Readonly<Record<string, number>>;
+  readonly loadSeconds: number;
+}
+
+const WARMUP = 3;
+
+/** Compiles `model` and times it. Throws a UsageError for a dim that it does not have. */
+export async function benchGraph(runtime: Runtime, model: Model, options: GraphBenchOptions): Promise<GraphBench> {
+  const dims = bindDims(model.graph.inputs, options.dims ?? {});
+  const started = performance.now();
+  using program = await runtime.compile(model, options);
+  const loadSeconds = (performance.now() - started) / 1000;
+  const random = new Random(options.seed).fork('inputs');
+  const inputs = Object.fromEntries(
+    program.inputs.map(input => [input.name, randomInput(input, dims, random.fork(input.name))]),
+  );
+  const times: number[] = [];
+  for (let run = -WARMUP; run < options.runs; run++) {
+    const start = performance.now();
+    await program.call(inputs);
+    if (run >= 0) times.push(performance.now() - start);
+  }
+  return { medianMs: quantile(times, 0.5), p95Ms: quantile(times, 0.95), runs: options.runs, dims, loadSeconds };
+}
+
+/** The value at `share` of the sorted values (nearest rank). */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+}
+
+function bindDims(
+  inputs: readonly ValueInfo[],
+  given: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
+  const symbols = new Set(inputs.flatMap(input => (input.shape ?? []).filter(dim => typeof dim === 'string')));
+  const names = [...symbols].filter(symbol => !symbol.startsWith(UNNAMED));
+  const unknown = Object.keys(given).find(name => !names.includes(name));
+  if (unknown !== undefined) {
+    throw new UsageError(`the model has no dimension "${unknown}"; it has ${names.join(', ') || 'none with a name'}`);
+  }
+  return Object.fromEntries(names.map(name => [name, given[name] ?? 1]));
+}
+
+function randomInput(input: ValueInfo, dims: Readonly<Record<string, number>>, random: Random): Tensor {
+  if (!input.shape) throw new GaslawError(`input "${input.name}" has no shape; give the model one to time it`);
+  const shape = input.shape.map((dim: Dim) => (typeof dim === 'number' ? dim : (dims[dim] ?? 1)));
+  const tensor = zeros(input.dtype, shape);
+  fill(tensor, input.dtype, random);
+  return tensor;
+}
+
+function fill({ data, dims }: Tensor, dtype: DType, random: Random): void {
+  if (dtype === 'float32' || dtype === 'float64') {
+    const numbers = data as Float32Array; // or Float64Array, which is indexed alike
+    for (let i = 0; i < numbers.length; i++) numbers[i] = random.normal();
+    return;
+  }
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
+    for (let i = 0; i < data.length; i++) data[i] = BigInt(random.int(2));
+    return;
+  }
+  if (/^(u?int(8|16|32)|bool)$/.test(dtype)) {
+    const numbers = data as Int32Array; // any of the integer arrays
+    for (let i = 0; i < sizeOf(dims); i++) numbers[i] = random.int(2);
+  }
+}
