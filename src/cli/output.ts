@@ -70,6 +70,9 @@ export function progressLine(u: ProgressUpdate, width: number): string {
   return parts.join('  ').slice(0, width - 1);
 }
 
+/** `52.0 %`, aligned. */
+export const percent = (x: number): string => `${(100 * x).toFixed(1).padStart(5)} %`;
+
 const thousands = (n: number): string => (n >= 1000 ? `${(n / 1000).toFixed(1)}k` : n.toFixed(0));
 
 const clock = (seconds: number): string =>

@@ -1,14 +1,15 @@
 /** `gaslaw run <recipe>` and `gaslaw recipes`. */
+import { availableParallelism, cpus } from 'node:os';
 import { Command } from 'commander';
-import { recipeNamed, RECIPES } from '../../../recipes/index.ts';
+import { RECIPES, recipeNamed } from '../../../recipes/index.ts';
 import { parseRecipeOptions, SIZES } from '../../../recipes/recipe.ts';
-import { finishRun, openRun } from '../../train/run.ts';
-import { writeReport } from '../../report/index.ts';
+import { defaultFolder, runRecipe } from '../../../recipes/run.ts';
 import { matmulRate } from '../../runtime/native/matmul-rate.ts';
 import { nativeRuntime } from '../../runtime/native/native.ts';
+import { type AnyStageResult, isReasoning } from '../../train/run.ts';
 import { nodeFiles } from '../node-files.ts';
-import { oneOf, whole } from '../options.ts';
-import { createOutput } from '../output.ts';
+import { oneOf, whole, within } from '../options.ts';
+import { createOutput, percent } from '../output.ts';
 import { VERSION } from '../version.ts';
 
 interface RunOptions {
@@ -34,35 +35,50 @@ export const runCommand = (): Command =>
 
 async function run(name: string, o: RunOptions): Promise<void> {
   const recipe = recipeNamed(name);
-  const output = createOutput(o.json ?? false);
-  const files = nodeFiles();
-  const folder = o.out ?? `runs/${name}-${o.size}-${o.seed}`;
-  const config = { recipe: name, size: o.size, seed: o.seed, version: VERSION };
   const options = parseRecipeOptions(recipe, o.set);
-  await openRun(files, folder, config, o.resume ?? false);
+  const output = createOutput(o.json ?? false);
   const runtime = await nativeRuntime({ warn: output.warn });
-  const result = await recipe.run({
-    ...config,
-    files,
-    folder,
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort());
+  process.once('SIGTERM', () => stop.abort());
+  const result = await runRecipe(recipe, {
+    files: nodeFiles(),
+    folder: o.out ?? defaultFolder(name, o.size, o.seed),
     runtime,
+    size: o.size,
+    seed: o.seed,
+    version: VERSION,
     options,
+    resume: o.resume ?? false,
+    machine: machine(),
     matmulRate: await matmulRate(runtime),
+    checkpointSeconds: checkpointSeconds(),
+    signal: stop.signal,
     log: output.log,
     warn: output.warn,
     progress: output.progress,
   });
-  await finishRun(files, folder, result);
-  const report = await writeReport(files, folder);
-  output.result({ ...result, report }, () => [
-    ...result.stages.map(s => `${s.name.padEnd(20)} ${stageLine(s)}`),
-    `report: ${report}`,
-  ]);
+  output.result(result, () => [...result.stages.map(stageLine), `report: ${result.report}`]);
 }
 
-function stageLine(s: { passAt1: number; passAtK: number; k: number; responseTokens: number; bytes: number }): string {
-  const share = (x: number) => `${(100 * x).toFixed(1).padStart(5)} %`;
-  return `pass@1 ${share(s.passAt1)}   pass@${s.k} ${share(s.passAtK)}   ${s.responseTokens.toFixed(0)} tokens   ${(s.bytes / 1e6).toFixed(2)} MB`;
+/** Seconds between checkpoints: tests that kill runs set 0. */
+const checkpointSeconds = (): number | undefined =>
+  process.env.GASLAW_CHECKPOINT_SECONDS === undefined
+    ? undefined
+    : within('GASLAW_CHECKPOINT_SECONDS', 0, 1e6)(process.env.GASLAW_CHECKPOINT_SECONDS);
+
+const machine = (): Record<string, string | number> => ({
+  processor: cpus()[0]?.model ?? 'unknown',
+  threads: availableParallelism(),
+  node: process.version,
+});
+
+function stageLine(s: AnyStageResult): string {
+  const size = `${(s.bytes / 1e6).toFixed(2)} MB`;
+  const figures = isReasoning(s)
+    ? `pass@1 ${percent(s.passAt1)}   pass@${s.k} ${percent(s.passAtK)}   ${s.responseTokens.toFixed(0).padStart(4)} tokens`
+    : `${s.natsPerToken.toFixed(4)} nats a token   ${s.bitsPerByte.toFixed(3)} bits per byte`;
+  return `${s.name.padEnd(20)} ${figures}   ${size}`;
 }
 
 export const recipesCommand = (): Command =>

@@ -1,0 +1,51 @@
+/** `gaslaw generate <model> --prompt TEXT`. */
+import { Command } from 'commander';
+import { openEngine } from '../../generate/open.ts';
+import { generateText } from '../../generate/text.ts';
+import { openModel } from '../environment.ts';
+import { whole, within } from '../options.ts';
+import { createOutput } from '../output.ts';
+
+export interface SamplingFlags {
+  maxTokens?: number;
+  temperature: number;
+  topK?: number;
+  topP?: number;
+  minP?: number;
+  repetitionPenalty?: number;
+  stop: string[];
+  seed: number;
+}
+
+/** The options of everything that generates. */
+export const withSampling = (command: Command): Command =>
+  command
+    .option('--max-tokens <n>', 'longest answer (default: the rest of the context)', whole('--max-tokens', 1))
+    .option('--temperature <t>', '0 takes the likeliest token', within('--temperature', 0, 100), 1)
+    .option('--top-k <n>', 'sample among the n likeliest', whole('--top-k', 1))
+    .option('--top-p <p>', 'sample within this much probability', within('--top-p', 0, 1))
+    .option('--min-p <p>', 'leave out tokens below this share of the likeliest', within('--min-p', 0, 1))
+    .option('--repetition-penalty <x>', 'above 1 discourages repeats', within('--repetition-penalty', 0.01, 100))
+    .option('--stop <text>', 'ends the answer; may be repeated', (v: string, all: string[]) => [...all, v], [])
+    .option('--seed <n>', 'same seed, same answer', whole('--seed', 0), 1);
+
+export const generateCommand = (): Command =>
+  withSampling(
+    new Command('generate')
+      .description('continue a prompt')
+      .argument('<model>', 'run folder, Hugging Face directory or exported .onnx file')
+      .requiredOption('--prompt <text>', 'what to continue'),
+  )
+    .option('--json', 'print one JSON object')
+    .action(run);
+
+async function run(path: string, o: SamplingFlags & { prompt: string; json?: boolean }): Promise<void> {
+  const output = createOutput(o.json ?? false);
+  using opened = await openModel(path, output);
+  using open = openEngine(opened.decoder);
+  const { prompt, json, ...options } = o;
+  const maxTokens = o.maxTokens ?? opened.decoder.model.maxPositions;
+  const onText = json ? undefined : (piece: string) => process.stdout.write(piece);
+  const result = await generateText(open.engine, opened.language.tokenizer, prompt, { ...options, maxTokens, onText });
+  output.result(result, () => ['']);
+}

@@ -1,0 +1,25 @@
+/** What commands share: the disk, the runtime, an opened model with its decoder. */
+import type { Decoder } from '../generate/decoder.ts';
+import { type LanguageModel, openLanguageModel } from '../export/language-model.ts';
+import { nativeRuntime } from '../runtime/native/native.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Output } from './output.ts';
+import { nodeFiles } from './node-files.ts';
+
+export interface Opened extends Disposable {
+  readonly language: LanguageModel;
+  readonly runtime: Runtime;
+  readonly decoder: Decoder;
+  /** Seconds from the call to a model that can answer. */
+  readonly loadSeconds: number;
+}
+
+/** Opens `path` for generation. Throws one sentence when it is no model. */
+export async function openModel(path: string, output: Output): Promise<Opened> {
+  const started = performance.now();
+  const language = await openLanguageModel(nodeFiles(), path);
+  const runtime = await nativeRuntime({ warn: output.warn });
+  const decoder = await language.decoder(runtime);
+  const loadSeconds = (performance.now() - started) / 1000;
+  return { language, runtime, decoder, loadSeconds, [Symbol.dispose]: () => decoder[Symbol.dispose]() };
+}
