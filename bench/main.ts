@@ -11,7 +11,12 @@ import { benchTraining } from './training.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { python: { type: 'string' }, rounds: { type: 'string' }, text: { type: 'string' }, seed: { type: 'string' } },
+  options: {
+    python: { type: 'string' },
+    rounds: { type: 'string' },
+    text: { type: 'string' },
+    seed: { type: 'string' },
+  },
 });
 const rounds = Number(values.rounds ?? 7);
 

@@ -3,11 +3,11 @@
  * onnxruntime-node's own `run`, whose outputs (the caches included) are copied on every step.
  * Usage: npm run bench -- rollouts
  */
-import { decodeGraph, Decoder, presentName } from '../src/generate/decoder.ts';
+import { Decoder, decodeGraph, presentName } from '../src/generate/decoder.ts';
 import { Engine } from '../src/generate/engine.ts';
 import { sample } from '../src/generate/sampling.ts';
-import { encodeModel } from '../src/graph/protobuf.ts';
 import { modelOf, type Tensor, zeros } from '../src/graph/ir.ts';
+import { encodeModel } from '../src/graph/protobuf.ts';
 import { denseConfig, denseModel } from '../src/models/dense/index.ts';
 import { ParameterStore } from '../src/nn/parameters.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
@@ -20,7 +20,13 @@ const CONTEXT = 256;
 const PEER_STEPS = 8;
 
 const model = denseModel(
-  denseConfig({ vocabSize: 512, hiddenSize: 256, numHiddenLayers: 4, intermediateSize: 768, maxPositionEmbeddings: CONTEXT }),
+  denseConfig({
+    vocabSize: 512,
+    hiddenSize: 256,
+    numHiddenLayers: 4,
+    intermediateSize: 768,
+    maxPositionEmbeddings: CONTEXT,
+  }),
 );
 
 export async function benchRollouts(rounds: number) {
@@ -50,7 +56,11 @@ async function rollout(engine: Engine): Promise<number> {
   const before = engine.sampledTokens;
   const started = performance.now();
   await engine.generate(
-    Array.from({ length: BATCH }, (_, i) => ({ prompt: [1 + (i % 7), 2, 3, 4], maxTokens: CONTEXT, seed: i })),
+    Array.from({ length: BATCH }, (_, i) => ({
+      prompt: [1 + (i % 7), 2, 3, 4],
+      maxTokens: CONTEXT,
+      seed: i,
+    })),
   );
   return (engine.sampledTokens - before) / ((performance.now() - started) / 1000);
 }
@@ -62,7 +72,8 @@ async function peerLoop(store: ParameterStore): Promise<() => Promise<number>> {
   const session = await ort.InferenceSession.create(encodeModel(modelOf(graph)), { intraOpNumThreads: 2 });
   const feed = (t: Tensor) => new ort.Tensor(t.dtype as 'float32', t.data as Float32Array, t.dims);
   const feeds: Record<string, InstanceType<typeof ort.Tensor>> = {};
-  for (const { name } of graph.inputs.slice(4 + model.cacheSlots.length)) feeds[name] = feed(store.tensor(name));
+  for (const { name } of graph.inputs.slice(4 + model.cacheSlots.length))
+    feeds[name] = feed(store.tensor(name));
   for (const s of model.cacheSlots) feeds[s.name] = feed(zeros(s.dtype, [BATCH, s.heads, CONTEXT, s.width]));
   const random = new Random(1);
   return async () => {
@@ -71,13 +82,19 @@ async function peerLoop(store: ParameterStore): Promise<() => Promise<number>> {
     for (let step = 0; step < PEER_STEPS; step++) {
       const past = CONTEXT / 2 + step;
       feeds.ids = feed({ dtype: 'int32', dims: [BATCH, 1], data: ids });
-      feeds.select = feed({ dtype: 'int32', dims: [BATCH], data: Int32Array.from({ length: BATCH }, (_, i) => i) });
+      feeds.select = feed({
+        dtype: 'int32',
+        dims: [BATCH],
+        data: Int32Array.from({ length: BATCH }, (_, i) => i),
+      });
       feeds.last_position = feed({ dtype: 'int32', dims: [BATCH], data: new Int32Array(BATCH).fill(past) });
       feeds.total = feed({ dtype: 'int32', dims: [], data: Int32Array.of(past + 1) });
       const results = await session.run(feeds);
-      for (const s of model.cacheSlots) feeds[s.name] = results[presentName(s.name)] as (typeof feeds)[string];
+      for (const s of model.cacheSlots)
+        feeds[s.name] = results[presentName(s.name)] as (typeof feeds)[string];
       const logits = results.logits?.data as Float32Array;
-      for (let r = 0; r < BATCH; r++) ids[r] = sample(logits, r * model.vocabSize, model.vocabSize, {}, random).token;
+      for (let r = 0; r < BATCH; r++)
+        ids[r] = sample(logits, r * model.vocabSize, model.vocabSize, {}, random).token;
     }
     return (BATCH * PEER_STEPS) / ((performance.now() - started) / 1000);
   };

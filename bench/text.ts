@@ -17,7 +17,11 @@ export interface TextBenchOptions {
   readonly seed: number;
 }
 
-export async function benchText({ python, text: file = '../shared/data/tinyshakespeare.txt', seed }: TextBenchOptions) {
+export async function benchText({
+  python,
+  text: file = '../shared/data/tinyshakespeare.txt',
+  seed,
+}: TextBenchOptions) {
   const run = await text.run({
     files: nodeFiles(),
     folder: mkdtempSync(join(tmpdir(), 'gaslaw-text-')),
@@ -30,10 +34,20 @@ export async function benchText({ python, text: file = '../shared/data/tinyshake
   });
   const peer = python
     ? (JSON.parse(
-        execFileSync(python, ['-B', fileURLToPath(new URL('../../bench/peers/nanogpt.py', import.meta.url)), file, '--seed', String(seed)], {
-          encoding: 'utf8',
-          stdio: ['ignore', 'pipe', 'inherit'],
-        }),
+        execFileSync(
+          python,
+          [
+            '-B',
+            fileURLToPath(new URL('../../bench/peers/nanogpt.py', import.meta.url)),
+            file,
+            '--seed',
+            String(seed),
+          ],
+          {
+            encoding: 'utf8',
+            stdio: ['ignore', 'pipe', 'inherit'],
+          },
+        ),
       ) as unknown)
     : undefined;
   return { ours: run.stages[0], nanoGpt: peer };

@@ -9,6 +9,7 @@ export const RECIPES: Readonly<Record<string, Recipe>> = { r1, text };
 /** Throws a UsageError that lists the recipes. */
 export function recipeNamed(name: string): Recipe {
   const recipe = Object.hasOwn(RECIPES, name) ? RECIPES[name] : undefined;
-  if (!recipe) throw new UsageError(`there is no recipe "${name}"; there are ${Object.keys(RECIPES).join(', ')}`);
+  if (!recipe)
+    throw new UsageError(`there is no recipe "${name}"; there are ${Object.keys(RECIPES).join(', ')}`);
   return recipe;
 }

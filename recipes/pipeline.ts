@@ -135,7 +135,15 @@ export class Pipeline {
     const started = performance.now();
     const model = `models/${text.name}`;
     const folder = `${context.folder}/${model}`;
-    const { path, bytes } = await exportModel(context.files, folder, from.model, from.store, tokenizer, dtype, { version: context.version });
+    const { path, bytes } = await exportModel(
+      context.files,
+      folder,
+      from.model,
+      from.store,
+      tokenizer,
+      dtype,
+      { version: context.version },
+    );
     using decoder = await onnxDecoder(context.runtime, await loadOnnxModel(context.files, path));
     const { evaluation, other } = await this.evaluateDecoder(decoder);
     const result: StageResult = {
@@ -176,7 +184,9 @@ export class Pipeline {
   }
 
   /** The same over any decoder. */
-  async evaluateDecoder(decoder: Decoder): Promise<{ evaluation: Evaluation; other: Record<string, number> }> {
+  async evaluateDecoder(
+    decoder: Decoder,
+  ): Promise<{ evaluation: Evaluation; other: Record<string, number> }> {
     const { evaluation: plan, slots } = this.#o;
     using engine = new Engine(decoder, { slots, capacity: decoder.model.maxPositions });
     const run = (task: Task, problems: readonly Problem[], k: number) =>

@@ -1,9 +1,10 @@
 /**
  * What a recipe is: a function from (size, seed) to a complete run in a folder.
  */
+
+import type { Runtime } from '../src/runtime/runtime.ts';
 import type { RunContext } from '../src/train/loop.ts';
 import type { RunResult } from '../src/train/run.ts';
-import type { Runtime } from '../src/runtime/runtime.ts';
 import { UsageError } from '../src/util/errors.ts';
 
 export const SIZES = ['debug', 'small', 'full'] as const;

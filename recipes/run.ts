@@ -47,7 +47,8 @@ async function resumable(recipe: Recipe, request: RunRequest): Promise<RunResult
 type Place = Pick<RunRequest, 'size' | 'seed' | 'folder' | 'options'>;
 
 /** Where a run goes when nobody says: `runs/r1-small-1`. */
-export const defaultFolder = (recipe: string, size: string, seed: number): string => `runs/${recipe}-${size}-${seed}`;
+export const defaultFolder = (recipe: string, size: string, seed: number): string =>
+  `runs/${recipe}-${size}-${seed}`;
 
 /** The command that goes on with a run. */
 export function resumeCommand(recipe: string, { size, seed, folder, options }: Place): string {

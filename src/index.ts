@@ -1,8 +1,8 @@
 /** The public surface of the package. */
 export { gradients } from './autodiff/gradients.ts';
 export { lower } from './autodiff/lower.ts';
-export { type ExportDType, EXPORT_DTYPES } from './export/dtypes.ts';
 export { exportModel } from './export/directory.ts';
+export { EXPORT_DTYPES, type ExportDType } from './export/dtypes.ts';
 export { type LanguageModel, openLanguageModel } from './export/language-model.ts';
 export { Decoder } from './generate/decoder.ts';
 export { type Completion, Engine, type GenerateRequest } from './generate/engine.ts';

@@ -49,14 +49,20 @@ async function stockGreedy(file: Uint8Array, m: CausalModel): Promise<number[]> 
     const total = PROMPT.length + ids.length;
     const int64 = (values: readonly number[]) =>
       new ort.Tensor('int64', BigInt64Array.from(values, BigInt), [1, values.length]);
-    const out = await session.run({ input_ids: int64(next), attention_mask: int64(Array(total).fill(1)), ...cache });
+    const out = await session.run({
+      input_ids: int64(next),
+      attention_mask: int64(Array(total).fill(1)),
+      ...cache,
+    });
     const logits = out.logits as ort.Tensor;
     expect(logits.dims).toEqual([1, next.length, m.vocabSize]);
     const last = (logits.data as Float32Array).subarray(-m.vocabSize);
     const token = last.indexOf(Math.max(...last));
     ids.push(token);
     next = [token];
-    cache = Object.fromEntries(m.cacheSlots.map(s => [s.name, out[s.name.replace('past_key_values', 'present')] as ort.Tensor]));
+    cache = Object.fromEntries(
+      m.cacheSlots.map(s => [s.name, out[s.name.replace('past_key_values', 'present')] as ort.Tensor]),
+    );
   }
   await session.release();
   return ids;
@@ -82,5 +88,15 @@ describe.each(EXPORT_DTYPES)('%s', dtype => {
 it('f32', async () => {
   using decoder = await Decoder.create(runtime, model, store);
   console.log((await engineGreedy(decoder)).join());
-  for (const method of ['rtn', 'mse'] as const) for (const d of ['int8', 'int4'] as const) console.log(method, exportAs(model, store, d, { quantize: { method } }).report?.weights.map(w => `${w.name.slice(0, 30)} ${w.role} ${w.bits} ${w.blockSize} ${w.relative.toFixed(5)} ${w.bytesBefore}->${w.bytesAfter}`).join('\n'));
+  for (const method of ['rtn', 'mse'] as const)
+    for (const d of ['int8', 'int4'] as const)
+      console.log(
+        method,
+        exportAs(model, store, d, { quantize: { method } })
+          .report?.weights.map(
+            w =>
+              `${w.name.slice(0, 30)} ${w.role} ${w.bits} ${w.blockSize} ${w.relative.toFixed(5)} ${w.bytesBefore}->${w.bytesAfter}`,
+          )
+          .join('\n'),
+      );
 });

@@ -6,7 +6,9 @@ import { expect, it } from 'vitest';
 
 const root = join(import.meta.dirname, '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
-const scripts = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }).scripts;
+const scripts = (
+  JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+).scripts;
 
 const block = (language: string): string =>
   new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(readme)?.[1] as string;
@@ -18,7 +20,9 @@ it('the TypeScript example learns y = 2 a + 3 b', { timeout: 60_000 }, () => {
   rmSync(file);
   expect(stderr).toBe('');
   expect(status).toBe(0);
-  const [a, b] = [...stdout.matchAll(/-?\d+\.\d+|(?<=[[ ])\d+(?=[, ])/g)].map(m => Number(m[0])).slice(-2) as [number, number];
+  const [a, b] = [...stdout.matchAll(/-?\d+\.\d+|(?<=[[ ])\d+(?=[, ])/g)]
+    .map(m => Number(m[0]))
+    .slice(-2) as [number, number];
   expect(a).toBeCloseTo(2, 1);
   expect(b).toBeCloseTo(3, 1);
 });
@@ -34,7 +38,9 @@ it('every command that it lists exists with the options it shows', () => {
   const commands = [...readme.matchAll(/^\| `gaslaw (\w+)([^`]*)`/gm)];
   expect(commands.length).toBeGreaterThanOrEqual(8);
   for (const [, name, rest] of commands) {
-    const help = spawnSync(process.execPath, [join(root, 'dist/src/cli/main.js'), name as string, '--help'], { encoding: 'utf8' });
+    const help = spawnSync(process.execPath, [join(root, 'dist/src/cli/main.js'), name as string, '--help'], {
+      encoding: 'utf8',
+    });
     expect(help.status).toBe(0);
     for (const [option] of (rest as string).matchAll(/--[\w-]+/g)) expect(help.stdout).toContain(option);
   }

@@ -20,7 +20,12 @@ function weights(out: string): Record<string, string> {
   return Object.fromEntries(
     readdirSync(models)
       .filter(name => existsSync(join(models, name, 'model.safetensors')))
-      .map(name => [name, createHash('sha256').update(readFileSync(join(models, name, 'model.safetensors'))).digest('hex')]),
+      .map(name => [
+        name,
+        createHash('sha256')
+          .update(readFileSync(join(models, name, 'model.safetensors')))
+          .digest('hex'),
+      ]),
   );
 }
 

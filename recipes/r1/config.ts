@@ -4,7 +4,12 @@
 import type { Size } from '../recipe.ts';
 
 export interface R1Config {
-  readonly model: { readonly hiddenSize: number; readonly layers: number; readonly heads: number; readonly ffn: number };
+  readonly model: {
+    readonly hiddenSize: number;
+    readonly layers: number;
+    readonly heads: number;
+    readonly ffn: number;
+  };
   readonly student: R1Config['model'];
   /** Longest sequence: prompt and response. */
   readonly maxPositions: number;
@@ -19,7 +24,12 @@ export interface R1Config {
     readonly twoNumberShare: number;
     readonly maxResult: number;
   };
-  readonly pretrain: { readonly steps: number; readonly studentSteps: number; readonly tokensPerStep: number; readonly rate: number };
+  readonly pretrain: {
+    readonly steps: number;
+    readonly studentSteps: number;
+    readonly tokensPerStep: number;
+    readonly rate: number;
+  };
   readonly rl: {
     readonly prompts: number;
     readonly groupSize: number;
@@ -40,13 +50,18 @@ export interface R1Config {
     readonly tokensPerStep: number;
     readonly rate: number;
   };
-  readonly evaluation: { readonly problems: number; readonly k: number; readonly duringProblems: number; readonly every: number };
+  readonly evaluation: {
+    readonly problems: number;
+    readonly k: number;
+    readonly duringProblems: number;
+    readonly every: number;
+  };
   readonly slots: number;
 }
 
 const CORPUS = {
   maxAttempts: 12,
-  stopProbability: 0.2,
+  stopProbability: 0.3,
   chineseShare: 0.3,
   mixedShare: 0.15,
   generalShare: 0.05,
@@ -60,15 +75,15 @@ const SMALL: R1Config = {
   maxPositions: 160,
   maxNumber: 12,
   corpus: CORPUS,
-  pretrain: { steps: 700, studentSteps: 500, tokensPerStep: 8192, rate: 4e-3 },
+  pretrain: { steps: 900, studentSteps: 500, tokensPerStep: 8192, rate: 4e-3 },
   rl: {
     prompts: 32,
     groupSize: 16,
     minibatches: 4,
     rate: 3e-4,
-    zeroSteps: 120,
-    reasoningSteps: 30,
-    allScenariosSteps: 30,
+    zeroSteps: 220,
+    reasoningSteps: 60,
+    allScenariosSteps: 50,
     studentMaxSteps: 400,
   },
   sft: {
@@ -91,7 +106,15 @@ const DEBUG: R1Config = {
   maxPositions: 96,
   corpus: { ...CORPUS, maxAttempts: 3 },
   pretrain: { steps: 60, studentSteps: 30, tokensPerStep: 2048, rate: 5e-3 },
-  rl: { ...SMALL.rl, prompts: 4, groupSize: 4, zeroSteps: 3, reasoningSteps: 2, allScenariosSteps: 2, studentMaxSteps: 4 },
+  rl: {
+    ...SMALL.rl,
+    prompts: 4,
+    groupSize: 4,
+    zeroSteps: 3,
+    reasoningSteps: 2,
+    allScenariosSteps: 2,
+    studentMaxSteps: 4,
+  },
   sft: {
     ...SMALL.sft,
     coldStartSamples: 8,

@@ -12,13 +12,14 @@
  *    compare an attempt's value with the target (docs/LOG.md), and without that there is nothing to reinforce.
  * 5. A share of documents are of a general task (sorting), the "non-reasoning data" of later stages.
  */
+
+import type { TokenDocument } from '../../src/data/document.ts';
 import type { CountdownData } from '../../src/tasks/countdown.ts';
 import { convertDigits, LANGUAGES, type Language } from '../../src/tasks/digits.ts';
 import { formatResponse } from '../../src/tasks/response.ts';
 import type { Problem, Task } from '../../src/tasks/task.ts';
 import { searchTranscript } from '../../src/tasks/transcript.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
-import type { TokenDocument } from '../../src/data/document.ts';
 import type { Random } from '../../src/util/random.ts';
 
 export interface CorpusOptions {
@@ -55,7 +56,8 @@ export function corpusText(random: Random, o: CorpusOptions): { prompt: string; 
 
 function drawDifficulty(random: Random, o: CorpusOptions): number {
   let left = random.uniform() * o.difficulties.reduce((sum, [, weight]) => sum + weight, 0);
-  return (o.difficulties.find(([, weight]) => (left -= weight) < 0) ?? (o.difficulties[0] as readonly [number, number]))[0];
+  return (o.difficulties.find(([, weight]) => (left -= weight) < 0) ??
+    (o.difficulties[0] as readonly [number, number]))[0];
 }
 
 /** Random attempts with their marks, then the last one as the answer, right or not. */
@@ -69,6 +71,9 @@ export function randomResponse(random: Random, problem: Problem<CountdownData>, 
 }
 
 /** A document with every token learned (pretraining). */
-export function pretrainingDocument(tokenizer: Tokenizer, text: { prompt: string; response: string }): TokenDocument {
+export function pretrainingDocument(
+  tokenizer: Tokenizer,
+  text: { prompt: string; response: string },
+): TokenDocument {
   return { ids: [...tokenizer.encode(text.prompt + text.response), tokenizer.eos] };
 }

@@ -12,33 +12,33 @@
  * 3. Reward: accuracy 1, format 0.1 (TinyZero); language consistency joins after the cold start (R1 §2.3.2).
  * Source: DeepSeek-R1 (2501.12948), reference figures in its tables; settings here are this scale's own.
  */
-import { PackedLoader, type PackedState } from '../../src/data/packing.ts';
-import { packAll } from '../../src/data/packing.ts';
-import { generated } from '../../src/data/stream.ts';
+
 import type { TokenDocument } from '../../src/data/document.ts';
 import { promptDocument } from '../../src/data/document.ts';
+import { PackedLoader, type PackedState, packAll } from '../../src/data/packing.ts';
+import { generated } from '../../src/data/stream.ts';
 import { exportModel } from '../../src/export/directory.ts';
 import { denseConfig, denseModel } from '../../src/models/dense/index.ts';
 import type { CausalModel } from '../../src/models/model.ts';
 import type { ParameterStore } from '../../src/nn/parameters.ts';
 import { createCountdown } from '../../src/tasks/countdown.ts';
-import { sorting } from '../../src/tasks/sorting.ts';
-import type { Task } from '../../src/tasks/task.ts';
-import { CharacterTokenizer } from '../../src/tokenizer/character.ts';
 import { numberTokens } from '../../src/tasks/digits.ts';
 import { TAGS } from '../../src/tasks/response.ts';
+import { sorting } from '../../src/tasks/sorting.ts';
+import type { Task } from '../../src/tasks/task.ts';
 import { MARKS } from '../../src/tasks/transcript.ts';
+import { CharacterTokenizer } from '../../src/tokenizer/character.ts';
 import { heldOutProblems } from '../../src/train/evaluate.ts';
-import { type BatchSource, languageModelTraining } from '../../src/train/language-model.ts';
 import { grpoTraining } from '../../src/train/grpo.ts';
-import { type TaskShare, taskEnvironment } from '../../src/train/task-environment.ts';
+import { type BatchSource, languageModelTraining } from '../../src/train/language-model.ts';
 import { type Totals, trainLoop } from '../../src/train/loop.ts';
 import type { RunResult } from '../../src/train/run.ts';
+import { type TaskShare, taskEnvironment } from '../../src/train/task-environment.ts';
 import { Random } from '../../src/util/random.ts';
 import { Pipeline, type StageText, type Trained } from '../pipeline.ts';
 import type { Recipe, RecipeContext } from '../recipe.ts';
-import { type CorpusOptions, corpusText, drawLanguage, pretrainingDocument } from './corpus.ts';
 import { R1_SIZES, type R1Config } from './config.ts';
+import { type CorpusOptions, corpusText, drawLanguage, pretrainingDocument } from './corpus.ts';
 import { collectTraces, type Trace } from './traces.ts';
 
 const STAGES = {
@@ -99,7 +99,8 @@ const textOf = (name: StageName): StageText => ({ name, ...STAGES[name] });
 
 export const r1: Recipe = {
   name: 'r1',
-  summary: 'the DeepSeek-R1 pipeline on Countdown: base, R1-Zero, cold start, RL, rejection sampling, distillation, int8 and int4',
+  summary:
+    'the DeepSeek-R1 pipeline on Countdown: base, R1-Zero, cold start, RL, rejection sampling, distillation, int8 and int4',
   sizes: {
     debug: 'every stage for a few steps, under a minute',
     small: 'the whole pipeline, under 15 minutes',
@@ -129,9 +130,12 @@ class R1 {
       attempts: { maxResult: corpus.maxResult },
     });
     this.#difficulty = 1;
-    this.#tokenizer = CharacterTokenizer.fromAlphabet(this.#countdown.alphabet + sorting.alphabet + MARKS.hit + MARKS.miss, {
-      tags: [...TAGS, ...numberTokens()],
-    });
+    this.#tokenizer = CharacterTokenizer.fromAlphabet(
+      this.#countdown.alphabet + sorting.alphabet + MARKS.hit + MARKS.miss,
+      {
+        tags: [...TAGS, ...numberTokens()],
+      },
+    );
     this.#corpus = {
       ...corpus,
       countdown: this.#countdown,
@@ -152,7 +156,10 @@ class R1 {
         k: evaluation.k,
         maxTokens: maxPositions,
         other: [
-          { task: sorting, problems: heldOutProblems(sorting, evaluation.problems, GENERAL_DIFFICULTY, EVALUATION_SEED) },
+          {
+            task: sorting,
+            problems: heldOutProblems(sorting, evaluation.problems, GENERAL_DIFFICULTY, EVALUATION_SEED),
+          },
         ],
       },
     });
@@ -216,7 +223,13 @@ class R1 {
     const { sft } = this.#config;
     return this.#pipeline.stage(textOf('rejection-sft'), base.model, base.store, async store => {
       const traces = await this.#traces('rejection-sft', reasoning, sft.rejectionSamples);
-      return this.#fineTune('rejection-sft', base.model, store, [...traces, ...this.#general(traces.length / 3)], sft.epochs);
+      return this.#fineTune(
+        'rejection-sft',
+        base.model,
+        store,
+        [...traces, ...this.#general(traces.length / 3)],
+        sft.epochs,
+      );
     });
   }
 
@@ -227,7 +240,14 @@ class R1 {
     ];
     const rewards = { accuracy: 1, format: 0.1, language: 0.5 };
     return this.#pipeline.stage(textOf('all-scenarios-rl'), rejection.model, rejection.store, store =>
-      this.#reinforce('all-scenarios-rl', rejection.model, store, tasks, rewards, this.#config.rl.allScenariosSteps),
+      this.#reinforce(
+        'all-scenarios-rl',
+        rejection.model,
+        store,
+        tasks,
+        rewards,
+        this.#config.rl.allScenariosSteps,
+      ),
     );
   }
 
@@ -235,7 +255,8 @@ class R1 {
   async #students(teacher: Trained): Promise<void> {
     const { sft, pretrain, rl } = this.#config;
     const model = this.#model(this.#config.student);
-    const seeded = (store: ParameterStore) => store.initialize(new Random(this.#context.seed).fork('student'));
+    const seeded = (store: ParameterStore) =>
+      store.initialize(new Random(this.#context.seed).fork('student'));
     const distilled = await this.#pipeline.stage(
       textOf('student-distilled'),
       model,
@@ -244,7 +265,10 @@ class R1 {
         const before = await this.#pretrain('student-distilled-base', store, model, pretrain.studentSteps);
         const traces = await this.#traces('student-distilled', teacher, sft.distillSamples);
         const documents = [...traces, ...this.#general(traces.length / 3)];
-        return sum(before, await this.#fineTune('student-distilled', model, store, documents, sft.distillEpochs));
+        return sum(
+          before,
+          await this.#fineTune('student-distilled', model, store, documents, sft.distillEpochs),
+        );
       },
       seeded,
     );
@@ -258,7 +282,10 @@ class R1 {
         const before = await this.#pretrain('student-rl-only-base', store, model, pretrain.studentSteps);
         const budget = distilled.result.trainingFlops - before.trainingFlops;
         const rewards = { accuracy: 1, format: 0.1 };
-        return sum(before, await this.#reinforce('student-rl-only', model, store, tasks, rewards, rl.studentMaxSteps, budget));
+        return sum(
+          before,
+          await this.#reinforce('student-rl-only', model, store, tasks, rewards, rl.studentMaxSteps, budget),
+        );
       },
       seeded,
     );
@@ -269,7 +296,9 @@ class R1 {
     const { context, tokenizer } = this.#p();
     const folder = `${context.folder}/${distilled.result.model}`;
     for (const dtype of ['f32', 'f16'] as const) {
-      await exportModel(context.files, folder, distilled.model, distilled.store, tokenizer, dtype, { version: context.version });
+      await exportModel(context.files, folder, distilled.model, distilled.store, tokenizer, dtype, {
+        version: context.version,
+      });
     }
     await this.#pipeline.variant(textOf('student-int8'), distilled, 'int8');
     await this.#pipeline.variant(textOf('student-int4'), distilled, 'int4');
@@ -323,10 +352,23 @@ class R1 {
     const documents = traces.map(t =>
       promptDocument(tokenizer.encode(t.prompt), [...tokenizer.encode(t.response), tokenizer.eos]),
     );
-    const steps = epochBatches(documents, epochs, this.#config.maxPositions, tokensPerStep, this.#context.seed, tokenizer.pad);
+    const steps = epochBatches(
+      documents,
+      epochs,
+      this.#config.maxPositions,
+      tokensPerStep,
+      this.#context.seed,
+      tokenizer.pad,
+    );
     using training = await languageModelTraining(this.#context.runtime, model, store, {
       data: { next: index => steps[index] as ReturnType<BatchSource['next']> },
-      schedule: { kind: 'cosine', rate, finalRate: rate / 10, steps: steps.length, warmupSteps: Math.min(10, steps.length / 10) },
+      schedule: {
+        kind: 'cosine',
+        rate,
+        finalRate: rate / 10,
+        steps: steps.length,
+        warmupSteps: Math.min(10, steps.length / 10),
+      },
       optimizer: { kind: 'adamw', weightDecay: 0 },
     });
     return await trainLoop(this.#context, training, { stage, steps: steps.length });
@@ -344,7 +386,12 @@ class R1 {
     const { rl, slots, maxPositions } = this.#config;
     const { tokenizer } = this.#p();
     using training = await grpoTraining(this.#context.runtime, model, store, {
-      environment: taskEnvironment({ tokenizer, tasks, rewards, language: random => drawLanguage(random, this.#corpus) }),
+      environment: taskEnvironment({
+        tokenizer,
+        tasks,
+        rewards,
+        language: random => drawLanguage(random, this.#corpus),
+      }),
       seed: this.#context.seed,
       prompts: rl.prompts,
       groupSize: rl.groupSize,

@@ -35,9 +35,39 @@ interface TextConfig {
 }
 
 const SIZES: Readonly<Record<Size, TextConfig>> = {
-  debug: { hiddenSize: 32, layers: 2, heads: 2, ffn: 64, length: 32, rows: 8, steps: 40, rate: 0.02, adamRate: 5e-3 },
-  small: { hiddenSize: 128, layers: 4, heads: 4, ffn: 352, length: 64, rows: 12, steps: 2000, rate: 0.02, adamRate: 4e-3 },
-  full: { hiddenSize: 384, layers: 6, heads: 6, ffn: 1024, length: 256, rows: 32, steps: 3000, rate: 0.02, adamRate: 3e-3 },
+  debug: {
+    hiddenSize: 32,
+    layers: 2,
+    heads: 2,
+    ffn: 64,
+    length: 32,
+    rows: 8,
+    steps: 40,
+    rate: 0.02,
+    adamRate: 5e-3,
+  },
+  small: {
+    hiddenSize: 128,
+    layers: 4,
+    heads: 4,
+    ffn: 352,
+    length: 64,
+    rows: 12,
+    steps: 2000,
+    rate: 0.02,
+    adamRate: 4e-3,
+  },
+  full: {
+    hiddenSize: 384,
+    layers: 6,
+    heads: 6,
+    ffn: 1024,
+    length: 256,
+    rows: 32,
+    steps: 3000,
+    rate: 0.02,
+    adamRate: 3e-3,
+  },
 };
 
 export const text: Recipe = {
@@ -118,7 +148,9 @@ async function stage(
     samplingFlops: 0,
   };
   await finishStage(context.files, context.folder, result);
-  context.log(`text: ${score.natsPerToken.toFixed(4)} nats a character held out, ${score.bitsPerByte.toFixed(3)} bits per byte`);
+  context.log(
+    `text: ${score.natsPerToken.toFixed(4)} nats a character held out, ${score.bitsPerByte.toFixed(3)} bits per byte`,
+  );
   return result;
 }
 
@@ -133,7 +165,14 @@ async function learn(
   using training = await languageModelTraining(context.runtime, model, store, {
     data: { next: index => [windows(index)] },
     packed: false,
-    schedule: { kind: 'wsd', rate: c.rate, finalRate: 0, steps: c.steps, decaySteps: c.steps * 0.6, warmupSteps: Math.min(50, c.steps / 10) },
+    schedule: {
+      kind: 'wsd',
+      rate: c.rate,
+      finalRate: 0,
+      steps: c.steps,
+      decaySteps: c.steps * 0.6,
+      warmupSteps: Math.min(50, c.steps / 10),
+    },
     optimizer: { kind: 'muon', adamw: { rateFactor: c.adamRate / c.rate, weightDecay: 0 } },
   });
   return await trainLoop(context, training, { stage: 'text', steps: c.steps });
@@ -142,7 +181,8 @@ async function learn(
 async function readCorpus(context: RecipeContext): Promise<string> {
   const { files, options } = context;
   if (options.text !== undefined) {
-    if (!(await files.exists(options.text))) throw new UsageError(`--set text: there is no file ${options.text}`);
+    if (!(await files.exists(options.text)))
+      throw new UsageError(`--set text: there is no file ${options.text}`);
     return readText(files, options.text);
   }
   const name = options.package ?? DEFAULT_PACKAGE;

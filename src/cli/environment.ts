@@ -1,10 +1,11 @@
 /** What commands share: the disk, the runtime, an opened model with its decoder. */
-import type { Decoder } from '../generate/decoder.ts';
+
 import { type LanguageModel, openLanguageModel } from '../export/language-model.ts';
+import type { Decoder } from '../generate/decoder.ts';
 import { nativeRuntime } from '../runtime/native/native.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { Output } from './output.ts';
 import { nodeFiles } from './node-files.ts';
+import type { Output } from './output.ts';
 
 export interface Opened extends Disposable {
   readonly language: LanguageModel;

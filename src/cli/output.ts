@@ -6,8 +6,8 @@
  * 3. A GaslawError is one sentence and an exit code; anything else is a defect and shows its stack.
  */
 import pc from 'picocolors';
-import { GaslawError, UsageError } from '../util/errors.ts';
 import type { ProgressUpdate } from '../train/loop.ts';
+import { GaslawError, UsageError } from '../util/errors.ts';
 
 export interface Output {
   /** The command's result: the object with --json, else the lines. */
@@ -34,7 +34,13 @@ export function createOutput(json: boolean): Output {
   return {
     result(object, lines) {
       closeLine();
-      process.stdout.write(json ? `${JSON.stringify(object)}\n` : lines().map(l => `${l}\n`).join(''));
+      process.stdout.write(
+        json
+          ? `${JSON.stringify(object)}\n`
+          : lines()
+              .map(l => `${l}\n`)
+              .join(''),
+      );
     },
     log: line,
     warn: text => line(pc.yellow(`warning: ${text}`)),

@@ -39,7 +39,13 @@ export async function openLanguageModel(files: FileStore, path: string): Promise
   }
   const loaded = await loadOnnxModel(files, place.path);
   const { model, tokenizer, bytes } = loaded;
-  return { model, tokenizer, bytes, origin: place.path, decoder: (r, options) => onnxDecoder(r, loaded, options) };
+  return {
+    model,
+    tokenizer,
+    bytes,
+    origin: place.path,
+    decoder: (r, options) => onnxDecoder(r, loaded, options),
+  };
 }
 
 /** Whether an .onnx file lies in the directory of an exported language model. */

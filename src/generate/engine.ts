@@ -84,7 +84,8 @@ export class Engine implements Disposable {
   submit(request: GenerateRequest): Promise<Completion> {
     checkSampling(request);
     const { prompt } = request;
-    if (prompt.length === 0) return Promise.reject(new GaslawError('the prompt is empty; give at least one token'));
+    if (prompt.length === 0)
+      return Promise.reject(new GaslawError('the prompt is empty; give at least one token'));
     if (prompt.length >= this.#capacity) {
       return Promise.reject(
         new GaslawError(
@@ -194,8 +195,10 @@ export class Engine implements Disposable {
     job.next = choice.token;
     this.sampledTokens++;
     request.onToken?.(choice.token, choice.logProb);
-    if (request.stopIds?.includes(choice.token) || request.stopWhen?.(job.ids)) return this.#finish(job, 'stop');
-    const full = job.ids.length >= request.maxTokens || request.prompt.length + job.ids.length >= this.#capacity;
+    if (request.stopIds?.includes(choice.token) || request.stopWhen?.(job.ids))
+      return this.#finish(job, 'stop');
+    const full =
+      job.ids.length >= request.maxTokens || request.prompt.length + job.ids.length >= this.#capacity;
     return full ? this.#finish(job, 'length') : false;
   }
 

@@ -90,7 +90,13 @@ function greedy(logits: Float32Array, offset: number, size: number): Choice {
   return { token, logProb: -Math.log(sum) };
 }
 
-function categorical(logits: Float32Array, offset: number, size: number, temperature: number, random: Random): Choice {
+function categorical(
+  logits: Float32Array,
+  offset: number,
+  size: number,
+  temperature: number,
+  random: Random,
+): Choice {
   const inverse = 1 / temperature;
   const best = maxOf(logits, offset, size);
   let sum = 0;
@@ -119,7 +125,8 @@ function truncated(
   const best = maxOf(logits, offset, size);
   const weights = new Float64Array(size);
   let sum = 0;
-  for (let i = 0; i < size; i++) sum += weights[i] = Math.exp(((logits[offset + i] as number) - best) * inverse);
+  for (let i = 0; i < size; i++)
+    sum += weights[i] = Math.exp(((logits[offset + i] as number) - best) * inverse);
   const kept = keep(weights, sum, options);
   const total = kept.reduce((t, i) => t + (weights[i] as number), 0);
   let left = random.uniform() * total;

@@ -109,6 +109,7 @@ function certainLength(text: string, stops: readonly string[]): number {
 
 /** Length of the longest beginning of `stop` that `text` ends with. */
 function longestBeginning(text: string, stop: string): number {
-  for (let n = Math.min(stop.length - 1, text.length); n > 0; n--) if (text.endsWith(stop.slice(0, n))) return n;
+  for (let n = Math.min(stop.length - 1, text.length); n > 0; n--)
+    if (text.endsWith(stop.slice(0, n))) return n;
   return 0;
 }

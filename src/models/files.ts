@@ -35,11 +35,9 @@ export async function saveModel(
   tokenizer: Tokenizer,
 ): Promise<void> {
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
-  await files.write(
-    `${folder}/${WEIGHTS}`,
-    encodeSafetensors(store.tensors(), new Map([['format', 'pt']])),
-  );
-  for (const [name, value] of Object.entries(tokenizer.save())) await files.write(`${folder}/${name}`, json(value));
+  await files.write(`${folder}/${WEIGHTS}`, encodeSafetensors(store.tensors(), new Map([['format', 'pt']])));
+  for (const [name, value] of Object.entries(tokenizer.save()))
+    await files.write(`${folder}/${name}`, json(value));
   const config = { ...model.toHuggingFace(), eos_token_id: tokenizer.eos, pad_token_id: tokenizer.pad };
   await files.write(`${folder}/config.json`, json(config));
 }
@@ -87,7 +85,8 @@ async function readTensors(
     const content = await files.read(`${folder}/${name}`);
     bytes += content.byteLength;
     const file = decodeSafetensors(content, `${folder}/${name}`);
-    for (const [key, tensor] of file.tensors) tensors.set(key, asFloat32(tensor, `${folder}/${name}: "${key}"`));
+    for (const [key, tensor] of file.tensors)
+      tensors.set(key, asFloat32(tensor, `${folder}/${name}: "${key}"`));
   }
   return { tensors, bytes };
 }

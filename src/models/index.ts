@@ -3,7 +3,9 @@ import { UsageError } from '../util/errors.ts';
 import { denseModel, fromHuggingFace } from './dense/index.ts';
 import type { CausalModel } from './model.ts';
 
-const ARCHITECTURES: Readonly<Record<string, (json: Record<string, unknown>, origin: string) => CausalModel>> = {
+const ARCHITECTURES: Readonly<
+  Record<string, (json: Record<string, unknown>, origin: string) => CausalModel>
+> = {
   llama: (json, origin) => denseModel(fromHuggingFace(json, origin)),
   qwen2: (json, origin) => denseModel(fromHuggingFace(json, origin)),
   qwen3: (json, origin) => denseModel(fromHuggingFace(json, origin)),

@@ -3,8 +3,8 @@
  * Shapes: B batch, T positions, S new positions in a step, d width, V vocabulary.
  */
 import type { DType } from '../graph/dtype.ts';
-import type { Value } from '../ops/builder.ts';
 import type { ParameterSpec, Scope } from '../nn/parameters.ts';
+import type { Value } from '../ops/builder.ts';
 
 export interface ForwardInputs {
   /** Token ids [B, T], int32. */

@@ -6,8 +6,9 @@
  * 2. Only stages with weights of their own count; exports (int8, int4) are named by their path. A directory with exported
  *    files alone stands for the smallest of them.
  */
-import { decodeModel, externalLocations } from '../graph/protobuf.ts';
+
 import type { Model } from '../graph/ir.ts';
+import { decodeModel, externalLocations } from '../graph/protobuf.ts';
 import { GaslawError, UsageError } from '../util/errors.ts';
 import { type FileStore, folderOf, joinPath, readJson } from '../util/files.ts';
 import { hasWeights } from './files.ts';
@@ -28,7 +29,8 @@ const KINDS = 'a run folder, a Hugging Face directory or an .onnx file';
 export async function locateModel(files: FileStore, path: string): Promise<ModelPlace> {
   if (!(await files.exists(path))) throw new GaslawError(`${path}: no such file or folder; give ${KINDS}`);
   if (path.endsWith('.onnx')) return { kind: 'onnx', path };
-  if (await isFile(files, path)) throw new UsageError(`${path}: not a model that gaslaw reads; give ${KINDS}`);
+  if (await isFile(files, path))
+    throw new UsageError(`${path}: not a model that gaslaw reads; give ${KINDS}`);
   const folder = path.length > 1 ? path.replace(/\/+$/, '') : path;
   const config = `${folder}/config.json`;
   if (!(await files.exists(config))) throw new GaslawError(`${folder}: no config.json; give ${KINDS}`);
@@ -43,9 +45,15 @@ async function placeOf(files: FileStore, folder: string): Promise<ModelPlace> {
   const names = (await files.list(`${folder}/onnx`)).filter(name => name.endsWith('.onnx'));
   if (names.length === 0 || (await hasWeights(files, folder))) return { kind: 'directory', folder };
   const exported = await Promise.all(
-    names.map(async name => ({ path: `${folder}/onnx/${name}`, bytes: await files.size(`${folder}/onnx/${name}`) })),
+    names.map(async name => ({
+      path: `${folder}/onnx/${name}`,
+      bytes: await files.size(`${folder}/onnx/${name}`),
+    })),
   );
-  return { kind: 'onnx', path: exported.reduce((best, file) => (file.bytes < best.bytes ? file : best)).path };
+  return {
+    kind: 'onnx',
+    path: exported.reduce((best, file) => (file.bytes < best.bytes ? file : best)).path,
+  };
 }
 
 /** Reads an ONNX file with its external data. */
@@ -58,7 +66,10 @@ export async function loadOnnx(files: FileStore, path: string): Promise<OnnxFile
   const readExternal = (location: string, offset: number, length: number): Uint8Array =>
     external.get(location)?.subarray(offset, offset + length) ?? new Uint8Array();
   const model = decodeModel(content, { file: path, readExternal });
-  return { model, bytes: [...external.values()].reduce((sum, data) => sum + data.byteLength, content.byteLength) };
+  return {
+    model,
+    bytes: [...external.values()].reduce((sum, data) => sum + data.byteLength, content.byteLength),
+  };
 }
 
 function locationsOf(content: Uint8Array, path: string): string[] {

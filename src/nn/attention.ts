@@ -41,7 +41,13 @@ export function rotaryTables(
 }
 
 /** Rotates x [B, T, heads·D] by `positions` [B, T] (int64), halves layout or, if `interleaved`, adjacent pairs. */
-export function rotate(x: Value, positions: Value, tables: RotaryTables, heads: number, interleaved = false): Value {
+export function rotate(
+  x: Value,
+  positions: Value,
+  tables: RotaryTables,
+  heads: number,
+  interleaved = false,
+): Value {
   return x.builder.op('com.microsoft.RotaryEmbedding', [x, positions, tables.cos, tables.sin], {
     num_heads: heads,
     interleaved: interleaved ? 1 : 0,

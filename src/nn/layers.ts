@@ -27,7 +27,13 @@ export function linear(scope: Scope, x: Value, outFeatures: number, options: Lin
 }
 
 /** Rows of `weight` [V, d] at integer ids [...] → [..., d]. */
-export function embedding(scope: Scope, ids: Value, rows: number, width: number, init: Init = normal(0.02)): Value {
+export function embedding(
+  scope: Scope,
+  ids: Value,
+  rows: number,
+  width: number,
+  init: Init = normal(0.02),
+): Value {
   return scope.parameter('weight', [rows, width], init).gather(ids);
 }
 

@@ -43,7 +43,11 @@ const rowsOf = (t: Tensor): number[][] => {
 };
 
 /** A graph over logits [M, V] and targets [M]. */
-function overLogits(m: number, v: number, body: (logits: Value, targets: Value) => Record<string, Value>): Graph {
+function overLogits(
+  m: number,
+  v: number,
+  body: (logits: Value, targets: Value) => Record<string, Value>,
+): Graph {
   const b = new Builder('losses');
   const outputs = body(b.input('logits', 'float64', [m, v]), b.input('targets', 'int32', [m]));
   for (const [name, value] of Object.entries(outputs)) b.output(value, name);
@@ -96,7 +100,10 @@ describe('scores of a token', () => {
 
   test('logits of ±1000 stay finite', () => {
     const graph = overLogits(1, 3, (z, y) => ({ ...tokenScores(z, y) }));
-    const out = evaluate(lower(graph), { logits: float64([1, 3], [1000, -1000, 0]), targets: int32([1], [1]) });
+    const out = evaluate(lower(graph), {
+      logits: float64([1, 3], [1000, -1000, 0]),
+      targets: int32([1], [1]),
+    });
     expect(numbers(out.logProb as Tensor)).toEqual([-2000]);
     expect(numbers(out.logZ as Tensor)).toEqual([1000]);
     expect(numbers(out.entropy as Tensor)[0]).toBeCloseTo(0, 12);
@@ -109,7 +116,10 @@ test('cross-entropy of equal logits is log V a token, z-loss its square', () => 
     const weights = z.builder.constant(float64([2], [0.25, 0.75]));
     return { nats: crossEntropy(scores, weights), z: zLoss(scores, weights) };
   });
-  const out = evaluate(lower(graph), { logits: float64([2, 8], new Float64Array(16)), targets: int32([2], [0, 7]) });
+  const out = evaluate(lower(graph), {
+    logits: float64([2, 8], new Float64Array(16)),
+    targets: int32([2], [0, 7]),
+  });
   expect(numbers(out.nats as Tensor)[0]).toBeCloseTo(Math.log(8), 12);
   expect(numbers(out.z as Tensor)[0]).toBeCloseTo(Math.log(8) ** 2, 12);
 });
@@ -139,7 +149,8 @@ describe('divergences', () => {
     expect(forward).toBeCloseTo(0.75 * Math.log(1.5) + 0.25 * Math.log(0.5), 12);
     expect(reverse).toBeCloseTo(0.5 * Math.log(2 / 3) + 0.5 * Math.log(2), 12);
     const m = [0.625, 0.375] as const;
-    const toMixture = (p: readonly [number, number]) => p[0] * Math.log(p[0] / m[0]) + p[1] * Math.log(p[1] / m[1]);
+    const toMixture = (p: readonly [number, number]) =>
+      p[0] * Math.log(p[0] / m[0]) + p[1] * Math.log(p[1] / m[1]);
     expect(js).toBeCloseTo((toMixture([0.75, 0.25]) + toMixture([0.5, 0.5])) / 2, 12);
   });
 
@@ -178,7 +189,9 @@ describe('divergences', () => {
     const [s, t] = [b.input('s', 'float64', [M, V]), b.input('t', 'float64', [M, V])];
     const [g] = gradients(b, divergence('forward', s, t).sum(undefined, false), [t]);
     b.output(g as Value, 'g');
-    expect(numbers(evaluate(lower(b.graph), { s: logits, t: teacher }).g as Tensor).every(x => x === 0)).toBe(true);
+    expect(numbers(evaluate(lower(b.graph), { s: logits, t: teacher }).g as Tensor).every(x => x === 0)).toBe(
+      true,
+    );
   });
 });
 
@@ -191,10 +204,15 @@ describe('chunks of a large vocabulary', () => {
     const weight = b.input('weight', 'float64', [vocabulary, width]);
     const head = (h: Value) => h.matmul(weight.transpose([1, 0]));
     const y = b.input('targets', 'int32', [rows]);
-    const scores = chunks === 1 ? tokenScores(head(hidden), y) : chunkedTokenLogProbs(hidden, head, y, chunks);
+    const scores =
+      chunks === 1 ? tokenScores(head(hidden), y) : chunkedTokenLogProbs(hidden, head, y, chunks);
     const weights = b.input('weights', 'float64', [rows]);
-    const loss = crossEntropy(scores, weights).add(zLoss(scores, weights)).sub(scores.entropy.sum(undefined, false));
-    const grads = gradients(b, loss, [hidden, weight], { recompute: chunks === 1 ? undefined : chunkScopes(chunks) });
+    const loss = crossEntropy(scores, weights)
+      .add(zLoss(scores, weights))
+      .sub(scores.entropy.sum(undefined, false));
+    const grads = gradients(b, loss, [hidden, weight], {
+      recompute: chunks === 1 ? undefined : chunkScopes(chunks),
+    });
     b.output(loss, 'loss');
     b.output(grads[0] as Value, 'hidden.grad');
     b.output(grads[1] as Value, 'weight.grad');

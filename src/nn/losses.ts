@@ -52,7 +52,8 @@ export const tokenLogProbs = (logits: Value, targets: Value, options: ScoreOptio
   tokenScores(logits, targets, options).logProb;
 
 /** The scopes of the chunks, which `gradients(…, { recompute })` takes as its regions. */
-export const chunkScopes = (chunks: number): string[] => Array.from({ length: chunks }, (_, i) => `logits.${i}`);
+export const chunkScopes = (chunks: number): string[] =>
+  Array.from({ length: chunks }, (_, i) => `logits.${i}`);
 
 /**
  * `tokenScores` of head(hidden) in `chunks` pieces of the tokens, under the scopes `chunkScopes(chunks)`.
@@ -86,7 +87,9 @@ function chunkSizes(hidden: Value, chunks: number): Value {
   const rows = hidden.shape[0];
   if (typeof rows === 'number') {
     const each = Math.floor(rows / chunks);
-    return b.ints(Array.from({ length: chunks }, (_, i) => (i + 1 < chunks ? each : rows - each * (chunks - 1))));
+    return b.ints(
+      Array.from({ length: chunks }, (_, i) => (i + 1 < chunks ? each : rows - each * (chunks - 1))),
+    );
   }
   const total = b.op('Shape', [hidden], { start: 0, end: 1 });
   const each = total.div(chunks);
@@ -126,7 +129,9 @@ export function divergence(
   if (kind === 'forward' || (kind === 'jensen-shannon' && beta === 0)) return kl(t, s);
   if (kind === 'reverse' || beta === 1) return kl(s, t);
   const mixture = logAddExp(t.add(Math.log(beta)), s.add(Math.log(1 - beta)));
-  return kl(t, mixture).mul(beta).add(kl(s, mixture).mul(1 - beta));
+  return kl(t, mixture)
+    .mul(beta)
+    .add(kl(s, mixture).mul(1 - beta));
 }
 
 /** KL(p‖q) of each row from log-probabilities [M, V]. */

@@ -66,7 +66,16 @@ export class ParameterTrace {
     });
     const dims = [rows.reduce((a, b) => a + b, 0), columns];
     const source = this.#source;
-    return this.#remember(key, dims, source === 'inputs' ? undefined : stack(names.map(n => source(n)), dims));
+    return this.#remember(
+      key,
+      dims,
+      source === 'inputs'
+        ? undefined
+        : stack(
+            names.map(n => source(n)),
+            dims,
+          ),
+    );
   }
 
   /** Values of all parameters in order of declaration. */
@@ -206,7 +215,10 @@ export class ParameterStore {
     const size = specs.reduce((n, s) => n + sizeOf(s.dims), 0);
     const last = specs[specs.length - 1] as ParameterSpec;
     const end = (this.#offsets.get(last.name) as number) + sizeOf(last.dims);
-    assert(end - start === size, `parameters ${name} do not follow each other in memory; their sizes must be multiples of ${ALIGN}`);
+    assert(
+      end - start === size,
+      `parameters ${name} do not follow each other in memory; their sizes must be multiples of ${ALIGN}`,
+    );
     const rows = specs.reduce((n, s) => n + (s.dims[0] as number), 0);
     return float32([rows, ...first.dims.slice(1)], array.subarray(start, end));
   }

@@ -30,7 +30,11 @@ export interface GraphBench {
 const WARMUP = 3;
 
 /** Compiles `model` and times it. Throws a UsageError for a dim that it does not have. */
-export async function benchGraph(runtime: Runtime, model: Model, options: GraphBenchOptions): Promise<GraphBench> {
+export async function benchGraph(
+  runtime: Runtime,
+  model: Model,
+  options: GraphBenchOptions,
+): Promise<GraphBench> {
   const dims = bindDims(model.graph.inputs, options.dims ?? {});
   const started = performance.now();
   using program = await runtime.compile(model, options);
@@ -45,7 +49,13 @@ export async function benchGraph(runtime: Runtime, model: Model, options: GraphB
     await program.call(inputs);
     if (run >= 0) times.push(performance.now() - start);
   }
-  return { medianMs: quantile(times, 0.5), p95Ms: quantile(times, 0.95), runs: options.runs, dims, loadSeconds };
+  return {
+    medianMs: quantile(times, 0.5),
+    p95Ms: quantile(times, 0.95),
+    runs: options.runs,
+    dims,
+    loadSeconds,
+  };
 }
 
 /** The value at `share` of the sorted values (nearest rank). */
@@ -58,17 +68,22 @@ function bindDims(
   inputs: readonly ValueInfo[],
   given: Readonly<Record<string, number>>,
 ): Readonly<Record<string, number>> {
-  const symbols = new Set(inputs.flatMap(input => (input.shape ?? []).filter(dim => typeof dim === 'string')));
+  const symbols = new Set(
+    inputs.flatMap(input => (input.shape ?? []).filter(dim => typeof dim === 'string')),
+  );
   const names = [...symbols].filter(symbol => !symbol.startsWith(UNNAMED));
   const unknown = Object.keys(given).find(name => !names.includes(name));
   if (unknown !== undefined) {
-    throw new UsageError(`the model has no dimension "${unknown}"; it has ${names.join(', ') || 'none with a name'}`);
+    throw new UsageError(
+      `the model has no dimension "${unknown}"; it has ${names.join(', ') || 'none with a name'}`,
+    );
   }
   return Object.fromEntries(names.map(name => [name, given[name] ?? 1]));
 }
 
 function randomInput(input: ValueInfo, dims: Readonly<Record<string, number>>, random: Random): Tensor {
-  if (!input.shape) throw new GaslawError(`input "${input.name}" has no shape; give the model one to time it`);
+  if (!input.shape)
+    throw new GaslawError(`input "${input.name}" has no shape; give the model one to time it`);
   const shape = input.shape.map((dim: Dim) => (typeof dim === 'number' ? dim : (dims[dim] ?? 1)));
   const tensor = zeros(input.dtype, shape);
   fill(tensor, input.dtype, random);

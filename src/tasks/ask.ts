@@ -2,8 +2,9 @@
  * What a person types to a small reasoning model: `3 5 4 > 35`, however spaced, becomes the compact prompt of Countdown,
  * and the answer can be checked.
  */
-import { convertDigits, type Language } from './digits.ts';
+
 import { countdown } from './countdown.ts';
+import { convertDigits, type Language } from './digits.ts';
 import { sorting } from './sorting.ts';
 import type { Problem, Task } from './task.ts';
 

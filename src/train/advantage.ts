@@ -69,7 +69,11 @@ export type Aggregation =
   | 'seq-mean-token-sum-norm';
 
 /** The weight of every token of each response, given the lengths that count (0 for masked responses). */
-export function tokenWeights(lengths: readonly number[], aggregation: Aggregation, maxLength: number): number[] {
+export function tokenWeights(
+  lengths: readonly number[],
+  aggregation: Aggregation,
+  maxLength: number,
+): number[] {
   const counted = lengths.filter(n => n > 0).length;
   const tokens = lengths.reduce((a, b) => a + b, 0);
   return lengths.map(n => {

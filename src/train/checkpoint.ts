@@ -22,7 +22,8 @@ export interface Checkpoint {
 
 const STATE = 'gaslaw.state';
 
-export const checkpointPath = (folder: string, stage: string): string => `${folder}/checkpoints/${stage}.safetensors`;
+export const checkpointPath = (folder: string, stage: string): string =>
+  `${folder}/checkpoints/${stage}.safetensors`;
 
 export async function saveCheckpoint(
   files: FileStore,
@@ -42,7 +43,8 @@ export async function loadCheckpoint(files: FileStore, path: string): Promise<Ch
   if (!(await files.exists(path))) return undefined;
   const { tensors, metadata } = decodeSafetensors(await files.read(path), path);
   const text = metadata.get(STATE);
-  if (text === undefined) throw new GaslawError(`${path}: not a checkpoint of gaslaw (no ${STATE} in its metadata)`);
+  if (text === undefined)
+    throw new GaslawError(`${path}: not a checkpoint of gaslaw (no ${STATE} in its metadata)`);
   const { step, state } = JSON.parse(text) as { step: number; state: Json };
   return { step, state, tensors };
 }

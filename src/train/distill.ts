@@ -6,6 +6,8 @@
  * 3. On-policy (Agarwal et al. 2024; Thinking Machines 2025): the student answers, the teacher scores every token of the answer.
  *    `onPolicyShare` of the steps do that, the others read the given documents.
  */
+
+import { lower } from '../autodiff/lower.ts';
 import type { Batch } from '../data/batch.ts';
 import { batchesByLength } from '../data/by-length.ts';
 import type { TokenDocument } from '../data/document.ts';
@@ -14,15 +16,14 @@ import { Decoder } from '../generate/decoder.ts';
 import { Engine } from '../generate/engine.ts';
 import type { SamplingOptions } from '../generate/sampling.ts';
 import { float32, int32, modelOf, type Tensor } from '../graph/ir.ts';
-import { lower } from '../autodiff/lower.ts';
 import type { CausalModel } from '../models/model.ts';
 import { crossEntropy, type DivergenceKind, divergence, tokenScores } from '../nn/losses.ts';
 import { rateAt, type Schedule } from '../nn/optim/schedule.ts';
 import type { ParameterStore } from '../nn/parameters.ts';
 import type { Program, Runtime } from '../runtime/runtime.ts';
 import { Random } from '../util/random.ts';
-import { Learner, type LossFunction, traceLoss } from './learner.ts';
 import { makeOptimizer, type OptimizerConfig, prefixed, trainingFlops } from './language-model.ts';
+import { Learner, type LossFunction, traceLoss } from './learner.ts';
 import type { Trainable } from './loop.ts';
 
 export interface DistillOptions {
@@ -60,7 +61,10 @@ function distillLoss(o: DistillOptions, vocabSize: number): LossFunction {
     const weights = c.token('weights');
     const teacher = c.tokenVector('teacher_logits', vocabSize);
     const d = divergence(o.divergence, c.logits, teacher, { temperature, beta: o.beta });
-    const soft = d.mul(weights).sum(undefined, false).mul(temperature ** 2);
+    const soft = d
+      .mul(weights)
+      .sum(undefined, false)
+      .mul(temperature ** 2);
     if (!o.hardWeight) return { loss: soft, metrics: { divergence: soft } };
     const hard = crossEntropy(tokenScores(c.logits, c.targets), weights);
     return { loss: soft.add(hard.mul(o.hardWeight)), metrics: { divergence: soft } };
@@ -92,7 +96,13 @@ export async function distillTraining(
     async step(index) {
       const own = sampler && random.fork(index).uniform() < (options.onPolicyShare ?? 0);
       const documents = own ? await sampler.documents(index) : options.documents(index);
-      return learnFrom(learner, teacher, documents, rateAt(options.schedule, index), options.maxPlaces ?? 8192);
+      return learnFrom(
+        learner,
+        teacher,
+        documents,
+        rateAt(options.schedule, index),
+        options.maxPlaces ?? 8192,
+      );
     },
     [Symbol.dispose]() {
       for (const part of [learner, teacher, sampler]) part?.[Symbol.dispose]();
@@ -141,7 +151,9 @@ class Teacher implements Disposable {
     const traced = traceLoss(model, c => ({ loss: c.logits }));
     traced.b.output(traced.loss, 'logits');
     const graph = lower(traced.b.graph);
-    const program = await runtime.compile(modelOf({ ...graph, inputs: graph.inputs.filter(i => i.name !== 'targets') }));
+    const program = await runtime.compile(
+      modelOf({ ...graph, inputs: graph.inputs.filter(i => i.name !== 'targets') }),
+    );
     const names = traced.trace.values().map(v => v.name);
     return new Teacher(program, Object.fromEntries(names.map(n => [n, store.tensor(n)])), model.vocabSize);
   }
@@ -166,7 +178,12 @@ class Teacher implements Disposable {
 }
 
 /** The student's own answers as documents. */
-async function studentSampler(runtime: Runtime, model: CausalModel, store: ParameterStore, options: DistillOptions) {
+async function studentSampler(
+  runtime: Runtime,
+  model: CausalModel,
+  store: ParameterStore,
+  options: DistillOptions,
+) {
   const o = options.onPolicy as NonNullable<DistillOptions['onPolicy']>;
   const decoder = await Decoder.create(runtime, model, store, { threads: options.threads });
   const engine = new Engine(decoder, { slots: o.slots ?? 256, capacity: model.maxPositions });

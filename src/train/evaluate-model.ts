@@ -5,8 +5,9 @@
  *    problem in words in R1's template.
  * 2. Problems are the recipes': held out, the same for every model and every sampling seed.
  */
-import { Engine } from '../generate/engine.ts';
+
 import type { Decoder } from '../generate/decoder.ts';
+import { Engine } from '../generate/engine.ts';
 import type { SamplingOptions } from '../generate/sampling.ts';
 import { TASKS } from '../tasks/index.ts';
 import { r1Template } from '../tasks/response.ts';
@@ -77,8 +78,13 @@ export function promptForm(tokenizer: Tokenizer, task: Task): (problem: Problem)
   if (missing.length === 0) return problem => task.prompt(problem);
   const known = Object.values(TASKS).filter(t => missingCharacters(tokenizer, t.alphabet).length === 0);
   throw new UsageError(
-    `this model has no token for ${missing.slice(0, 4).map(c => JSON.stringify(c)).join(', ')}, which task ${task.name} needs; ` +
-      (known.length > 0 ? `it can write ${known.map(t => t.name).join(', ')}` : 'it can write none of the tasks'),
+    `this model has no token for ${missing
+      .slice(0, 4)
+      .map(c => JSON.stringify(c))
+      .join(', ')}, which task ${task.name} needs; ` +
+      (known.length > 0
+        ? `it can write ${known.map(t => t.name).join(', ')}`
+        : 'it can write none of the tasks'),
   );
 }
 

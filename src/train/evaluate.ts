@@ -92,10 +92,12 @@ export async function evaluate(
     const prompt = prompts[Math.floor(n / k)] as string;
     return { problem, prompt, response, correct: verdict.correct, language: verdict.parts.language ?? 1 };
   });
-  const tallies = problems.map((_, i): Tally => ({
-    samples: k,
-    correct: answers.slice(i * k, (i + 1) * k).filter(a => a.correct).length,
-  }));
+  const tallies = problems.map(
+    (_, i): Tally => ({
+      samples: k,
+      correct: answers.slice(i * k, (i + 1) * k).filter(a => a.correct).length,
+    }),
+  );
   const one = passAt1(tallies);
   const many = passAtK(tallies, k);
   return {
@@ -114,4 +116,5 @@ export async function evaluate(
   };
 }
 
-const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / Math.max(1, values.length);
+const mean = (values: readonly number[]): number =>
+  values.reduce((a, b) => a + b, 0) / Math.max(1, values.length);

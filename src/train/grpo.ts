@@ -20,16 +20,16 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { hash32, Random } from '../util/random.ts';
 import {
   type AdvantageOptions,
-  advantages,
   type Aggregation,
+  advantages,
   overlongPenalty,
   type RewardParts,
   tokenWeights,
   totalReward,
 } from './advantage.ts';
 import type { Json } from './checkpoint.ts';
-import { Learner } from './learner.ts';
 import { makeOptimizer, type OptimizerConfig, prefixed, trainingFlops } from './language-model.ts';
+import { Learner } from './learner.ts';
 import type { Trainable } from './loop.ts';
 import { type PolicyLossOptions, policyLoss } from './policy-loss.ts';
 import { Scorer } from './scorer.ts';
@@ -136,7 +136,8 @@ export async function grpoTraining(
   });
   const reference = lossOptions.klWeight > 0 ? new ParameterStore(store.specs) : undefined;
   reference?.flat.set(store.flat);
-  const scorer = (of: ParameterStore) => Scorer.create(runtime, model, of, { temperature: lossOptions.temperature });
+  const scorer = (of: ParameterStore) =>
+    Scorer.create(runtime, model, of, { temperature: lossOptions.temperature });
   const scorers = {
     reference: reference && (await scorer(reference)),
     policy: options.oldLogProbs === 'recomputed' ? await scorer(store) : undefined,
@@ -214,7 +215,9 @@ class Grpo implements GrpoTraining {
 
   async #rollout(count: number, random: Random): Promise<Response[][]> {
     const { environment, groupSize, maxTokens, stopIds, sampling, overlongCache = 0 } = this.#p.options;
-    const episodes = Array.from({ length: count }, (_, i) => environment.episode(random.fork(`problem ${i}`)));
+    const episodes = Array.from({ length: count }, (_, i) =>
+      environment.episode(random.fork(`problem ${i}`)),
+    );
     const requests = episodes.flatMap((episode, i) =>
       Array.from({ length: groupSize }, (_, j) => ({
         ...sampling,
@@ -228,7 +231,8 @@ class Grpo implements GrpoTraining {
     return episodes.map((episode, i) =>
       completions.slice(i * groupSize, (i + 1) * groupSize).map((completion): Response => {
         const rewards = episode.reward(completion.ids);
-        const penalty = overlongCache > 0 ? overlongPenalty(completion.ids.length, maxTokens, overlongCache) : 0;
+        const penalty =
+          overlongCache > 0 ? overlongPenalty(completion.ids.length, maxTokens, overlongCache) : 0;
         return { episode, completion, rewards: penalty === 0 ? rewards : { ...rewards, overlong: penalty } };
       }),
     );
@@ -261,7 +265,14 @@ class Grpo implements GrpoTraining {
     const perToken = ['entropy', 'kl', 'clip_ratio/low', 'clip_ratio/high'].filter(name => name in sums);
     const means = Object.fromEntries(perToken.map(name => [name, (sums[name] as number) / responseTokens]));
     const { tokens = 0, flops = 0, loss = 0 } = sums;
-    return { loss: loss / updates, gradient_norm: norm / updates, learning_rate: rate, tokens, flops, ...means };
+    return {
+      loss: loss / updates,
+      gradient_norm: norm / updates,
+      learning_rate: rate,
+      tokens,
+      flops,
+      ...means,
+    };
   }
 
   async #examples(groups: readonly Response[][]): Promise<Example[]> {
@@ -272,7 +283,9 @@ class Grpo implements GrpoTraining {
     ).flat();
     const responses = groups.flat();
     const pairs = responses.map(r => ({ prompt: r.episode.prompt, response: r.completion.ids }));
-    const old = scorers.policy ? await scorers.policy.logProbs(pairs) : responses.map(r => r.completion.logProbs);
+    const old = scorers.policy
+      ? await scorers.policy.logProbs(pairs)
+      : responses.map(r => r.completion.logProbs);
     const reference = await scorers.reference?.logProbs(pairs);
     return responses.map((r, i) => ({
       ids: [...r.episode.prompt, ...r.completion.ids],
@@ -292,12 +305,14 @@ class Grpo implements GrpoTraining {
     const mix = options.referenceMix ?? 1;
     const policy = this.store.flat;
     const flat = reference.flat;
-    for (let i = 0; i < flat.length; i++) flat[i] = (flat[i] as number) * (1 - mix) + (policy[i] as number) * mix;
+    for (let i = 0; i < flat.length; i++)
+      flat[i] = (flat[i] as number) * (1 - mix) + (policy[i] as number) * mix;
   }
 
   [Symbol.dispose](): void {
     const { learner, engine, decoder, scorers } = this.#p;
-    for (const part of [learner, engine, decoder, scorers.reference, scorers.policy]) part?.[Symbol.dispose]();
+    for (const part of [learner, engine, decoder, scorers.reference, scorers.policy])
+      part?.[Symbol.dispose]();
   }
 }
 
@@ -330,7 +345,9 @@ function withWeight(e: Example, weight: number): TokenDocument {
 
 function minibatches<T>(items: readonly T[], count: number): T[][] {
   const size = Math.ceil(items.length / count);
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) =>
+    items.slice(i * size, (i + 1) * size),
+  );
 }
 
 const allEqual = (group: readonly Response[], o: GrpoOptions): boolean => {

@@ -8,10 +8,10 @@ import type { Batch } from '../data/batch.ts';
 import type { CausalModel } from '../models/model.ts';
 import { crossEntropy, zLoss } from '../nn/losses.ts';
 import { type AdamWOptions, adamw } from '../nn/optim/adamw.ts';
+import { movingAverage } from '../nn/optim/elementwise.ts';
 import { type MuonOptions, muon } from '../nn/optim/muon.ts';
 import type { Optimizer } from '../nn/optim/optimizer.ts';
 import { rateAt, type Schedule } from '../nn/optim/schedule.ts';
-import { movingAverage } from '../nn/optim/elementwise.ts';
 import type { ParameterStore } from '../nn/parameters.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Json } from './checkpoint.ts';
@@ -25,7 +25,9 @@ export type OptimizerConfig =
 export const makeOptimizer =
   (config: OptimizerConfig) =>
   (runtime: Runtime, store: ParameterStore, gradients: Float32Array): Promise<Optimizer> =>
-    config.kind === 'adamw' ? adamw(runtime, store, gradients, config) : muon(runtime, store, gradients, config);
+    config.kind === 'adamw'
+      ? adamw(runtime, store, gradients, config)
+      : muon(runtime, store, gradients, config);
 
 /** Where a stage's batches come from: index → the batches of one step. A state, if any, makes it resumable. */
 export interface BatchSource {
@@ -99,7 +101,11 @@ export const prefixed = <T>(prefix: string, record: Readonly<Record<string, T>>)
   Object.fromEntries(Object.entries(record).map(([name, value]) => [`${prefix}.${name}`, value]));
 
 /** One update on `batches`, their weights normalized together. */
-async function trainOn(learner: Learner, batches: readonly Batch[], rate: number): Promise<Record<string, number>> {
+async function trainOn(
+  learner: Learner,
+  batches: readonly Batch[],
+  rate: number,
+): Promise<Record<string, number>> {
   const total = batches.reduce((sum, batch) => sum + sumOf(batch.weights), 0);
   let loss = 0;
   let tokens = 0;

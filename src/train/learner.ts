@@ -9,9 +9,9 @@
  */
 import { gradients } from '../autodiff/gradients.ts';
 import { lower } from '../autodiff/lower.ts';
+import type { Batch } from '../data/batch.ts';
 import { float32, type Graph, modelOf, type Tensor, zeros } from '../graph/ir.ts';
-import { Builder, type Value } from '../ops/builder.ts';
-import type { Binding, CompileOptions, Program, Runtime } from '../runtime/runtime.ts';
+import type { CausalModel } from '../models/model.ts';
 import {
   chunkedTokenLogProbs,
   chunkScopes,
@@ -19,12 +19,12 @@ import {
   type TokenScores,
   tokenScores,
 } from '../nn/losses.ts';
-import { type ParameterStore, ParameterTrace } from '../nn/parameters.ts';
-import { accumulator, GlobalNorm } from '../nn/optim/elementwise.ts';
 import type { ChunkedGraph } from '../nn/optim/chunked.ts';
+import { accumulator, GlobalNorm } from '../nn/optim/elementwise.ts';
 import type { Optimizer } from '../nn/optim/optimizer.ts';
-import type { CausalModel } from '../models/model.ts';
-import type { Batch } from '../data/batch.ts';
+import { type ParameterStore, ParameterTrace } from '../nn/parameters.ts';
+import { Builder, type Value } from '../ops/builder.ts';
+import type { Binding, CompileOptions, Program, Runtime } from '../runtime/runtime.ts';
 import { GaslawError } from '../util/errors.ts';
 
 /** What a loss sees of a traced batch. */
@@ -66,7 +66,11 @@ export interface TraceOptions {
 export interface LearnerOptions extends CompileOptions, TraceOptions {
   /** Largest gradient norm; larger ones are scaled down to it. Infinity switches clipping off. */
   readonly maxGradientNorm?: number;
-  readonly optimizer: (runtime: Runtime, store: ParameterStore, gradients: Float32Array) => Promise<Optimizer>;
+  readonly optimizer: (
+    runtime: Runtime,
+    store: ParameterStore,
+    gradients: Float32Array,
+  ) => Promise<Optimizer>;
 }
 
 interface GradientGraph {
@@ -96,7 +100,10 @@ export function gradientGraph(model: CausalModel, loss: LossFunction, options: T
 }
 
 /** Scopes whose activations are computed again; undefined when there are none. */
-function recomputed(model: CausalModel, { logitChunks = 1, recomputeLayers }: TraceOptions): string[] | undefined {
+function recomputed(
+  model: CausalModel,
+  { logitChunks = 1, recomputeLayers }: TraceOptions,
+): string[] | undefined {
   const layers = recomputeLayers ? Array.from({ length: model.layers }, (_, i) => `layers.${i}`) : [];
   const chunks = logitChunks > 1 ? chunkScopes(logitChunks) : [];
   return layers.length + chunks.length > 0 ? [...layers, ...chunks] : undefined;
@@ -224,7 +231,18 @@ export class Learner implements Disposable {
     const norm = await GlobalNorm.create(runtime, gradients);
     const accumulate = await accumulator(runtime, gradients, scratch);
     const optimizer = await options.optimizer(runtime, store, gradients);
-    return new Learner({ model, store, traced, program, gradients, scratch, norm, accumulate, optimizer, options });
+    return new Learner({
+      model,
+      store,
+      traced,
+      program,
+      gradients,
+      scratch,
+      norm,
+      accumulate,
+      optimizer,
+      options,
+    });
   }
 
   /** Runs forward and backward on a batch and adds to the gradients. Returns loss and metrics. */
@@ -239,7 +257,10 @@ export class Learner implements Disposable {
     }
     this.#pending++;
     return Object.fromEntries(
-      Object.entries(this.#outputs).map(([name, t]) => [name.replace('metric:', ''), (t.data as Float32Array)[0] as number]),
+      Object.entries(this.#outputs).map(([name, t]) => [
+        name.replace('metric:', ''),
+        (t.data as Float32Array)[0] as number,
+      ]),
     );
   }
 
@@ -269,7 +290,10 @@ export class Learner implements Disposable {
     const integers = ['ids', 'positions', 'targets', ...(this.#packed ? ['segments'] : [])];
     const tensors: Record<string, Tensor> = Object.fromEntries([
       ...integers.map(name => [name, zeros('int32', dims)]),
-      ...this.#traced.tokenInputs.map(i => [i.name, zeros('float32', i.width === 1 ? dims : [...dims, i.width])]),
+      ...this.#traced.tokenInputs.map(i => [
+        i.name,
+        zeros('float32', i.width === 1 ? dims : [...dims, i.width]),
+      ]),
     ]);
     const weights = Object.fromEntries(this.#traced.parameterNames.map(n => [n, this.store.tensor(n)]));
     const into = (array: Float32Array) =>
@@ -277,7 +301,9 @@ export class Learner implements Disposable {
         ...tensors,
         ...weights,
         ...this.#outputs,
-        ...Object.fromEntries(this.#traced.parameterNames.map(n => [`grad:${n}`, this.store.tensor(n, array)])),
+        ...Object.fromEntries(
+          this.#traced.parameterNames.map(n => [`grad:${n}`, this.store.tensor(n, array)]),
+        ),
       });
     return { buffers: tensors, direct: into(this.gradients), adding: into(this.#scratch) };
   }
@@ -287,7 +313,8 @@ export class Learner implements Disposable {
     const integers: Record<string, Int32Array> = { ids, positions, targets, segments };
     for (const [name, tensor] of Object.entries(buffers)) {
       const column = integers[name] ?? (name === 'weights' ? batch.weights : batch.columns[name]);
-      if (!column) throw new GaslawError(`the loss reads "${name}" for every token but the batch has no such column`);
+      if (!column)
+        throw new GaslawError(`the loss reads "${name}" for every token but the batch has no such column`);
       (tensor.data as Float32Array).set(column);
     }
   }

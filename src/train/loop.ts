@@ -11,7 +11,13 @@ import type { ParameterStore } from '../nn/parameters.ts';
 import { Interrupted } from '../util/errors.ts';
 import type { FileStore } from '../util/files.ts';
 import { Alarms } from './alarms.ts';
-import { checkpointPath, type Json, loadCheckpoint, restoreCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import {
+  checkpointPath,
+  type Json,
+  loadCheckpoint,
+  restoreCheckpoint,
+  saveCheckpoint,
+} from './checkpoint.ts';
 import { appendMetrics, type MetricsLine, rewindMetrics } from './metrics.ts';
 
 /** What a stage gives the loop. */
@@ -71,7 +77,11 @@ export interface Totals {
 }
 
 /** Runs the stage's remaining steps. Returns what the stage cost, including the steps before a resume. */
-export async function trainLoop(context: RunContext, trainable: Trainable, options: LoopOptions): Promise<Totals> {
+export async function trainLoop(
+  context: RunContext,
+  trainable: Trainable,
+  options: LoopOptions,
+): Promise<Totals> {
   const { stage, steps, maxFlops = Number.POSITIVE_INFINITY } = options;
   const path = checkpointPath(context.folder, stage);
   let totals = await resume(context, trainable, path, stage);
@@ -126,7 +136,14 @@ async function resume(context: RunContext, t: Trainable, path: string, stage: st
 }
 
 const save = (context: RunContext, t: Trainable, path: string, totals: Totals): Promise<void> =>
-  saveCheckpoint(context.files, path, totals.steps, { totals: { ...totals }, own: t.state() }, t.store, t.arrays);
+  saveCheckpoint(
+    context.files,
+    path,
+    totals.steps,
+    { totals: { ...totals }, own: t.state() },
+    t.store,
+    t.arrays,
+  );
 
 interface Speed {
   readonly tokensPerSecond: number;
@@ -161,7 +178,8 @@ class Clock {
     if (this.#window.length > 20) this.#window.shift();
     const first = this.#window[0] as typeof now;
     const seconds = Math.max(1e-9, (now.at - first.at) / 1000);
-    const matmulShare = this.#rate && now.flops > 0 ? (now.flops - first.flops) / seconds / this.#rate : undefined;
+    const matmulShare =
+      this.#rate && now.flops > 0 ? (now.flops - first.flops) / seconds / this.#rate : undefined;
     return {
       tokensPerSecond: (now.tokens - first.tokens) / seconds,
       etaSeconds: ((this.#steps - step) * seconds) / Math.max(1, step - first.step),

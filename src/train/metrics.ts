@@ -28,12 +28,21 @@ export async function readMetrics(files: FileStore, folder: string): Promise<Met
     .map(line => JSON.parse(line) as MetricsLine);
 }
 
-export async function appendMetrics(files: FileStore, folder: string, lines: readonly MetricsLine[]): Promise<void> {
+export async function appendMetrics(
+  files: FileStore,
+  folder: string,
+  lines: readonly MetricsLine[],
+): Promise<void> {
   await files.append(`${folder}/${FILE}`, lines.map(line => `${JSON.stringify(line)}\n`).join(''));
 }
 
 /** Drops what was written for `stage` at or after `step`, and everything after that. */
-export async function rewindMetrics(files: FileStore, folder: string, stage: string, step: number): Promise<void> {
+export async function rewindMetrics(
+  files: FileStore,
+  folder: string,
+  stage: string,
+  step: number,
+): Promise<void> {
   const lines = await readMetrics(files, folder);
   const cut = lines.findIndex(line => line.stage === stage && line.step >= step);
   const kept = cut < 0 ? lines : lines.slice(0, cut);

@@ -83,7 +83,11 @@ function objective(
   }
   const bounded = o.delta === undefined ? ratio : b.where(negative, ratio.min(o.delta), ratio);
   const clipped = ratio.max(1 - o.clipLow).min(1 + o.clipHigh);
-  return { objective: bounded.mul(advantage).min(clipped.mul(advantage)), clippedLow: low, clippedHigh: high };
+  return {
+    objective: bounded.mul(advantage).min(clipped.mul(advantage)),
+    clippedLow: low,
+    clippedHigh: high,
+  };
 }
 
 /**

@@ -11,9 +11,10 @@
  *
  * 1. A stage is done when its result file exists; it is written after the model, in one piece.
  */
+
+import type { Interval } from '../tasks/statistics.ts';
 import { assert, UsageError } from '../util/errors.ts';
 import { type FileStore, readJson } from '../util/files.ts';
-import type { Interval } from '../tasks/statistics.ts';
 
 /** What every stage of every recipe reports. */
 export interface StageBase {
@@ -97,11 +98,18 @@ export interface SampleLine {
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
 /** Starts a run in `folder`, or goes on with the one that is there. */
-export async function openRun(files: FileStore, folder: string, config: RunConfig, resume: boolean): Promise<void> {
+export async function openRun(
+  files: FileStore,
+  folder: string,
+  config: RunConfig,
+  resume: boolean,
+): Promise<void> {
   const path = `${folder}/config.json`;
   const exists = await files.exists(path);
   if (exists && !resume) {
-    throw new UsageError(`${folder}: there is a run already; pass --resume to go on with it, or --out for another folder`);
+    throw new UsageError(
+      `${folder}: there is a run already; pass --resume to go on with it, or --out for another folder`,
+    );
   }
   if (!exists) {
     await files.write(path, json(config));
@@ -121,7 +129,11 @@ export async function openRun(files: FileStore, folder: string, config: RunConfi
 }
 
 /** The stage's result when it is done. */
-export async function finishedStage(files: FileStore, folder: string, name: string): Promise<AnyStageResult | undefined> {
+export async function finishedStage(
+  files: FileStore,
+  folder: string,
+  name: string,
+): Promise<AnyStageResult | undefined> {
   const path = `${folder}/stages/${name}.json`;
   return (await files.exists(path)) ? ((await readJson(files, path)) as AnyStageResult) : undefined;
 }
@@ -137,11 +149,17 @@ export async function finishRun(files: FileStore, folder: string, result: RunRes
 }
 
 /** Replaces a stage's lines in samples.jsonl. */
-export async function writeSamples(files: FileStore, folder: string, lines: readonly SampleLine[]): Promise<void> {
+export async function writeSamples(
+  files: FileStore,
+  folder: string,
+  lines: readonly SampleLine[],
+): Promise<void> {
   const path = `${folder}/samples.jsonl`;
   const stage = lines[0]?.stage;
   const text = (await files.exists(path)) ? new TextDecoder().decode(await files.read(path)) : '';
-  const kept = text.split('\n').filter(line => line !== '' && (JSON.parse(line) as SampleLine).stage !== stage);
+  const kept = text
+    .split('\n')
+    .filter(line => line !== '' && (JSON.parse(line) as SampleLine).stage !== stage);
   const all = [...kept, ...lines.map(line => JSON.stringify(line))];
   await files.write(path, all.map(line => `${line}\n`).join(''));
 }

@@ -32,7 +32,9 @@ export class Scorer implements Disposable {
     store: ParameterStore,
     options: { temperature?: number; threads?: number } = {},
   ): Promise<Scorer> {
-    const traced = traceLoss(model, c => ({ loss: c.scores({ temperature: options.temperature, exact: true }).logProb }));
+    const traced = traceLoss(model, c => ({
+      loss: c.scores({ temperature: options.temperature, exact: true }).logProb,
+    }));
     traced.b.output(traced.loss, 'log_prob');
     const program = await runtime.compile(modelOf(lower(traced.b.graph)), { threads: options.threads });
     return new Scorer(

@@ -40,12 +40,17 @@ export function taskEnvironment(options: TaskEnvironmentOptions): Environment {
     },
     metrics: () =>
       Object.fromEntries(
-        drawn.flatMap(({ task, curriculum }) => (curriculum ? [[`curriculum/${task.name}`, curriculum.level]] : [])),
+        drawn.flatMap(({ task, curriculum }) =>
+          curriculum ? [[`curriculum/${task.name}`, curriculum.level]] : [],
+        ),
       ),
     state: () => drawn.map(({ curriculum }) => (curriculum?.state() ?? null) as unknown as Json),
     restore(state) {
       const states = state as unknown as readonly (CurriculumState | null)[];
-      drawn = options.tasks.map((share, i) => ({ ...share, curriculum: curriculumOf(share, states[i] ?? undefined) }));
+      drawn = options.tasks.map((share, i) => ({
+        ...share,
+        curriculum: curriculumOf(share, states[i] ?? undefined),
+      }));
     },
   };
 }

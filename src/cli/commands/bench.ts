@@ -24,7 +24,12 @@ export const benchCommand = (): Command =>
     .argument('<model>', 'run folder, Hugging Face directory or .onnx file')
     .option('--runs <n>', 'measured runs', whole('--runs', 1), 5)
     .option('--seed <n>', 'seed of the inputs', whole('--seed', 0), 1)
-    .option('--dim <name=n>', 'value of a symbolic dimension; may be repeated', (v: string, all: string[]) => [...all, v], [])
+    .option(
+      '--dim <name=n>',
+      'value of a symbolic dimension; may be repeated',
+      (v: string, all: string[]) => [...all, v],
+      [],
+    )
     .option('--json', 'print one JSON object')
     .action(run);
 
@@ -34,7 +39,8 @@ async function run(path: string, o: BenchOptions): Promise<void> {
   const output = createOutput(o.json ?? false);
   const files = nodeFiles();
   const place = await locateModel(files, path);
-  if (place.kind === 'onnx' && !(await isLanguageModelFile(files, place.path))) return graph(place.path, o, output);
+  if (place.kind === 'onnx' && !(await isLanguageModelFile(files, place.path)))
+    return graph(place.path, o, output);
   using opened = await openModel(path, output);
   const speed = await benchGeneration(opened.decoder, o);
   const result = { ...speed, loadSeconds: opened.loadSeconds, peakRssBytes: peakRssBytes() };
@@ -47,7 +53,10 @@ async function run(path: string, o: BenchOptions): Promise<void> {
 
 async function graph(path: string, o: BenchOptions, output: Output): Promise<void> {
   const { model } = await loadOnnx(nodeFiles(), path);
-  const speed = await benchGraph(await nativeRuntime({ warn: output.warn }), model, { ...o, dims: dimsOf(o.dim) });
+  const speed = await benchGraph(await nativeRuntime({ warn: output.warn }), model, {
+    ...o,
+    dims: dimsOf(o.dim),
+  });
   const result = { ...speed, peakRssBytes: peakRssBytes() };
   output.result(result, () => [
     `median ${speed.medianMs.toFixed(3)} ms, 95th percentile ${speed.p95Ms.toFixed(3)} ms, peak ${(result.peakRssBytes / 1e6).toFixed(0)} MB`,

@@ -13,7 +13,9 @@ import { type SamplingFlags, withSampling } from './generate.ts';
 export const chatCommand = (): Command =>
   withSampling(
     new Command('chat')
-      .description('talk with a model; a line like "3 5 4 > 35" is put as a Countdown problem and its answer checked')
+      .description(
+        'talk with a model; a line like "3 5 4 > 35" is put as a Countdown problem and its answer checked',
+      )
       .argument('<model>', 'run folder, Hugging Face directory or exported .onnx file'),
   ).action(run);
 
@@ -24,7 +26,10 @@ async function run(path: string, o: SamplingFlags): Promise<void> {
   const { tokenizer } = opened.language;
   const maxTokens = o.maxTokens ?? opened.decoder.model.maxPositions;
   const interactive = process.stdin.isTTY === true;
-  const lines = createInterface({ input: process.stdin, ...(interactive && { output: process.stderr, prompt: '> ' }) });
+  const lines = createInterface({
+    input: process.stdin,
+    ...(interactive && { output: process.stderr, prompt: '> ' }),
+  });
   if (interactive) lines.prompt();
   for await (const line of lines) {
     if (line.trim() === '') continue;
@@ -33,7 +38,11 @@ async function run(path: string, o: SamplingFlags): Promise<void> {
       const onText = (piece: string) => process.stdout.write(piece);
       const { text } = await generateText(open.engine, tokenizer, asked.prompt, { ...o, maxTokens, onText });
       const verdict = asked.checked?.task.verify(asked.checked.problem, text);
-      const mark = verdict ? (verdict.correct ? pc.green('  right') : pc.red(`  wrong: ${verdict.reason}`)) : '';
+      const mark = verdict
+        ? verdict.correct
+          ? pc.green('  right')
+          : pc.red(`  wrong: ${verdict.reason}`)
+        : '';
       process.stdout.write(`${mark}\n`);
     } catch (error) {
       // a line that cannot be answered is told and the talk goes on

@@ -25,8 +25,17 @@ export const withSampling = (command: Command): Command =>
     .option('--top-k <n>', 'sample among the n likeliest', whole('--top-k', 1))
     .option('--top-p <p>', 'sample within this much probability', within('--top-p', 0, 1))
     .option('--min-p <p>', 'leave out tokens below this share of the likeliest', within('--min-p', 0, 1))
-    .option('--repetition-penalty <x>', 'above 1 discourages repeats', within('--repetition-penalty', 0.01, 100))
-    .option('--stop <text>', 'ends the answer; may be repeated', (v: string, all: string[]) => [...all, v], [])
+    .option(
+      '--repetition-penalty <x>',
+      'above 1 discourages repeats',
+      within('--repetition-penalty', 0.01, 100),
+    )
+    .option(
+      '--stop <text>',
+      'ends the answer; may be repeated',
+      (v: string, all: string[]) => [...all, v],
+      [],
+    )
     .option('--seed <n>', 'same seed, same answer', whole('--seed', 0), 1);
 
 export const generateCommand = (): Command =>
@@ -46,6 +55,10 @@ async function run(path: string, o: SamplingFlags & { prompt: string; json?: boo
   const { prompt, json, ...options } = o;
   const maxTokens = o.maxTokens ?? opened.decoder.model.maxPositions;
   const onText = json ? undefined : (piece: string) => process.stdout.write(piece);
-  const result = await generateText(open.engine, opened.language.tokenizer, prompt, { ...options, maxTokens, onText });
+  const result = await generateText(open.engine, opened.language.tokenizer, prompt, {
+    ...options,
+    maxTokens,
+    onText,
+  });
   output.result(result, () => ['']);
 }

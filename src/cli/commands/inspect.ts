@@ -40,7 +40,9 @@ const LABELS = {
 function lines(i: Inspection): string[] {
   const figures = Object.entries(LABELS).flatMap(([key, label]) => {
     const value = i[key as keyof typeof LABELS];
-    return value === undefined ? [] : [`${label.padEnd(24)}${typeof value === 'number' ? value.toLocaleString('en') : value}`];
+    return value === undefined
+      ? []
+      : [`${label.padEnd(24)}${typeof value === 'number' ? value.toLocaleString('en') : value}`];
   });
   const values = (name: string, list: Inspection['inputs']) =>
     (list ?? []).map(v => `${name.padEnd(24)}${v.name}: ${v.dtype}[${v.shape?.join(', ') ?? '?'}]`);

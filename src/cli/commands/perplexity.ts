@@ -21,11 +21,15 @@ async function run(path: string, o: { text: string; json?: boolean }): Promise<v
   const output = createOutput(o.json ?? false);
   const files = nodeFiles();
   const place = await locateModel(files, path);
-  if (place.kind === 'onnx') throw new UsageError(`${path}: perplexity needs a model with its weights; give the directory it was exported from`);
+  if (place.kind === 'onnx')
+    throw new UsageError(
+      `${path}: perplexity needs a model with its weights; give the directory it was exported from`,
+    );
   const { model, store, tokenizer } = await loadModel(files, place.folder);
   const text = await readText(files, o.text);
   const ids = Int32Array.from(tokenizer.encode(text));
-  if (ids.length < 2) throw new UsageError(`${o.text}: the text has ${ids.length} tokens; perplexity needs at least 2`);
+  if (ids.length < 2)
+    throw new UsageError(`${o.text}: the text has ${ids.length} tokens; perplexity needs at least 2`);
   const bytes = new TextEncoder().encode(tokenizer.decode(ids.subarray(1))).length;
   const score = await scoreText(await nativeRuntime({ warn: output.warn }), model, store, ids, { bytes });
   output.result(score, () => [

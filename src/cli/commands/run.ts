@@ -29,7 +29,12 @@ export const runCommand = (): Command =>
     .option('--seed <n>', 'makes a run reproducible to the bit on one machine', whole('--seed', 0), 1)
     .option('--out <dir>', 'run folder (default: runs/<recipe>-<size>-<seed>)')
     .option('--resume', 'go on with the run in that folder')
-    .option('--set <name=value>', "a recipe's own option; may be repeated", (v, all: string[]) => [...all, v], [])
+    .option(
+      '--set <name=value>',
+      "a recipe's own option; may be repeated",
+      (v, all: string[]) => [...all, v],
+      [],
+    )
     .option('--json', 'print one JSON object')
     .action(run);
 
@@ -86,7 +91,12 @@ export const recipesCommand = (): Command =>
     .description('list the recipes')
     .option('--json', 'print one JSON object')
     .action((o: { json?: boolean }) => {
-      const list = Object.values(RECIPES).map(({ name, summary, sizes, options }) => ({ name, summary, sizes, options }));
+      const list = Object.values(RECIPES).map(({ name, summary, sizes, options }) => ({
+        name,
+        summary,
+        sizes,
+        options,
+      }));
       createOutput(o.json ?? false).result(list, () =>
         list.flatMap(r => [
           `${r.name}: ${r.summary}`,

@@ -66,13 +66,19 @@ function validate(c: DenseConfig): void {
     maxPositionEmbeddings: c.maxPositionEmbeddings,
   };
   for (const [name, value] of Object.entries(counts)) {
-    assert(Number.isInteger(value) && value > 0, `model config: ${name} is ${value}; it must be a positive integer`);
+    assert(
+      Number.isInteger(value) && value > 0,
+      `model config: ${name} is ${value}; it must be a positive integer`,
+    );
   }
   assert(
     c.numAttentionHeads % c.numKeyValueHeads === 0,
     `model config: numAttentionHeads ${c.numAttentionHeads} is not a multiple of numKeyValueHeads ${c.numKeyValueHeads}`,
   );
-  assert(c.headDim % 2 === 0, `model config: headDim ${c.headDim} is odd; rotary embedding needs an even one`);
+  assert(
+    c.headDim % 2 === 0,
+    `model config: headDim ${c.headDim} is odd; rotary embedding needs an even one`,
+  );
 }
 
 /** Parameters in closed form: embedding, L blocks, final norm, head. */
@@ -142,11 +148,12 @@ export function fromHuggingFace(json: Record<string, unknown>, origin: string): 
     throw new GaslawError(`${origin}: model_type "${String(modelType)}" is not one of llama, qwen2, qwen3`);
   }
   checkSupported(json, modelType, origin);
-  const spelled = { ...json, rope_theta: ropeOf(json).rope_theta ?? json.rope_theta, ...firstIds(json) };
+  const ropeTheta = ropeOf(json).rope_theta ?? json.rope_theta;
+  const spelled: Record<string, unknown> = { ...json, rope_theta: ropeTheta, ...firstIds(json) };
   const known = FIELDS.filter(([, theirs]) => spelled[theirs] !== undefined && spelled[theirs] !== null);
   const fields = Object.fromEntries(known.map(([ours, theirs]) => [ours, spelled[theirs]]));
   // The fields come from a file: validate() checks the shape, and every other field is optional.
-  const given = { ...(fields as unknown as Needed), modelType };
+  const given: Needed & Partial<DenseConfig> = { ...(fields as unknown as Needed), modelType };
   return denseConfig(modelType === 'qwen2' ? { ...given, attentionBias: true } : given);
 }
 
@@ -161,7 +168,11 @@ function firstIds(json: Record<string, unknown>): Record<string, unknown> {
 }
 
 /** Refuses what would silently compute something else. */
-function checkSupported(json: Record<string, unknown>, modelType: DenseConfig['modelType'], origin: string): void {
+function checkSupported(
+  json: Record<string, unknown>,
+  modelType: DenseConfig['modelType'],
+  origin: string,
+): void {
   const rope = ropeOf(json);
   const ropeType = rope.rope_type ?? rope.type ?? 'default';
   const refusals: readonly (readonly [boolean, string])[] = [

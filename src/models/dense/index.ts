@@ -1,6 +1,7 @@
 /** The dense family as a CausalModel. */
-import { Builder } from '../../ops/builder.ts';
+
 import { ParameterTrace } from '../../nn/parameters.ts';
+import { Builder } from '../../ops/builder.ts';
 import type { CacheSlot, CausalModel } from '../model.ts';
 import { type DenseConfig, denseForwardFlops, toHuggingFace } from './config.ts';
 import { cacheWidth, denseHidden, denseLogits, denseStep } from './model.ts';

@@ -9,10 +9,11 @@
  *    CPU). Other heads are rotated before it, and padded with zeros to a multiple of 8, which changes no score.
  * Shapes: B batch, T positions (S new ones in a step), d width, H heads, K key heads, D head width, C cache length.
  */
-import type { Builder, Value } from '../../ops/builder.ts';
+
 import { attend, causalMask, rotaryTables, rotate, segmentMask } from '../../nn/attention.ts';
 import { embedding, linear, project, rmsNorm, swiglu } from '../../nn/layers.ts';
 import { canStack, normal, ones, type Scope } from '../../nn/parameters.ts';
+import type { Builder, Value } from '../../ops/builder.ts';
 import type { ForwardInputs, StepInputs, StepOutputs } from '../model.ts';
 import type { DenseConfig } from './config.ts';
 
@@ -31,7 +32,11 @@ const initOf = (c: DenseConfig) => ({
 export function denseHidden(scope: Scope, c: DenseConfig, inputs: ForwardInputs): Value {
   const b = scope.builder;
   const model = scope.child('model');
-  const tables = rotaryTables(b, { headDim: c.headDim, maxPositions: c.maxPositionEmbeddings, theta: c.ropeTheta });
+  const tables = rotaryTables(b, {
+    headDim: c.headDim,
+    maxPositions: c.maxPositionEmbeddings,
+    theta: c.ropeTheta,
+  });
   const index = rowIndex(b, inputs.ids);
   const mask = inputs.segments ? segmentMask(inputs.segments, index) : causalMask(index);
   const positions = inputs.positions.cast('int64');
@@ -94,13 +99,24 @@ function headNorm(scope: Scope, c: DenseConfig, x: Value, heads: number): Value 
 export function denseStep(scope: Scope, c: DenseConfig, inputs: StepInputs): StepOutputs {
   const b = scope.builder;
   const model = scope.child('model');
-  const tables = rotaryTables(b, { headDim: c.headDim, maxPositions: c.maxPositionEmbeddings, theta: c.ropeTheta });
-  let sum = embedding(model.child('embed_tokens'), inputs.ids, c.vocabSize, c.hiddenSize, initOf(c).embedding);
+  const tables = rotaryTables(b, {
+    headDim: c.headDim,
+    maxPositions: c.maxPositionEmbeddings,
+    theta: c.ropeTheta,
+  });
+  let sum = embedding(
+    model.child('embed_tokens'),
+    inputs.ids,
+    c.vocabSize,
+    c.hiddenSize,
+    initOf(c).embedding,
+  );
   let h = rmsNorm(model.child('layers.0.input_layernorm'), sum, c.rmsNormEps);
   const cache: Value[] = [];
   for (let i = 0; i < c.numHiddenLayers; i++) {
     const layer = model.child(`layers.${i}`);
-    const next = i + 1 < c.numHiddenLayers ? model.child(`layers.${i + 1}.input_layernorm`) : model.child('norm');
+    const next =
+      i + 1 < c.numHiddenLayers ? model.child(`layers.${i + 1}.input_layernorm`) : model.child('norm');
     const mixed = stepAttention(layer.child('self_attn'), c, h, inputs, i, tables);
     cache.push(mixed.key, mixed.value);
     [h, sum] = addNorm(layer.child('post_attention_layernorm'), c, mixed.output, sum);
@@ -182,7 +198,10 @@ function stepPositions({ ids, lastPosition, total }: StepInputs): Value {
   const length = b.op('Shape', [ids], { start: 1, end: 2 });
   const past = lastPosition.cast('int64').add(1).sub(length);
   const start = b.where(total.cast('int64').equal(length), 0, past);
-  return start.unsqueeze([1]).add(steps.unsqueeze([0])).max(0);
+  return start
+    .unsqueeze([1])
+    .add(steps.unsqueeze([0]))
+    .max(0);
 }
 
 /** Each head of x [B, S, heads·from] cut or padded with zeros to the width `to`. */

@@ -73,7 +73,12 @@ function adamwGraph(beta1: number, beta2: number, epsilon: number): Graph {
   const [scale, size, correction, keep] = [one('scale'), one('size'), one('correction'), one('keep')];
   const g = g0.mul(scale);
   const mNext = m.add(g.sub(m).mul(1 - beta1));
-  const vNext = v.add(g.mul(g).sub(v).mul(1 - beta2));
+  const vNext = v.add(
+    g
+      .mul(g)
+      .sub(v)
+      .mul(1 - beta2),
+  );
   const step = mNext.div(vNext.sqrt().mul(correction).add(epsilon)).mul(size);
   b.output(p.mul(keep).sub(step), 'p.next');
   b.output(mNext, 'm.next');

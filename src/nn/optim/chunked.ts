@@ -5,8 +5,9 @@
  *    memory; over 64 Ki elements the pieces stay in the second-level cache.
  * 2. The bindings are made once; a step is a loop of native runs without allocation.
  */
-import { float32, modelOf } from '../../graph/ir.ts';
+
 import type { Graph, Tensor } from '../../graph/ir.ts';
+import { float32, modelOf } from '../../graph/ir.ts';
 import type { Binding, Program, Runtime } from '../../runtime/runtime.ts';
 
 export const CHUNK = 65536;
@@ -70,6 +71,7 @@ function pieceBuffers(buffers: ChunkBuffers, range: [number, number], index: num
   for (const [name, array] of Object.entries(buffers.arrays)) {
     pieces[name] = float32([end - start], array.subarray(start, end));
   }
-  for (const [output, input] of Object.entries(buffers.inPlace ?? {})) pieces[output] = pieces[input] as Tensor;
+  for (const [output, input] of Object.entries(buffers.inPlace ?? {}))
+    pieces[output] = pieces[input] as Tensor;
   return { ...pieces, ...buffers.shared?.(range, index) };
 }

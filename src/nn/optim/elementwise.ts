@@ -1,7 +1,7 @@
 /** Small elementwise graphs over flat arrays: sums, norms, running averages. */
 import { float32 } from '../../graph/ir.ts';
-import type { Runtime } from '../../runtime/runtime.ts';
 import { Builder } from '../../ops/builder.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
 import { ChunkedGraph, chunkRanges } from './chunked.ts';
 
 /** √Σ x² over a flat array, summed in double precision over the pieces. */
@@ -41,7 +41,11 @@ export class GlobalNorm implements Disposable {
 }
 
 /** sum ← sum + x: gradient accumulation. */
-export async function accumulator(runtime: Runtime, sum: Float32Array, x: Float32Array): Promise<ChunkedGraph> {
+export async function accumulator(
+  runtime: Runtime,
+  sum: Float32Array,
+  x: Float32Array,
+): Promise<ChunkedGraph> {
   const b = new Builder('accumulate');
   const s = b.input('sum', 'float32', ['n']);
   b.output(s.add(b.input('x', 'float32', ['n'])), 'next');

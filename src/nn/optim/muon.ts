@@ -40,8 +40,19 @@ export async function muon(
   const momentum = new Float32Array(gradients.length);
   const scalars = { scale: scalar(), rate: scalar(), keep: scalar() };
   const chosen = parameters.specs.filter(select);
-  const { programs, bindings } = await bindAll(runtime, parameters, gradients, momentum, chosen, scalars, options);
-  const rest = await adamw(runtime, parameters, gradients, { ...options.adamw, ranges: restRanges(parameters, chosen) });
+  const { programs, bindings } = await bindAll(
+    runtime,
+    parameters,
+    gradients,
+    momentum,
+    chosen,
+    scalars,
+    options,
+  );
+  const rest = await adamw(runtime, parameters, gradients, {
+    ...options.adamw,
+    ranges: restRanges(parameters, chosen),
+  });
   return {
     state: { momentum, ...rest.state },
     get steps() {
@@ -81,7 +92,9 @@ async function bindAll(
     const [rows, columns] = spec.dims as [number, number];
     const program =
       programs.get(shape) ??
-      (await runtime.compile(modelOf(muonGraph(rows, columns, options.momentum ?? 0.95, options.iterations ?? 5))));
+      (await runtime.compile(
+        modelOf(muonGraph(rows, columns, options.momentum ?? 0.95, options.iterations ?? 5)),
+      ));
     programs.set(shape, program);
     const p = parameters.tensor(spec.name);
     const b = parameters.tensor(spec.name, momentum);

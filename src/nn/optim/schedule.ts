@@ -40,14 +40,18 @@ export function rateAt(schedule: Schedule, step: number): number {
       return schedule.rate;
     case 'cosine': {
       const progress = Math.min(1, (step - warmup) / Math.max(1, schedule.steps - warmup));
-      return schedule.finalRate + ((schedule.rate - schedule.finalRate) * (1 + Math.cos(Math.PI * progress))) / 2;
+      return (
+        schedule.finalRate + ((schedule.rate - schedule.finalRate) * (1 + Math.cos(Math.PI * progress))) / 2
+      );
     }
     case 'wsd': {
       const left = Math.min(1, Math.max(0, (schedule.steps - step) / Math.max(1, schedule.decaySteps)));
       return schedule.finalRate + (schedule.rate - schedule.finalRate) * left;
     }
     case 'multi-step': {
-      const passed = (schedule.milestones ?? DEEPSEEK_MILESTONES).filter(([share]) => step >= share * schedule.steps);
+      const passed = (schedule.milestones ?? DEEPSEEK_MILESTONES).filter(
+        ([share]) => step >= share * schedule.steps,
+      );
       return schedule.rate * (passed.at(-1)?.[1] ?? 1);
     }
   }
