@@ -1,8 +1,6 @@
-/** Exported models: they run in stock onnxruntime-node, and the engine decodes the files themselves. */
-import { existsSync } from 'node:fs';
 import * as ort from 'onnxruntime-node';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { EXPORT_DTYPES, type ExportDType, exportAs, exportBytes } from '../src/export/dtypes.ts';
+import { EXPORT_DTYPES, exportAs } from '../src/export/dtypes.ts';
 import { quantizedDecoder } from '../src/export/load.ts';
 import { Decoder } from '../src/generate/decoder.ts';
 import { Engine } from '../src/generate/engine.ts';

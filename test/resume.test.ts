@@ -33,7 +33,12 @@ function killAfter(out: string, ms: number): Promise<void> {
   const resume = existsSync(join(folder, out, 'config.json')) ? ['--resume'] : [];
   const child = spawn(process.execPath, [...args(out), ...resume], { env, stdio: 'ignore' });
   const timer = setTimeout(() => child.kill('SIGKILL'), ms);
-  return new Promise(done => child.on('exit', () => (clearTimeout(timer), done())));
+  return new Promise(done => {
+    child.on('exit', () => {
+      clearTimeout(timer);
+      done();
+    });
+  });
 }
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

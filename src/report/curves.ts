@@ -31,7 +31,7 @@ const MAIN: readonly Metric[] = [
   },
   {
     names: ['response_length'],
-    title: 'answer length',
+    title: 'tokens an answer',
     unit: 'plain',
     hint: 'Mean tokens of an answer. It grows when thinking longer pays.',
   },

@@ -4,12 +4,12 @@
  */
 import type { ReportData, Stage } from './data.ts';
 import { type Box, type Layout, type Node, narrowLayout, wideLayout } from './diagram-layout.ts';
-import { isNumber, type Maybe, NONE, percent, percentInterval, plain, si } from './format.ts';
+import { GAP, isNumber, type Maybe, NONE, percent, percentInterval, plain, si } from './format.ts';
 import { html, type Markup } from './html.ts';
 import { givesWeights, KINDS, type Kind, kindOf } from './story.ts';
 
-const WIDE = { width: 1120, boxHeight: 136, gapX: 44, gapY: 40 };
-const NARROW = { width: 350, boxHeight: 112, gap: 30, lane: 16 };
+const WIDE = { width: 1120, boxHeight: 152, gapX: 44, gapY: 40 };
+const NARROW = { width: 350, boxHeight: 136, gap: 28, lane: 16 };
 
 /** Both forms; the page shows the one that fits. */
 export function pipelineDiagram(data: ReportData): Markup {
@@ -35,15 +35,19 @@ ${arrows}${boxes}</svg>`;
 /** A stage: title, pass@1 with its interval as a bar, pass@k, tokens, parameters. */
 function stageBox(stage: Stage, kind: Kind, { x, y, width, height }: Box): Markup {
   const lines = wrap(stage.title, Math.floor((width - 28) / 7.4));
-  const top = height - 88;
+  const top = height - 106;
+  const rows = [
+    [`pass@${stage.k}`, percent(stage.passAtK)],
+    ['answer', `${plain(rounded(stage.responseTokens))}${GAP}tokens`],
+    ['parameters', si(stage.activeParameters)],
+  ] as const;
   return html`<a class="box ${kind}" href="#stage-${stage.name}" data-tip="${tipOf(stage, kind)}"><g transform="translate(${x} ${y})">
 <rect class="card" width="${width}" height="${height}" rx="10"/><rect class="edge" x="0" y="${12}" width="3.5" height="${height - 24}" rx="1.75"/>
 ${lines.map((line, i) => html`<text class="title" x="15" y="${(lines.length === 1 ? 25 : 21) + 15 * i}">${line}</text>`)}
 <text class="big" x="15" y="${top + 30}">${percent(stage.passAt1)}</text>
 <text class="small end" x="${width - 14}" y="${top + 29}">${percentInterval(stage.passAt1Interval)}</text>
 ${intervalBar(stage, 15, top + 42, width - 29)}
-<text class="small" x="15" y="${top + 63}">pass@${stage.k} ${percent(stage.passAtK)}</text>
-<text class="small" x="15" y="${top + 79}">${plain(rounded(stage.responseTokens))} tokens · ${si(stage.activeParameters)} parameters</text>
+${rows.map(([name, value], i) => html`<text x="15" y="${top + 64 + 16 * i}">${name}</text><text class="end strong" x="${width - 14}" y="${top + 64 + 16 * i}">${value}</text>`)}
 </g></a>`;
 }
 

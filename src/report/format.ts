@@ -8,18 +8,22 @@ export type Maybe = number | null | undefined;
 
 export const NONE = '–';
 
+/** Between a number and its unit: narrow, and no line breaks there. */
+export const GAP = '\u202f';
+
 export const isNumber = (value: unknown): value is number =>
   typeof value === 'number' && Number.isFinite(value);
 
 const shown = (value: Maybe, text: (value: number) => string): string =>
   isNumber(value) ? text(value) : NONE;
 
-export const percent = (share: Maybe): string => shown(share, x => `${(100 * x).toFixed(1)} %`);
+export const percent = (share: Maybe): string => shown(share, x => `${(100 * x).toFixed(1)}${GAP}%`);
 
 /** A 95 % interval of shares: "66 – 76 %". */
 export function percentInterval(interval: Interval | undefined): string {
   if (!interval?.every(isNumber)) return NONE;
-  return `${(100 * interval[0]).toFixed(0)} – ${(100 * interval[1]).toFixed(0)} %`;
+  const [low, high] = interval.map(x => (100 * x).toFixed(0));
+  return `${low}${GAP}–${GAP}${high}${GAP}%`;
 }
 
 /** Three significant digits, no exponent for everyday sizes: 0.0123, 4.57, 1230. */
@@ -42,20 +46,22 @@ const SCALES: readonly (readonly [size: number, prefix: string])[] = [
 export const si = (value: Maybe, unit = ''): string =>
   shown(value, x => {
     const [size, prefix] = SCALES.find(([limit]) => Math.abs(x) >= limit) ?? [1, ''];
-    return `${plain(x / size)} ${prefix}${unit}`.trim();
+    return `${plain(x / size)}${GAP}${prefix}${unit}`.trim();
   });
 
 export const bytes = (value: Maybe): string => si(value, 'B');
 export const flops = (value: Maybe): string => si(value, 'FLOP');
-export const milliseconds = (value: Maybe): string => shown(value, x => `${plain(x)} ms`);
+export const milliseconds = (value: Maybe): string => shown(value, x => `${plain(x)}${GAP}ms`);
+
+const NBSP = '\u00a0';
 
 /** "42 s", "13 min 20 s", "2 h 5 min"; under ten seconds with a decimal. */
 export const duration = (seconds: Maybe): string =>
   shown(seconds, s => {
-    if (s < 10) return `${plain(s)} s`;
+    if (s < 10) return `${plain(s)}${GAP}s`;
     const whole = Math.round(s);
-    if (whole < 60) return `${whole} s`;
-    if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+    if (whole < 60) return `${whole}${GAP}s`;
+    if (whole < 3600) return `${Math.floor(whole / 60)}${GAP}min${NBSP}${whole % 60}${GAP}s`;
     const minutes = Math.round(s / 60);
-    return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+    return `${Math.floor(minutes / 60)}${GAP}h${NBSP}${minutes % 60}${GAP}min`;
   });

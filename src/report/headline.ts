@@ -16,7 +16,7 @@ ${explanation(data, roles)}
 <div class="figures">${figures(data, roles)}</div></header>`;
 }
 
-const small = (share: number): string => percent(share).replace('.0 %', ' %');
+const small = (share: number): string => percent(share).replace('.0', '');
 
 const accuracyOf = (stage: Stage | undefined): number | undefined =>
   stage && isNumber(stage.passAt1) ? stage.passAt1 : undefined;

@@ -1,8 +1,7 @@
 /**
  * Scatter plots of accuracy against a cost, with the Pareto front and labels that keep out of each other's way.
  *
- * 1. Labels are placed greedily at the first free place around their point, in pixels of the narrowest page; on wider
- *    pages points only move apart.
+ * 1. Labels are placed greedily at the best free place around their point, once for a phone and once for a desk.
  */
 import type { Interval } from '../tasks/statistics.ts';
 import { isNumber } from './format.ts';
@@ -28,15 +27,28 @@ export interface ScatterOptions {
 }
 
 const HEIGHT = 340;
-/** Canvas of the narrowest page, in pixels; the height is the plot's without its axis. */
-const CANVAS = { width: 270, height: HEIGHT - 44 };
+interface Canvas {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The plot without its axes, in pixels, on a phone and on a desk. */
+const CANVASES = {
+  narrow: { width: 296, height: HEIGHT - 48 },
+  wide: { width: 470, height: HEIGHT - 48 },
+} as const satisfies Record<string, Canvas>;
 
 export function scatter(o: ScatterOptions): Markup | false {
   const points = o.points.filter(point => isNumber(point.x) && point.x > 0 && isNumber(point.y));
   if (points.length < 2) return false;
   const axes = { x: logScale(airyLogDomain(points.map(point => point.x))), y: linearScale([0, 1], 5) };
   const front = paretoFront(points);
-  const offsets = placeLabels(points.map(point => pixelsOf(point, axes)));
+  const offsets = (canvas: Canvas) =>
+    placeLabels(
+      points.map(point => pixelsOf(point, axes, canvas)),
+      canvas,
+    );
+  const [narrow, wide] = [offsets(CANVASES.narrow), offsets(CANVASES.wide)];
   return html`<figure class="chart scatter"><figcaption><span class="name">${o.title}</span></figcaption>
 ${frame({
   axes,
@@ -47,7 +59,11 @@ ${frame({
     mark('front', frontPath(front, axes)),
     ...points.map(point => whisker(point, axes)),
   ],
-  over: points.map((point, i) => dot(point, axes, offsets[i] as Offset, front.includes(point))),
+  over: points.map((point, i) => [
+    label(point, axes, narrow[i] as Offset, `narrow${front.includes(point) ? ' best' : ''}`),
+    label(point, axes, wide[i] as Offset, `wide${front.includes(point) ? ' best' : ''}`),
+    dot(point, axes),
+  ]),
   xFormat: o.xFormat,
   yFormat: value => `${Math.round(100 * value)} %`,
   xTitle: o.xTitle,
@@ -71,12 +87,17 @@ function whisker(point: ScatterPoint, axes: Axes): Markup | false {
   return mark(`whisker ${point.kind}`, `M${pointAt(axes, point.x, low)}L${pointAt(axes, point.x, high)}`);
 }
 
-function dot(point: ScatterPoint, axes: Axes, offset: Offset, best: boolean): Markup {
-  const place = `left:${percentOf(axes.x.place(point.x))};top:${percentOf(1 - axes.y.place(point.y))}`;
-  const far = Math.abs(offset.dy) > 12;
-  return html`<span class="pt ${point.kind}${best && ' best'}" style="${place}" tabindex="0" data-tip="${point.tip}"><i></i>
-${far && html`<svg class="leader" viewBox="0 0 1 1"><path d="M0 0L${offset.side * 9} ${offset.dy}"/></svg>`}
-<b class="${offset.side > 0 ? 'right' : 'left'}" style="top:${offset.dy}px">${point.name}</b></span>`;
+const placeOf = (point: ScatterPoint, axes: Axes): string =>
+  `left:${percentOf(axes.x.place(point.x))};top:${percentOf(1 - axes.y.place(point.y))}`;
+
+const dot = (point: ScatterPoint, axes: Axes): Markup =>
+  html`<span class="pt ${point.kind}" style="${placeOf(point, axes)}" tabindex="0" data-tip="${point.tip}"><i></i></span>`;
+
+/** The point's name beside it, with a thin line to it where it had to move away. */
+function label(point: ScatterPoint, axes: Axes, { side, dy }: Offset, form: string): Markup {
+  const line =
+    dy !== 0 && html`<svg class="leader" viewBox="0 0 1 1"><path d="M0 0L${side * 9} ${dy}"/></svg>`;
+  return html`<span class="lab ${form}" style="${placeOf(point, axes)}">${line}<b class="${side > 0 ? 'right' : 'left'}" style="top:${dy}px">${point.name}</b></span>`;
 }
 
 export interface LabelBox {
@@ -91,9 +112,9 @@ export interface Offset {
   readonly dy: number;
 }
 
-const pixelsOf = (point: ScatterPoint, axes: Axes): LabelBox => ({
-  x: axes.x.place(point.x) * CANVAS.width,
-  y: (1 - axes.y.place(point.y)) * CANVAS.height,
+const pixelsOf = (point: ScatterPoint, axes: Axes, canvas: Canvas): LabelBox => ({
+  x: axes.x.place(point.x) * canvas.width,
+  y: (1 - axes.y.place(point.y)) * canvas.height,
   width: point.name.length * 6.4 + 4,
 });
 
@@ -113,7 +134,7 @@ const rectOf = (point: LabelBox, { side, dy }: Offset): Rect => {
 };
 
 /** For every point the side and height of its label. */
-export function placeLabels(points: readonly LabelBox[], size = CANVAS): Offset[] {
+export function placeLabels(points: readonly LabelBox[], size: Canvas): Offset[] {
   const dots = points.map((p): Rect => ({ left: p.x - 5, right: p.x + 5, y: p.y }));
   const taken: Rect[] = [];
   const hits = (rect: Rect, self: number) =>

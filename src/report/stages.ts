@@ -36,9 +36,9 @@ ${data.stages.length > 1 && html`<span class="key"><svg class="line" viewBox="0 
 
 function stageEntry(data: ReportData, stage: Stage, i: number): Markup {
   const kind = kindOf(data, stage);
-  return html`<article class="stage ${kind}" id="stage-${stage.name}"><h3><span class="no">${i + 1}</span>${stage.title}<code>${stage.name}</code></h3>
+  return html`<article class="stage ${kind}" id="stage-${stage.name}"><h3><span class="num">${i + 1}</span>${stage.title}<code>${stage.name}</code></h3>
 <p><strong>${capital(stage.summary)}.</strong> ${PLAIN[kind]}</p>
-<dl>${factsOf(stage).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+<dl>${factsOf(stage, data.stages.length === 1).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
 ${stage.notes && stage.notes.length > 0 && html`<ul>${stage.notes.map(note => html`<li>${note}</li>`)}</ul>`}</article>`;
 }
 
@@ -46,21 +46,24 @@ const capital = (text: string): string => text.charAt(0).toUpperCase() + text.sl
 
 type Fact = readonly [name: string, value: string];
 
-function factsOf(stage: Stage): Fact[] {
-  const measured = isMeasured(stage) ? answerFacts(stage) : textFacts(stage);
-  return [
-    ...measured,
+/** What the diagram does not say; for a stage alone, everything. */
+function factsOf(stage: Stage, alone: boolean): Fact[] {
+  const size: Fact[] = [
     ['parameters', si(stage.parameters)],
     ['file', bytes(stage.bytes)],
+  ];
+  return [
+    ...(isMeasured(stage) ? answerFacts(stage, alone) : textFacts(stage)),
+    ...(alone ? size : []),
     ...(computeOf(stage) > 0 ? [['compute', flops(computeOf(stage))] as const] : []),
     ['time', duration(stage.seconds)],
   ];
 }
 
-const answerFacts = (stage: Stage): Fact[] => [
-  ['pass@1', `${percent(stage.passAt1)} (${percentInterval(stage.passAt1Interval)})`],
-  [`pass@${stage.k}`, percent(stage.passAtK)],
-  ['tokens an answer', plain(stage.responseTokens)],
+const answerFacts = (stage: Stage, alone: boolean): Fact[] => [
+  ['pass@1', percent(stage.passAt1)],
+  ['95 % interval', percentInterval(stage.passAt1Interval)],
+  ...(alone ? [[`pass@${stage.k}`, percent(stage.passAtK)] as const] : []),
   ['one language', percent(stage.language)],
   ...Object.entries(stage.other ?? {}).map(([task, value]): Fact => [`task ${task}`, percent(value)]),
 ];

@@ -88,19 +88,19 @@ const columnsOf = (k: number): readonly Column[] => [
     text: s => plain(s.responseTokens),
   },
   {
-    title: 'an answer',
+    title: 'time an answer',
     hint: 'milliseconds, decoded one at a time',
     value: s => s.answerMs,
     text: s => milliseconds(s.answerMs),
   },
   {
-    title: 'a right answer',
+    title: 'time a right answer',
     hint: 'CPU time: an answer’s time divided by pass@1',
     value: s => costPerCorrect(s).seconds,
     text: s => orNone(costPerCorrect(s).seconds, secondsText),
   },
   {
-    title: 'a right answer, FLOPs',
+    title: 'FLOPs a right answer',
     hint: '2 · parameters · tokens, divided by pass@1',
     value: s => costPerCorrect(s).flops,
     text: s => flops(costPerCorrect(s).flops),
@@ -122,6 +122,6 @@ function table(data: ReportData, stages: readonly Stage[]): Markup {
     stage =>
       html`<tr class="${kindOf(data, stage)}"><th scope="row"><i class="swatch"></i>${stage.title}</th>${columns.map(c => html`<td data-title="${c.title}" data-value="${String(c.value(stage) ?? '')}">${c.text(stage)}</td>`)}</tr>`,
   );
-  return html`<table class="sortable"><thead><tr><th scope="col"><button type="button" data-sort="0">model</button></th>${head}</tr></thead><tbody>${rows}</tbody></table>
+  return html`<div class="scroll"><table class="sortable"><thead><tr><th scope="col"><button type="button" data-sort="0">model</button></th>${head}</tr></thead><tbody>${rows}</tbody></table></div>
 <p class="note">CPU time is the wall clock of one answer at a time on this machine; FLOPs are 2 · active parameters a token.</p>`;
 }

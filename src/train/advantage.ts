@@ -76,19 +76,13 @@ export function tokenWeights(
 ): number[] {
   const counted = lengths.filter(n => n > 0).length;
   const tokens = lengths.reduce((a, b) => a + b, 0);
-  return lengths.map(n => {
-    if (n === 0) return 0;
-    switch (aggregation) {
-      case 'token-mean':
-        return 1 / tokens;
-      case 'seq-mean-token-sum':
-        return 1 / counted;
-      case 'seq-mean-token-mean':
-        return 1 / (counted * n);
-      case 'seq-mean-token-sum-norm':
-        return 1 / (counted * maxLength);
-    }
-  });
+  const weights = {
+    'token-mean': () => 1 / tokens,
+    'seq-mean-token-sum': () => 1 / counted,
+    'seq-mean-token-mean': (n: number) => 1 / (counted * n),
+    'seq-mean-token-sum-norm': () => 1 / (counted * maxLength),
+  } as const satisfies Record<Aggregation, (n: number) => number>;
+  return lengths.map(n => (n === 0 ? 0 : weights[aggregation](n)));
 }
 
 /** DAPO's soft overlong penalty: 0 up to maxLength − cache, then falling linearly to −1 at maxLength. */
