@@ -62,7 +62,14 @@ async function compare(folder: string, o: KillOptions): Promise<KillReport> {
   noteFailure(failures, await attempt(o, broken));
   const [a, b] = [fingerprint(whole), fingerprint(broken)];
   const compared = [...new Set([...Object.keys(a), ...Object.keys(b)])].sort();
-  return { kills: o.kills, met, seconds, compared, different: compared.filter(name => a[name] !== b[name]), failures };
+  return {
+    kills: o.kills,
+    met,
+    seconds,
+    compared,
+    different: compared.filter(name => a[name] !== b[name]),
+    failures,
+  };
 }
 
 const STARTUP_MS = 300;
