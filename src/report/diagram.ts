@@ -8,8 +8,8 @@ import { GAP, isNumber, type Maybe, NONE, percent, percentInterval, plain, si } 
 import { html, type Markup } from './html.ts';
 import { givesWeights, KINDS, type Kind, kindOf } from './story.ts';
 
-const WIDE = { width: 1120, boxHeight: 152, gapX: 44, gapY: 40 };
-const NARROW = { width: 350, boxHeight: 136, gap: 28, lane: 16 };
+const WIDE = { width: 1120, boxHeight: 158, gapX: 44, gapY: 40 };
+const NARROW = { width: 350, boxHeight: 140, gap: 28, lane: 16 };
 
 /** Both forms; the page shows the one that fits. */
 export function pipelineDiagram(data: ReportData): Markup {
@@ -35,7 +35,7 @@ ${arrows}${boxes}</svg>`;
 /** A stage: title, pass@1 with its interval as a bar, pass@k, tokens, parameters. */
 function stageBox(stage: Stage, kind: Kind, { x, y, width, height }: Box): Markup {
   const lines = wrap(stage.title, Math.floor((width - 28) / 7.4));
-  const top = height - 106;
+  const top = height - 110;
   const rows = [
     [`pass@${stage.k}`, percent(stage.passAtK)],
     ['answer', `${plain(rounded(stage.responseTokens))}${GAP}tokens`],

@@ -8,8 +8,9 @@ export type Maybe = number | null | undefined;
 
 export const NONE = '–';
 
-/** Between a number and its unit: narrow, and no line breaks there. */
-export const GAP = '\u202f';
+/** Between a number and its sign, and its unit: no line breaks there. */
+export const THIN = '\u202f';
+export const GAP = '\u00a0';
 
 export const isNumber = (value: unknown): value is number =>
   typeof value === 'number' && Number.isFinite(value);
@@ -17,13 +18,13 @@ export const isNumber = (value: unknown): value is number =>
 const shown = (value: Maybe, text: (value: number) => string): string =>
   isNumber(value) ? text(value) : NONE;
 
-export const percent = (share: Maybe): string => shown(share, x => `${(100 * x).toFixed(1)}${GAP}%`);
+export const percent = (share: Maybe): string => shown(share, x => `${(100 * x).toFixed(1)}${THIN}%`);
 
 /** A 95 % interval of shares: "66 – 76 %". */
 export function percentInterval(interval: Interval | undefined): string {
   if (!interval?.every(isNumber)) return NONE;
   const [low, high] = interval.map(x => (100 * x).toFixed(0));
-  return `${low}${GAP}–${GAP}${high}${GAP}%`;
+  return `${low}${THIN}–${THIN}${high}${THIN}%`;
 }
 
 /** Three significant digits, no exponent for everyday sizes: 0.0123, 4.57, 1230. */
@@ -53,15 +54,13 @@ export const bytes = (value: Maybe): string => si(value, 'B');
 export const flops = (value: Maybe): string => si(value, 'FLOP');
 export const milliseconds = (value: Maybe): string => shown(value, x => `${plain(x)}${GAP}ms`);
 
-const NBSP = '\u00a0';
-
 /** "42 s", "13 min 20 s", "2 h 5 min"; under ten seconds with a decimal. */
 export const duration = (seconds: Maybe): string =>
   shown(seconds, s => {
     if (s < 10) return `${plain(s)}${GAP}s`;
     const whole = Math.round(s);
     if (whole < 60) return `${whole}${GAP}s`;
-    if (whole < 3600) return `${Math.floor(whole / 60)}${GAP}min${NBSP}${whole % 60}${GAP}s`;
+    if (whole < 3600) return `${Math.floor(whole / 60)}${GAP}min${GAP}${whole % 60}${GAP}s`;
     const minutes = Math.round(s / 60);
-    return `${Math.floor(minutes / 60)}${GAP}h${NBSP}${minutes % 60}${GAP}min`;
+    return `${Math.floor(minutes / 60)}${GAP}h${GAP}${minutes % 60}${GAP}min`;
   });

@@ -5,7 +5,7 @@
  * 2. The read-out shows the last value; the page's script moves it along, for all charts of a stage together.
  */
 
-import { GAP, percent, plain } from './format.ts';
+import { THIN, percent, plain } from './format.ts';
 import { html, type Markup } from './html.ts';
 import { areaPath, dotsPath, frame, gridPath, linePath, mark, stepScale } from './plot.ts';
 import { extent, linearScale, niceDomain } from './scale.ts';
@@ -32,7 +32,7 @@ export const formatOf = (unit: Unit) => (unit === 'percent' ? percent : plain);
 
 /** Ticks need no decimals that say nothing. */
 const tickOf = (unit: Unit) => (value: number) =>
-  unit === 'percent' ? `${Number((100 * value).toPrecision(3))}${GAP}%` : plain(value);
+  unit === 'percent' ? `${Number((100 * value).toPrecision(3))}${THIN}%` : plain(value);
 
 /** The range that charts of these series can share. */
 export function sharedDomain(series: readonly Series[], unit: Unit, zero = true): readonly [number, number] {

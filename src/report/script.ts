@@ -34,7 +34,7 @@ for (const box of all(document, 'a.box')) {
 
 const format = (unit, y) => {
   if (y === null || y === undefined) return '\\u2013';
-  if (unit === 'percent') return (100 * y).toFixed(1) + ' %';
+  if (unit === 'percent') return (100 * y).toFixed(1) + '\\u202f%';
   const size = Math.abs(y);
   if (size !== 0 && (size < 1e-3 || size >= 1e6)) return y.toExponential(1);
   return size >= 100 ? y.toFixed(0) : String(Number(y.toPrecision(3)));

@@ -2,7 +2,7 @@
  * Two students of one size: one read the large model's answers, the other had to find out alone, at the same compute.
  */
 import type { ReportData, Stage } from './data.ts';
-import { flops, GAP, percent, percentInterval, plain, si } from './format.ts';
+import { flops, THIN, percent, percentInterval, plain, si } from './format.ts';
 import { html, type Markup } from './html.ts';
 import { computeOf, differenceOf, isMeasured, type Kind, kindOf, type Measured, rolesOf } from './story.ts';
 
@@ -16,7 +16,7 @@ export function studentsSection(data: ReportData): Markup | false {
 <p class="lead">Two students of ${si(distilled.parameters)} parameters. One was <em>distilled</em>: it read verified answers of the large model. The other learned by
 reinforcement <em>alone</em>. ${verdict(distilled, rlOnly)} ${budget(distilled, rlOnly)}</p>
 <div class="forest" role="table" aria-label="pass@1 with 95 % intervals">${rows.map(stage => forestRow(stage, kindOf(data, stage)))}
-<div class="forest-row axis" aria-hidden="true"><span></span><span class="lane">${[0, 25, 50, 75, 100].map(tick => html`<i style="left:${tick}%">${tick}${GAP}%</i>`)}</span><span></span></div></div></section>`;
+<div class="forest-row axis" aria-hidden="true"><span></span><span class="lane">${[0, 25, 50, 75, 100].map(tick => html`<i style="left:${tick}%">${tick}${THIN}%</i>`)}</span><span></span></div></div></section>`;
 }
 
 /** Who is ahead, and whether the difference is more than chance. */

@@ -30,7 +30,7 @@ nav a{color:var(--soft);text-decoration:none}nav a:hover{color:var(--ink)}
 :focus-visible{outline:2px solid var(--rl);outline-offset:2px;border-radius:4px}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(180px,1fr));gap:16px}
 .tile{background:var(--card);border:1px solid var(--line);border-radius:14px;padding:18px 20px;box-shadow:var(--shade);display:flex;flex-direction:column;gap:4px}
-.tile .label{font-size:13px;color:var(--soft)}.tile>strong{font-size:40px;line-height:1.15;font-weight:650;letter-spacing:-.025em;margin:auto 0}
+.tile .label{font-size:13px;color:var(--soft)}.tile>strong{font-size:38px;line-height:1.15;font-weight:650;letter-spacing:-.025em;margin:auto 0}
 .ladder{grid-column:span 2}.ladder ol{list-style:none;margin:8px 0 0;padding:0;display:grid;gap:7px}
 .ladder strong{white-space:nowrap}.ladder li{display:grid;grid-template-columns:84px 76px 1fr 76px;align-items:center;gap:8px}.ladder strong{font-size:18px;font-weight:650;text-align:right}.ladder .note:last-child{text-align:right}
 .bar{height:9px;border-radius:5px;background:var(--grid);overflow:hidden}.bar i{display:block;height:100%;border-radius:5px;background:var(--rl)}.ladder li:first-child .bar i{background:var(--pretrain)}
@@ -90,7 +90,7 @@ pre{background:var(--card);border:1px solid var(--line);border-radius:12px;paddi
 `;
 
 const NARROW = `
-@media (max-width:1020px){.multiples{grid-template-columns:repeat(2,minmax(0,1fr))}.diagram.wide{display:none}.diagram.narrow{display:block;max-width:460px;margin:0 auto}}
+@media (max-width:1020px){.figures{grid-template-columns:1fr 1fr}.ladder{grid-column:1/-1}.tile>strong{font-size:32px}.multiples{grid-template-columns:repeat(2,minmax(0,1fr))}.diagram.wide{display:none}.diagram.narrow{display:block;max-width:460px;margin:0 auto}}
 @media (max-width:760px){main{padding:30px 16px 48px}section{margin-top:56px;scroll-margin-top:84px}.lead{font-size:16px}nav{margin:28px -16px 0;padding:9px 16px;font-size:14px;gap:2px 18px}
 .figures{grid-template-columns:1fr 1fr;gap:12px}.ladder{grid-column:1/-1}.ladder li{grid-template-columns:80px 66px 1fr}.tile>strong{font-size:24px;white-space:nowrap;margin:2px 0}.tile{padding:13px 13px}.ladder li .note:last-child{display:none}
 .stages{grid-template-columns:1fr}.stage{scroll-margin-top:90px}.multiples{gap:18px 14px}.multiples.small{grid-template-columns:repeat(2,minmax(0,1fr))}.scatters{grid-template-columns:minmax(0,1fr)}.lab.narrow{display:block}.lab.wide{display:none}.canvas{left:36px;right:6px}.chart figcaption{align-items:flex-end}.chart .name{white-space:normal;line-height:1.25}.answers{grid-template-columns:minmax(0,1fr)}

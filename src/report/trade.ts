@@ -42,7 +42,7 @@ export function tradeSection(data: ReportData): Markup | false {
   const stages = data.stages.filter(isMeasured);
   if (stages.length < 2) return false;
   return html`<section id="trade"><h2>What accuracy costs</h2>
-<p class="lead">Up is better, left is cheaper. The line joins the models that nothing else beats (the Pareto front). The cost of a <em>right</em> answer is the cost of one answer divided by pass@1,
+<p class="lead">Up is better, left is cheaper. The line joins the models that nothing else beats (the Pareto front); their names are bold. The cost of a <em>right</em> answer is the cost of one answer divided by pass@1,
 because wrong ones have to be paid for too.</p>
 <div class="scatters">${MEASURES.map(measure => measureScatter(data, stages, measure))}</div>
 ${table(data, stages)}</section>`;
