@@ -2,12 +2,17 @@
  * A recipe from the opening of its run folder to the report.
  */
 import { writeReport } from '../src/report/index.ts';
+import type { Runtime } from '../src/runtime/runtime.ts';
 import { finishRun, openRun, type RunConfig, type RunResult } from '../src/train/run.ts';
 import { Interrupted } from '../src/util/errors.ts';
 import type { Recipe, RecipeContext } from './recipe.ts';
 
-/** What `runRecipe` needs besides the recipe; what it makes itself is left out. */
-export interface RunRequest extends RecipeContext {
+/** What `runRecipe` needs besides the recipe. */
+export interface RunRequest extends Omit<RecipeContext, 'runtime' | 'matmulRate'> {
+  /** Opens the runtime; asked after the folder has been opened. */
+  readonly runtime: () => Promise<Runtime>;
+  /** Measures the runtime's matrix-product rate in FLOP/s, to relate speed to. */
+  readonly matmulRate?: (runtime: Runtime) => Promise<number>;
   /** Go on with the run that is in the folder. */
   readonly resume: boolean;
   readonly machine: NonNullable<RunConfig['machine']>;
@@ -37,7 +42,9 @@ export async function runRecipe(recipe: Recipe, request: RunRequest): Promise<Ru
 
 async function resumable(recipe: Recipe, request: RunRequest): Promise<RunResult> {
   try {
-    return await recipe.run(request);
+    const runtime = await request.runtime();
+    const matmulRate = await request.matmulRate?.(runtime);
+    return await recipe.run({ ...request, runtime, matmulRate });
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
     throw new Interrupted(`stopped, nothing is lost; go on with: ${resumeCommand(recipe.name, request)}`);

@@ -7,8 +7,9 @@ import { evalCommand } from './commands/eval.ts';
 import { generateCommand } from './commands/generate.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { perplexityCommand } from './commands/perplexity.ts';
-import { recipesCommand, runCommand } from './commands/run.ts';
-import { guard } from './output.ts';
+import { recipesCommand } from './commands/recipes.ts';
+import { runCommand } from './commands/run.ts';
+import { guard, stderrColors } from './output.ts';
 import { VERSION } from './version.ts';
 
 const COMMANDS = [
@@ -22,21 +23,54 @@ const COMMANDS = [
   benchCommand,
 ];
 
+const EXAMPLES = `
+<model> is a run folder (or one of its models, RUN/models/NAME), a Hugging Face directory or an .onnx file.
+
+Examples:
+  gaslaw run r1 --size small                 train a model to reason; ends with a report
+  gaslaw chat runs/r1-small-1                ask it: 3 5 4 > 35
+  gaslaw eval runs/r1-small-1 --task countdown --samples 256 --k 16
+  gaslaw run text --set text=book.txt        learn to write like a book
+
+With --json a command prints one JSON object and nothing else; progress goes to stderr.
+`;
+
+/** The whole command line; nothing runs until it is told to parse. */
 export function program(): Command {
   const root = new Command('gaslaw')
-    .description('Train small models to reason, compress them, and ship them.')
+    .description(
+      'Gaslaw trains small models to reason, makes them smaller, and ships them: all as ONNX graphs.',
+    )
     .version(VERSION)
+    .usage('<command> [options]')
+    .helpCommand(false)
     .exitOverride()
-    .showHelpAfterError('(add --help for the options)');
-  for (const make of COMMANDS) root.addCommand(make().exitOverride());
+    .configureHelp({ subcommandTerm: command => `${command.name()} ${command.usage()}`.trim() })
+    .configureOutput({ outputError: (text, write) => write(oneSentence(text)) })
+    .addHelpText('after', EXAMPLES);
+  for (const make of COMMANDS) root.addCommand(make().copyInheritedSettings(root).usage(usageOf(make())));
   return root;
+}
+
+/** `<model>` of a command whose usage is `[options] <model>`: its options are listed by its own help. */
+const usageOf = (command: Command): string => command.registeredArguments.map(a => `<${a.name()}>`).join(' ');
+
+/** commander's message without its line breaks: `gaslaw: unknown option '--x' (did you mean …?)`. */
+function oneSentence(text: string): string {
+  const sentence = text
+    .replace(/^error: /, '')
+    .replace(/\s*\n\s*/g, ' ')
+    .trim();
+  return `${stderrColors().red('gaslaw:')} ${sentence}; --help lists what there is\n`;
 }
 
 async function main(): Promise<number> {
   let usage = 0;
   const code = await guard(async () => {
     try {
-      await program().parseAsync();
+      const root = program();
+      if (process.argv.length <= 2) root.outputHelp();
+      else await root.parseAsync();
     } catch (error) {
       if (!(error instanceof CommanderError)) throw error;
       usage = error.exitCode === 0 ? 0 : 2; // commander has printed its sentence

@@ -1,4 +1,5 @@
 /** Option values from the command line: one sentence and exit code 2 for what is not a number, or out of range. */
+import type { Command } from 'commander';
 import { UsageError } from '../util/errors.ts';
 
 /** Parser for whole numbers of at least `least`. */
@@ -6,7 +7,7 @@ export const whole =
   (name: string, least: number) =>
   (text: string): number => {
     const value = Number(text);
-    if (!Number.isInteger(value) || value < least || text.trim() === '') {
+    if (!Number.isSafeInteger(value) || value < least || text.trim() === '') {
       throw new UsageError(`${name} is "${text}"; give a whole number of at least ${least}`);
     }
     return value;
@@ -31,3 +32,19 @@ export const oneOf =
     if (!found) throw new UsageError(`${name} is "${text}"; it must be one of ${words.join(', ')}`);
     return found;
   };
+
+/** Adds an option that may be given several times; its value is a list. */
+export const repeated = (command: Command, flags: string, description: string): Command =>
+  command.option(flags, `${description}; may be repeated`, (value: string, all?: string[]) => [
+    ...(all ?? []),
+    value,
+  ]);
+
+/** `name=value` apart. Throws a UsageError without `=`. */
+export function nameAndValue(option: string, pair: string): [name: string, value: string] {
+  const at = pair.indexOf('=');
+  if (at < 1) throw new UsageError(`${option} ${pair}: write it as name=value`);
+  return [pair.slice(0, at), pair.slice(at + 1)];
+}
+
+export const JSON_OPTION = ['--json', 'print one JSON object'] as const;

@@ -1,5 +1,6 @@
 /** A language model by its name on the command line, whatever form it is stored in, ready to decode. */
 import { Decoder } from '../generate/decoder.ts';
+import { sizeOf } from '../graph/ir.ts';
 import { loadModel } from '../models/files.ts';
 import type { CausalModel } from '../models/model.ts';
 import { locateModel } from '../models/resolve.ts';
@@ -15,6 +16,7 @@ export interface LanguageModel {
   readonly tokenizer: Tokenizer;
   /** The directory or file that was read. */
   readonly origin: string;
+  readonly parameters: number;
   /** Bytes of the weights as stored. */
   readonly bytes: number;
   /** Absent for an exported file. */
@@ -30,7 +32,7 @@ export async function openLanguageModel(files: FileStore, path: string): Promise
     const { model, tokenizer, store, bytes } = await loadModel(files, place.folder);
     const decoder = (runtime: Runtime, options?: CompileOptions) =>
       Decoder.create(runtime, model, store.tensors(), options);
-    return { model, tokenizer, store, bytes, origin: place.folder, decoder };
+    return { model, tokenizer, store, parameters: store.count, bytes, origin: place.folder, decoder };
   }
   if (!(await isLanguageModelFile(files, place.path))) {
     throw new UsageError(
@@ -39,13 +41,9 @@ export async function openLanguageModel(files: FileStore, path: string): Promise
   }
   const loaded = await loadOnnxModel(files, place.path);
   const { model, tokenizer, bytes } = loaded;
-  return {
-    model,
-    tokenizer,
-    bytes,
-    origin: place.path,
-    decoder: (r, options) => onnxDecoder(r, loaded, options),
-  };
+  const parameters = model.parameters.reduce((sum, spec) => sum + sizeOf(spec.dims), 0);
+  const decoder = (runtime: Runtime, options?: CompileOptions) => onnxDecoder(runtime, loaded, options);
+  return { model, tokenizer, parameters, bytes, origin: place.path, decoder };
 }
 
 /** Whether an .onnx file lies in the directory of an exported language model. */

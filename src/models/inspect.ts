@@ -4,7 +4,7 @@
  * 1. FLOPs a token are model FLOPs at half the context, the mean over a full row; training costs three times the forward
  *    pass (PaLM's convention).
  * 2. In an ONNX file every initializer but int64 ones (axes, shapes) counts as parameters. A block-quantized matrix
- *    counts its weights, K·N, not its packed bytes; scales and zero points are no parameters.
+ *    counts its weights, not its packed bytes; scales and zero points are no parameters.
  */
 import { type Graph, type Node, opKey, sizeOf, type ValueInfo } from '../graph/ir.ts';
 import { walkNodes } from '../graph/walk.ts';
@@ -79,16 +79,27 @@ function countOps(graph: Graph): Record<string, number> {
   return Object.fromEntries([...counts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1)));
 }
 
-const BLOCK_QUANTIZED = 'com.microsoft.MatMulNBits';
-
 function countParameters(graph: Graph): number {
-  const quantized = graph.nodes.filter(node => opKey(node) === BLOCK_QUANTIZED);
-  const other = new Set(quantized.flatMap(node => node.inputs.slice(1, 4)));
-  let count = quantized.reduce((sum, node) => sum + intOf(node, 'K') * intOf(node, 'N'), 0);
+  const packed = new Map(graph.nodes.flatMap(node => quantizedParts(node, graph)));
+  let count = 0;
   for (const [name, tensor] of graph.initializers) {
-    if (tensor.dtype !== 'int64' && !other.has(name)) count += sizeOf(tensor.dims);
+    if (tensor.dtype !== 'int64') count += packed.get(name) ?? sizeOf(tensor.dims);
   }
   return count;
+}
+
+/** Weights in each input of a block-quantized op; its scales and zero points hold none. */
+function quantizedParts(node: Node, graph: Graph): [name: string, weights: number][] {
+  const op = opKey(node);
+  const none = (names: readonly string[]) => names.map((name): [string, number] => [name, 0]);
+  const [first = '', second = ''] = node.inputs;
+  if (op === 'com.microsoft.MatMulNBits') {
+    return [[second, intOf(node, 'K') * intOf(node, 'N')], ...none(node.inputs.slice(2, 4))];
+  }
+  const table = graph.initializers.get(first);
+  if (op !== 'com.microsoft.GatherBlockQuantized' || !table) return [];
+  const perSlot = table.dtype === 'uint8' ? 8 / (intOf(node, 'bits') || 4) : 1;
+  return [[first, sizeOf(table.dims) * perSlot], ...none(node.inputs.slice(2))];
 }
 
 function intOf(node: Node, name: string): number {

@@ -9,11 +9,13 @@
 import type { Decoder } from '../generate/decoder.ts';
 import { Engine } from '../generate/engine.ts';
 import type { SamplingOptions } from '../generate/sampling.ts';
+import type { Asked } from '../tasks/ask.ts';
 import { TASKS } from '../tasks/index.ts';
 import { r1Template } from '../tasks/response.ts';
 import { difficultyNamed, type Problem, type Task } from '../tasks/task.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { UsageError } from '../util/errors.ts';
+import { Random } from '../util/random.ts';
 import { type Evaluation, evaluate, heldOutProblems } from './evaluate.ts';
 
 /** Names the held-out problems; recipes draw theirs with it too. */
@@ -47,7 +49,7 @@ export async function evaluateModel(
 ): Promise<ModelEvaluation> {
   const { samples, k, seed, sampling, slots = 64 } = options;
   const { maxPositions } = decoder.model;
-  const level = options.level ?? defaultLevel(task);
+  const level = levelNamed(task, options.level);
   const prompt = promptForm(tokenizer, task);
   const problems = heldOutProblems(task, samples, difficultyNamed(task, level), HELD_OUT_SEED);
   using engine = new Engine(decoder, { slots: Math.min(slots, samples * k), capacity: maxPositions });
@@ -62,6 +64,23 @@ export async function evaluateModel(
     prompt,
   });
   return { ...evaluation, level };
+}
+
+/** The name of a level that the task has; `defaultLevel` when absent. Throws a UsageError that lists them. */
+export function levelNamed(task: Task, name = defaultLevel(task)): string {
+  difficultyNamed(task, name);
+  return name;
+}
+
+/** Held-out problems of a level, one after another, as prompts whose answers can be checked. */
+export function* heldOutQuestions(tokenizer: Tokenizer, task: Task, level: string): Generator<Asked, never> {
+  const prompt = promptForm(tokenizer, task);
+  const difficulty = difficultyNamed(task, level);
+  const random = new Random(HELD_OUT_SEED).fork('questions');
+  for (let i = 0; ; i++) {
+    const problem = task.sample(random.fork(i), difficulty, 'test');
+    yield { prompt: prompt(problem), checked: { task, problem } };
+  }
 }
 
 /** What recipes train on where they do, else the middle one. */

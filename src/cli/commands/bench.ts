@@ -1,73 +1,97 @@
-/** `gaslaw bench <model>`: how fast a model reads and writes, or how long one run of any other graph takes. */
+/** `gaslaw bench <model>`: how fast a language model reads and writes, or how long one run of any other graph takes. */
 import { Command } from 'commander';
 import { isLanguageModelFile } from '../../export/language-model.ts';
 import { benchGeneration } from '../../generate/bench.ts';
 import { loadOnnx, locateModel } from '../../models/resolve.ts';
+import { bytes, duration, milliseconds, si } from '../../report/format.ts';
 import { benchGraph } from '../../runtime/bench.ts';
-import { nativeRuntime } from '../../runtime/native/native.ts';
-import { UsageError } from '../../util/errors.ts';
-import { openModel } from '../environment.ts';
+import { openModel, openRuntime, peakRssBytes } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { whole } from '../options.ts';
+import { JSON_OPTION, nameAndValue, repeated, whole } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
+import { table } from '../table.ts';
 
 interface BenchOptions {
-  runs: number;
+  runs?: number;
+  promptTokens?: number;
+  newTokens?: number;
   seed: number;
-  dim: string[];
+  dim?: string[];
   json?: boolean;
 }
 
-export const benchCommand = (): Command =>
-  new Command('bench')
-    .description('prefill and decode speed of a language model; median and 95th percentile of any other')
+export function benchCommand(): Command {
+  const command = new Command('bench')
+    .description('speed of a language model, or of one run of any other graph')
     .argument('<model>', 'run folder, Hugging Face directory or .onnx file')
-    .option('--runs <n>', 'measured runs', whole('--runs', 1), 5)
-    .option('--seed <n>', 'seed of the inputs', whole('--seed', 0), 1)
+    .option('--runs <n>', 'measured runs (default: 5; of other graphs 50)', whole('--runs', 1))
     .option(
-      '--dim <name=n>',
-      'value of a symbolic dimension; may be repeated',
-      (v: string, all: string[]) => [...all, v],
-      [],
+      '--prompt-tokens <n>',
+      'length of the prompt (default: half the context, at most 512)',
+      whole('--prompt-tokens', 1),
     )
-    .option('--json', 'print one JSON object')
+    .option(
+      '--new-tokens <n>',
+      'length of the answer (default: a quarter, at most 128)',
+      whole('--new-tokens', 2),
+    );
+  return repeated(command, '--dim <name=n>', 'value of a symbolic dimension of another graph, 1 by default')
+    .option('--seed <n>', 'seed of the inputs', whole('--seed', 0), 1)
+    .option(...JSON_OPTION)
     .action(run);
-
-const peakRssBytes = (): number => process.resourceUsage().maxRSS * 1024;
+}
 
 async function run(path: string, o: BenchOptions): Promise<void> {
   const output = createOutput(o.json ?? false);
   const files = nodeFiles();
   const place = await locateModel(files, path);
-  if (place.kind === 'onnx' && !(await isLanguageModelFile(files, place.path)))
-    return graph(place.path, o, output);
-  using opened = await openModel(path, output);
-  const speed = await benchGeneration(opened.decoder, o);
-  const result = { ...speed, loadSeconds: opened.loadSeconds, peakRssBytes: peakRssBytes() };
-  output.result(result, () => [
-    `prefill  ${result.prefillTokensPerSecond.toFixed(0)} tokens/s`,
-    `decode   ${result.decodeTokensPerSecond.toFixed(0)} tokens/s`,
-    `first token after ${result.timeToFirstTokenMs.toFixed(1)} ms, loaded in ${result.loadSeconds.toFixed(2)} s, peak ${(result.peakRssBytes / 1e6).toFixed(0)} MB`,
-  ]);
+  const isGraph = place.kind === 'onnx' && !(await isLanguageModelFile(files, place.path));
+  await (isGraph ? benchOther(place.path, o, output) : benchLanguage(path, o, output));
 }
 
-async function graph(path: string, o: BenchOptions, output: Output): Promise<void> {
+async function benchLanguage(path: string, o: BenchOptions, output: Output): Promise<void> {
+  using opened = await openModel(path, output);
+  const speed = await benchGeneration(opened.decoder, { ...o, runs: o.runs ?? 5 });
+  const result = { ...speed, loadSeconds: opened.loadSeconds, peakRssBytes: peakRssBytes() };
+  output.result(result, () =>
+    table(
+      [
+        ['prefill', si(result.prefillTokensPerSecond), `tokens/s over ${result.promptTokens}`],
+        ['decode', si(result.decodeTokensPerSecond), `tokens/s over ${result.newTokens}`],
+        ['first token', milliseconds(result.timeToFirstTokenMs)],
+        ['loading', duration(result.loadSeconds)],
+        ['peak memory', bytes(result.peakRssBytes)],
+      ],
+      ['left', 'right', 'left'],
+    ),
+  );
+}
+
+async function benchOther(path: string, o: BenchOptions, output: Output): Promise<void> {
   const { model } = await loadOnnx(nodeFiles(), path);
-  const speed = await benchGraph(await nativeRuntime({ warn: output.warn }), model, {
-    ...o,
-    dims: dimsOf(o.dim),
+  const dims = Object.fromEntries((o.dim ?? []).map(dimOf));
+  const speed = await benchGraph(await openRuntime(output), model, {
+    runs: o.runs ?? 50,
+    seed: o.seed,
+    dims,
   });
   const result = { ...speed, peakRssBytes: peakRssBytes() };
-  output.result(result, () => [
-    `median ${speed.medianMs.toFixed(3)} ms, 95th percentile ${speed.p95Ms.toFixed(3)} ms, peak ${(result.peakRssBytes / 1e6).toFixed(0)} MB`,
-  ]);
+  const shown = Object.entries(result.dims).map(([name, value]) => `${name} ${value}`);
+  output.result(result, () =>
+    table(
+      [
+        ['median', milliseconds(result.medianMs), `of ${result.runs} runs`],
+        ['95th percentile', milliseconds(result.p95Ms)],
+        ...(shown.length > 0 ? [['dimensions', '', shown.join(', ')]] : []),
+        ['loading', duration(result.loadSeconds)],
+        ['peak memory', bytes(result.peakRssBytes)],
+      ],
+      ['left', 'right', 'left'],
+    ),
+  );
 }
 
-const dimsOf = (pairs: readonly string[]): Record<string, number> =>
-  Object.fromEntries(
-    pairs.map(pair => {
-      const [name, value] = pair.split('=') as [string, string | undefined];
-      if (value === undefined) throw new UsageError(`--dim ${pair}: write it as name=number`);
-      return [name, whole(`--dim ${name}`, 1)(value)];
-    }),
-  );
+function dimOf(pair: string): [name: string, value: number] {
+  const [name, value] = nameAndValue('--dim', pair);
+  return [name, whole(`--dim ${name}`, 1)(value)];
+}

@@ -1,54 +1,107 @@
 /** `gaslaw chat <model>`: a line in, an answer out, until the input ends. */
 import { createInterface } from 'node:readline';
 import { Command } from 'commander';
-import pc from 'picocolors';
-import { openEngine } from '../../generate/open.ts';
+import type { LanguageModel } from '../../export/language-model.ts';
+import { type OpenEngine, openEngine } from '../../generate/open.ts';
 import { generateText } from '../../generate/text.ts';
-import { readAsked } from '../../tasks/ask.ts';
-import { GaslawError } from '../../util/errors.ts';
+import { si } from '../../report/format.ts';
+import { type Asked, readAsked } from '../../tasks/ask.ts';
+import { taskNamed } from '../../tasks/index.ts';
+import type { Verdict } from '../../tasks/task.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { heldOutQuestions, levelNamed } from '../../train/evaluate-model.ts';
+import { GaslawError, UsageError } from '../../util/errors.ts';
 import { openModel } from '../environment.ts';
-import { createOutput } from '../output.ts';
+import { createOutput, type Output, stderrColors, stdoutColors } from '../output.ts';
 import { type SamplingFlags, withSampling } from './generate.ts';
+
+interface ChatOptions extends SamplingFlags {
+  task?: string;
+  level?: string;
+}
 
 export const chatCommand = (): Command =>
   withSampling(
     new Command('chat')
-      .description(
-        'talk with a model; a line like "3 5 4 > 35" is put as a Countdown problem and its answer checked',
-      )
-      .argument('<model>', 'run folder, Hugging Face directory or exported .onnx file'),
+      .description('talk with a model; the answer to "3 5 4 > 35" is checked')
+      .argument('<model>', 'run folder, Hugging Face directory or exported .onnx file')
+      .option('--task <name>', 'an empty line asks a held-out problem of this task')
+      .option('--level <name>', "one of that task's levels"),
   ).action(run);
 
-async function run(path: string, o: SamplingFlags): Promise<void> {
+/** What a talk goes on with. */
+interface Talk {
+  readonly open: OpenEngine;
+  readonly tokenizer: Tokenizer;
+  readonly options: Omit<ChatOptions, 'task' | 'level'>;
+  readonly output: Output;
+  /** Problems that empty lines ask. */
+  readonly problems?: Iterator<Asked, never>;
+}
+
+async function run(
+  path: string,
+  { task: taskName, level: levelName, ...options }: ChatOptions,
+): Promise<void> {
   const output = createOutput(false);
+  if (levelName !== undefined && taskName === undefined)
+    throw new UsageError('--level belongs to a task; add --task');
+  const task = taskName === undefined ? undefined : taskNamed(taskName);
+  const level = task && levelNamed(task, levelName);
   using opened = await openModel(path, output);
   using open = openEngine(opened.decoder);
   const { tokenizer } = opened.language;
-  const maxTokens = o.maxTokens ?? opened.decoder.model.maxPositions;
+  const problems = task && level !== undefined ? heldOutQuestions(tokenizer, task, level) : undefined;
+  await talk({ open, tokenizer, options, output, problems }, opened.language);
+}
+
+async function talk(t: Talk, language: LanguageModel): Promise<void> {
   const interactive = process.stdin.isTTY === true;
   const lines = createInterface({
     input: process.stdin,
     ...(interactive && { output: process.stderr, prompt: '> ' }),
   });
+  if (interactive) greet(language, t.problems !== undefined);
   if (interactive) lines.prompt();
+  let turn = 0;
   for await (const line of lines) {
-    if (line.trim() === '') continue;
-    const asked = readAsked(line);
-    try {
-      const onText = (piece: string) => process.stdout.write(piece);
-      const { text } = await generateText(open.engine, tokenizer, asked.prompt, { ...o, maxTokens, onText });
-      const verdict = asked.checked?.task.verify(asked.checked.problem, text);
-      const mark = verdict
-        ? verdict.correct
-          ? pc.green('  right')
-          : pc.red(`  wrong: ${verdict.reason}`)
-        : '';
-      process.stdout.write(`${mark}\n`);
-    } catch (error) {
-      // a line that cannot be answered is told and the talk goes on
-      if (!(error instanceof GaslawError)) throw error;
-      output.warn(error.message);
-    }
+    const asked = line.trim() === '' ? t.problems?.next().value : readAsked(line);
+    if (asked) await answer(t, asked, turn++, line.trim() === '');
     if (interactive) lines.prompt();
   }
+  if (interactive) process.stderr.write('\n');
+}
+
+function greet({ origin, parameters }: LanguageModel, makesProblems: boolean): void {
+  const { dim, bold } = stderrColors();
+  const hint = makesProblems ? 'Enter asks a problem' : 'try 3 5 4 > 35';
+  process.stderr.write(`${bold(origin)}  ${dim(`${si(parameters)} parameters; ${hint}; Ctrl-D leaves`)}\n`);
+}
+
+/** Streams one answer and says whether it is right; a line that cannot be answered is told and the talk goes on. */
+async function answer(
+  { open, tokenizer, options, output }: Talk,
+  asked: Asked,
+  turn: number,
+  show: boolean,
+): Promise<void> {
+  if (show) process.stdout.write(`${stdoutColors().bold(asked.prompt)}\n`);
+  try {
+    const { text } = await generateText(open.engine, tokenizer, asked.prompt, {
+      ...options,
+      seed: options.seed + turn,
+      maxTokens: options.maxTokens ?? Number.MAX_SAFE_INTEGER,
+      onText: piece => process.stdout.write(piece),
+    });
+    process.stdout.write(`${mark(asked.checked?.task.verify(asked.checked.problem, text))}\n`);
+  } catch (error) {
+    if (!(error instanceof GaslawError)) throw error;
+    output.warn(error.message);
+  }
+}
+
+function mark(verdict: Verdict | undefined): string {
+  if (!verdict) return '';
+  const { green, red } = stdoutColors();
+  return verdict.correct ? green('  right') : red(`  wrong: ${verdict.reason}`);
 }

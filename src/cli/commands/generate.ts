@@ -1,10 +1,11 @@
-/** `gaslaw generate <model> --prompt TEXT`. */
+/** `gaslaw generate <model> --prompt TEXT`: continues a prompt, as it goes. */
 import { Command } from 'commander';
 import { openEngine } from '../../generate/open.ts';
 import { generateText } from '../../generate/text.ts';
+import { plain } from '../../report/format.ts';
 import { openModel } from '../environment.ts';
-import { whole, within } from '../options.ts';
-import { createOutput } from '../output.ts';
+import { JSON_OPTION, repeated, whole, within } from '../options.ts';
+import { createOutput, stderrColors } from '../output.ts';
 
 export interface SamplingFlags {
   maxTokens?: number;
@@ -13,13 +14,13 @@ export interface SamplingFlags {
   topP?: number;
   minP?: number;
   repetitionPenalty?: number;
-  stop: string[];
+  stop?: string[];
   seed: number;
 }
 
 /** The options of everything that generates. */
-export const withSampling = (command: Command): Command =>
-  command
+export function withSampling(command: Command): Command {
+  const more = command
     .option('--max-tokens <n>', 'longest answer (default: the rest of the context)', whole('--max-tokens', 1))
     .option('--temperature <t>', '0 takes the likeliest token', within('--temperature', 0, 100), 1)
     .option('--top-k <n>', 'sample among the n likeliest', whole('--top-k', 1))
@@ -29,14 +30,14 @@ export const withSampling = (command: Command): Command =>
       '--repetition-penalty <x>',
       'above 1 discourages repeats',
       within('--repetition-penalty', 0.01, 100),
-    )
-    .option(
-      '--stop <text>',
-      'ends the answer; may be repeated',
-      (v: string, all: string[]) => [...all, v],
-      [],
-    )
-    .option('--seed <n>', 'same seed, same answer', whole('--seed', 0), 1);
+    );
+  return repeated(more, '--stop <text>', 'ends the answer and is left out of it').option(
+    '--seed <n>',
+    'same seed, same answer',
+    whole('--seed', 0),
+    1,
+  );
+}
 
 export const generateCommand = (): Command =>
   withSampling(
@@ -45,7 +46,7 @@ export const generateCommand = (): Command =>
       .argument('<model>', 'run folder, Hugging Face directory or exported .onnx file')
       .requiredOption('--prompt <text>', 'what to continue'),
   )
-    .option('--json', 'print one JSON object')
+    .option(...JSON_OPTION)
     .action(run);
 
 async function run(path: string, o: SamplingFlags & { prompt: string; json?: boolean }): Promise<void> {
@@ -61,4 +62,6 @@ async function run(path: string, o: SamplingFlags & { prompt: string; json?: boo
     onText,
   });
   output.result(result, () => ['']);
+  if (json || process.stderr.isTTY !== true) return;
+  output.log(stderrColors().dim(`${result.ids.length} tokens, ${plain(result.tokensPerSecond)} a second`));
 }

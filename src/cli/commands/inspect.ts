@@ -1,56 +1,79 @@
 /** `gaslaw inspect <model>`: what it is made of. */
 import { Command } from 'commander';
 import { loadWeights } from '../../models/files.ts';
-import { type Inspection, inspectModel, inspectOnnx } from '../../models/inspect.ts';
+import { type Inspection, inspectModel, inspectOnnx, type PrintedValue } from '../../models/inspect.ts';
 import { loadOnnx, locateModel } from '../../models/resolve.ts';
+import { bytes, flops, si } from '../../report/format.ts';
 import { nodeFiles } from '../node-files.ts';
-import { createOutput } from '../output.ts';
+import { JSON_OPTION } from '../options.ts';
+import { createOutput, stdoutColors } from '../output.ts';
+import { table } from '../table.ts';
 
 export const inspectCommand = (): Command =>
   new Command('inspect')
-    .description('parameters, bytes, FLOPs, inputs, outputs and ops of a model')
+    .description('parameters, bytes, FLOPs, inputs, outputs and ops')
     .argument('<model>', 'run folder, Hugging Face directory or .onnx file')
-    .option('--json', 'print one JSON object')
+    .option(...JSON_OPTION)
     .action(run);
 
 async function run(path: string, o: { json?: boolean }): Promise<void> {
+  const output = createOutput(o.json ?? false);
   const files = nodeFiles();
   const place = await locateModel(files, path);
   const inspection =
     place.kind === 'onnx'
       ? inspectOnnx(await loadOnnx(files, place.path))
       : inspectModel(await loadWeights(files, place.folder));
-  createOutput(o.json ?? false).result(inspection, () => lines(inspection));
+  output.result(inspection, () => lines(place.kind === 'onnx' ? place.path : place.folder, inspection));
 }
 
-const LABELS = {
-  architecture: 'architecture',
-  parameters: 'parameters',
-  activeParameters: 'active parameters',
-  bytes: 'bytes',
-  layers: 'layers',
-  vocabulary: 'vocabulary',
-  context: 'context',
-  forwardFlopsPerToken: 'FLOPs a forward token',
-  trainingFlopsPerToken: 'FLOPs a training token',
-  kvElementsPerToken: 'cache elements a token',
-  producer: 'producer',
-} as const satisfies Partial<Record<keyof Inspection, string>>;
+type Rows = readonly (readonly [name: string, value: string])[];
 
-function lines(i: Inspection): string[] {
-  const figures = Object.entries(LABELS).flatMap(([key, label]) => {
-    const value = i[key as keyof typeof LABELS];
-    return value === undefined
-      ? []
-      : [`${label.padEnd(24)}${typeof value === 'number' ? value.toLocaleString('en') : value}`];
-  });
-  const values = (name: string, list: Inspection['inputs']) =>
-    (list ?? []).map(v => `${name.padEnd(24)}${v.name}: ${v.dtype}[${v.shape?.join(', ') ?? '?'}]`);
-  const ops = Object.entries(i.ops ?? {}).map(([op, count]) => `${op} ${count}`);
+function lines(origin: string, i: Inspection): string[] {
+  const { bold, dim } = stdoutColors();
+  const block = (title: string, rows: Rows): string[] =>
+    rows.length === 0 ? [] : ['', dim(title), ...table(rows, ['left', 'left']).map(row => `  ${row}`)];
   return [
-    ...figures,
-    ...values('input', i.inputs),
-    ...values('output', i.outputs),
-    ...(ops.length > 0 ? [`${'ops'.padEnd(24)}${ops.join(', ')}`] : []),
+    bold(origin),
+    ...table(figures(i), ['left', 'left']),
+    ...block('inputs', (i.inputs ?? []).map(typed)),
+    ...block('outputs', (i.outputs ?? []).map(typed)),
+    ...block(
+      'ops',
+      Object.entries(i.ops ?? {}).map(([op, count]) => [op, String(count)]),
+    ),
   ];
+}
+
+const typed = ({ name, dtype, shape }: PrintedValue): [string, string] => [
+  name,
+  `${dtype}[${shape?.join(', ') ?? '?'}]`,
+];
+
+function figures(i: Inspection): Rows {
+  const exact = (n: number): string => (n >= 10_000 ? `${si(n)}  (${n.toLocaleString('en')})` : String(n));
+  const opsets = Object.entries(i.opsets ?? {}).map(([domain, version]) => `${domain} ${version}`);
+  const rows: readonly (readonly [string, string | undefined])[] = [
+    ['architecture', i.architecture],
+    ['parameters', exact(i.parameters)],
+    ['weights', bytes(i.bytes)],
+    ['layers', i.layers?.toString()],
+    ['vocabulary', i.vocabulary?.toLocaleString('en')],
+    ['context', i.context?.toLocaleString('en')],
+    [
+      'forward',
+      i.forwardFlopsPerToken === undefined ? undefined : `${flops(i.forwardFlopsPerToken)} a token`,
+    ],
+    [
+      'training',
+      i.trainingFlopsPerToken === undefined ? undefined : `${flops(i.trainingFlopsPerToken)} a token`,
+    ],
+    [
+      'cache',
+      i.kvElementsPerToken === undefined ? undefined : `${si(i.kvElementsPerToken)} elements a token`,
+    ],
+    ['opsets', opsets.join(', ') || undefined],
+    ['producer', i.producer || undefined],
+  ];
+  return rows.filter((row): row is [string, string] => row[1] !== undefined);
 }

@@ -1,15 +1,23 @@
-/** `gaslaw run <recipe>` and `gaslaw recipes`. */
+/** `gaslaw run <recipe>`: a recipe from beginning to end, in a folder that a stopped run goes on from. */
 import { availableParallelism, cpus } from 'node:os';
 import { Command } from 'commander';
 import { RECIPES, recipeNamed } from '../../../recipes/index.ts';
 import { parseRecipeOptions, SIZES } from '../../../recipes/recipe.ts';
 import { defaultFolder, runRecipe } from '../../../recipes/run.ts';
+import { bytes, duration, percent, percentInterval } from '../../report/format.ts';
 import { matmulRate } from '../../runtime/native/matmul-rate.ts';
-import { nativeRuntime } from '../../runtime/native/native.ts';
-import { type AnyStageResult, isReasoning } from '../../train/run.ts';
+import {
+  type AnyStageResult,
+  isReasoning,
+  type RunResult,
+  type StageResult,
+  type TextStageResult,
+} from '../../train/run.ts';
+import { openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { oneOf, whole, within } from '../options.ts';
-import { createOutput, percent } from '../output.ts';
+import { JSON_OPTION, oneOf, repeated, whole, within } from '../options.ts';
+import { createOutput, type Output, stdoutColors } from '../output.ts';
+import { table } from '../table.ts';
 import { VERSION } from '../version.ts';
 
 interface RunOptions {
@@ -18,52 +26,61 @@ interface RunOptions {
   out?: string;
   resume?: boolean;
   json?: boolean;
-  set: string[];
+  set?: string[];
 }
 
-export const runCommand = (): Command =>
-  new Command('run')
-    .description('run a recipe from beginning to end; progress goes to stderr')
+export function runCommand(): Command {
+  const command = new Command('run')
+    .description('run a recipe: train, evaluate, export, report')
     .argument('<recipe>', `one of ${Object.keys(RECIPES).join(', ')}`)
     .option('--size <size>', SIZES.join(', '), oneOf('--size', SIZES), 'small')
-    .option('--seed <n>', 'makes a run reproducible to the bit on one machine', whole('--seed', 0), 1)
+    .option('--seed <n>', 'same seed, same model, to the bit on one machine', whole('--seed', 0), 1)
     .option('--out <dir>', 'run folder (default: runs/<recipe>-<size>-<seed>)')
-    .option('--resume', 'go on with the run in that folder')
-    .option(
-      '--set <name=value>',
-      "a recipe's own option; may be repeated",
-      (v, all: string[]) => [...all, v],
-      [],
-    )
-    .option('--json', 'print one JSON object')
+    .option('--resume', 'go on with the run in that folder');
+  return repeated(command, '--set <name=value>', "one of the recipe's own options (see gaslaw recipes)")
+    .option(...JSON_OPTION)
     .action(run);
+}
 
 async function run(name: string, o: RunOptions): Promise<void> {
   const recipe = recipeNamed(name);
-  const options = parseRecipeOptions(recipe, o.set);
+  const options = parseRecipeOptions(recipe, o.set ?? []);
   const output = createOutput(o.json ?? false);
-  const runtime = await nativeRuntime({ warn: output.warn });
-  const stop = new AbortController();
-  process.once('SIGINT', () => stop.abort());
-  process.once('SIGTERM', () => stop.abort());
+  const folder = o.out ?? defaultFolder(name, o.size, o.seed);
   const result = await runRecipe(recipe, {
     files: nodeFiles(),
-    folder: o.out ?? defaultFolder(name, o.size, o.seed),
-    runtime,
+    folder,
+    runtime: () => openRuntime(output),
+    matmulRate,
     size: o.size,
     seed: o.seed,
     version: VERSION,
     options,
     resume: o.resume ?? false,
     machine: machine(),
-    matmulRate: await matmulRate(runtime),
     checkpointSeconds: checkpointSeconds(),
-    signal: stop.signal,
+    signal: stopSignal(output),
     log: output.log,
     warn: output.warn,
     progress: output.progress,
   });
-  output.result(result, () => [...result.stages.map(stageLine), `report: ${result.report}`]);
+  output.result(result, () => summary(result, folder));
+}
+
+/** Aborted by the first Ctrl-C; the second ends the process at once. */
+function stopSignal(output: Output): AbortSignal {
+  const stop = new AbortController();
+  for (const [name, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    process.on(name, () => {
+      if (stop.signal.aborted) process.exit(code);
+      output.log('stopping after this step; press Ctrl-C again to stop at once');
+      stop.abort();
+    });
+  }
+  return stop.signal;
 }
 
 /** Seconds between checkpoints: tests that kill runs set 0. */
@@ -78,30 +95,51 @@ const machine = (): Record<string, string | number> => ({
   node: process.version,
 });
 
-function stageLine(s: AnyStageResult): string {
-  const size = `${(s.bytes / 1e6).toFixed(2)} MB`;
-  const figures = isReasoning(s)
-    ? `pass@1 ${percent(s.passAt1)}   pass@${s.k} ${percent(s.passAtK)}   ${s.responseTokens.toFixed(0).padStart(4)} tokens`
-    : `${s.natsPerToken.toFixed(4)} nats a token   ${s.bitsPerByte.toFixed(3)} bits per byte`;
-  return `${s.name.padEnd(20)} ${figures}   ${size}`;
+// ---- the summary ----
+
+function summary(result: RunResult, folder: string): string[] {
+  const { bold, dim } = stdoutColors();
+  const [head, ...lines] = isReasoningRun(result.stages)
+    ? reasoningTable(result.stages)
+    : textTable(result.stages);
+  return [
+    dim(head ?? ''),
+    ...lines,
+    '',
+    `${bold(result.report)}  after ${duration(result.seconds)}`,
+    dim(
+      isReasoningRun(result.stages)
+        ? `next: gaslaw chat ${folder}`
+        : `next: gaslaw generate ${folder} --prompt TEXT`,
+    ),
+  ];
 }
 
-export const recipesCommand = (): Command =>
-  new Command('recipes')
-    .description('list the recipes')
-    .option('--json', 'print one JSON object')
-    .action((o: { json?: boolean }) => {
-      const list = Object.values(RECIPES).map(({ name, summary, sizes, options }) => ({
-        name,
-        summary,
-        sizes,
-        options,
-      }));
-      createOutput(o.json ?? false).result(list, () =>
-        list.flatMap(r => [
-          `${r.name}: ${r.summary}`,
-          ...Object.entries(r.sizes).map(([size, text]) => `  --size ${size.padEnd(6)} ${text}`),
-          ...Object.entries(r.options ?? {}).map(([option, text]) => `  --set ${option}=…  ${text}`),
-        ]),
-      );
-    });
+const isReasoningRun = (stages: readonly AnyStageResult[]): stages is readonly StageResult[] =>
+  stages.every(isReasoning);
+
+function reasoningTable(stages: readonly StageResult[]): string[] {
+  const head = ['stage', 'pass@1', '95 %', `pass@${stages[0]?.k}`, 'tokens', 'bytes', 'time'];
+  const rows = stages.map(s => [
+    s.name,
+    percent(s.passAt1),
+    percentInterval(s.passAt1Interval),
+    percent(s.passAtK),
+    s.responseTokens.toFixed(0),
+    bytes(s.bytes),
+    duration(s.seconds),
+  ]);
+  return table([head, ...rows], ['left', 'right', 'right', 'right', 'right', 'right', 'right']);
+}
+
+function textTable(stages: readonly AnyStageResult[]): string[] {
+  const head = ['stage', 'nats a token', 'bits per byte', 'bytes', 'time'];
+  const rows = (stages as readonly TextStageResult[]).map(s => [
+    s.name,
+    s.natsPerToken.toFixed(4),
+    s.bitsPerByte.toFixed(3),
+    bytes(s.bytes),
+    duration(s.seconds),
+  ]);
+  return table([head, ...rows], ['left', 'right', 'right', 'right', 'right']);
+}
