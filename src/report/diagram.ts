@@ -4,9 +4,9 @@
  */
 import type { ReportData, Stage } from './data.ts';
 import { type Box, type Layout, type Node, narrowLayout, wideLayout } from './diagram-layout.ts';
-import { GAP, isNumber, type Maybe, NONE, percent, percentInterval, plain, si } from './format.ts';
+import { GAP, isNumber, type Maybe, percent, percentInterval, plain, si } from './format.ts';
 import { html, type Markup } from './html.ts';
-import { givesWeights, KINDS, type Kind, kindOf } from './story.ts';
+import { givesWeights, type Kind, kindOf } from './story.ts';
 
 const WIDE = { width: 1120, boxHeight: 158, gapX: 44, gapY: 40 };
 const NARROW = { width: 350, boxHeight: 140, gap: 28, lane: 16 };
@@ -41,7 +41,7 @@ function stageBox(stage: Stage, kind: Kind, { x, y, width, height }: Box): Marku
     ['answer', `${plain(rounded(stage.responseTokens))}${GAP}tokens`],
     ['parameters', si(stage.activeParameters)],
   ] as const;
-  return html`<a class="box ${kind}" href="#stage-${stage.name}" data-tip="${tipOf(stage, kind)}"><g transform="translate(${x} ${y})">
+  return html`<a class="box ${kind}" href="#stage-${stage.name}" data-tip="${tipOf(stage)}"><g transform="translate(${x} ${y})">
 <rect class="card" width="${width}" height="${height}" rx="10"/><rect class="edge" x="0" y="${12}" width="3.5" height="${height - 24}" rx="1.75"/>
 ${lines.map((line, i) => html`<text class="title" x="15" y="${(lines.length === 1 ? 25 : 21) + 15 * i}">${line}</text>`)}
 <text class="big" x="15" y="${top + 30}">${percent(stage.passAt1)}</text>
@@ -63,9 +63,9 @@ function intervalBar(stage: Stage, x: number, y: number, width: number): Markup 
 <rect class="band" x="${(x + low * width).toFixed(1)}" y="${y - 2}" width="${px(high - low)}" height="8" rx="2"/>`;
 }
 
-const tipOf = (stage: Stage, kind: Kind): string =>
-  `${KINDS[kind]}: ${stage.summary}. ${stage.from.length > 0 ? `Starts from ${stage.from.join(' and ')}. ` : ''}` +
-  `${percent(stage.passAt1)} of single answers are right (95 % interval ${percentInterval(stage.passAt1Interval) || NONE}).`;
+const tipOf = (stage: Stage): string =>
+  `${stage.title}: ${stage.summary}. ${stage.from.length > 0 ? `Starts from ${stage.from.join(' and ')}. ` : ''}` +
+  `${percent(stage.passAt1)} of single answers are right (95 % interval ${percentInterval(stage.passAt1Interval)}).`;
 
 /** Words in at most two lines; what does not fit is cut. */
 export function wrap(text: string, width: number): string[] {

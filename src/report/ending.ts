@@ -58,18 +58,23 @@ problems with the same random seeds, so differences are between models, not betw
 
 /** Commands that make this run and use its models. */
 export function commandsOf(data: ReportData): string[] {
-  const { recipe, size, seed } = data;
+  const { recipe, size, seed, options = {} } = data;
   const { final, base } = rolesOf(data);
   const model = (final ?? base)?.model;
-  const task = data.samples[0]?.task;
+  const sample = data.samples[0];
+  const own = Object.entries(options).map(([name, value]) => ` --set ${quoted(`${name}=${value}`)}`);
+  const run = `gaslaw run ${recipe} --size ${size} --seed ${seed}${own.join('')} --out my-run`;
+  if (!model || !sample) return [run];
   return [
-    `gaslaw run ${recipe} --size ${size} --seed ${seed} --out my-run`,
-    ...(model && task ? [`gaslaw eval my-run/${model} --task ${task}`] : []),
-    ...(model && data.samples[0]
-      ? [`gaslaw generate my-run/${model} --prompt '${data.samples[0].prompt}'`]
-      : []),
+    run,
+    `gaslaw eval my-run/${model} --task ${quoted(sample.task)}`,
+    `gaslaw generate my-run/${model} --prompt ${quoted(sample.prompt)}`,
   ];
 }
+
+/** A word of a shell command; in quotes when it has to be. */
+const quoted = (text: string): string =>
+  /^[\w./:=@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
 function factsOf(data: ReportData): (readonly [string, string | number])[] {
   const samples = data.stages[0]?.samples;

@@ -37,7 +37,7 @@ export function sentence(data: ReportData, roles: Roles): string {
 
 function trainedSentence(data: ReportData, stage: Stage): string {
   if (isNumber(stage.bitsPerByte))
-    return `A model of ${si(stage.parameters)} parameters, started from random numbers, learned to predict text: ${plain(stage.bitsPerByte)} bits are enough for a byte that it had never seen.`;
+    return `A model of ${si(stage.parameters)} parameters, started from random numbers, learned to predict text: it needs ${plain(stage.bitsPerByte)} bits for a byte of text that it had never seen, where the text itself takes 8.`;
   const curve = textCurve(data);
   const [from, to] = [curve?.series.y.find(Number.isFinite), curve && lastOf(curve.series)];
   const model = `A model of ${si(stage.parameters)} parameters, started from random numbers,`;
@@ -94,7 +94,7 @@ function figures(data: ReportData, roles: Roles): Part {
       tile(
         'Whole run',
         duration(data.seconds),
-        `${data.stages.length} ${data.stages.length === 1 ? 'stage' : 'stages'}, every one measured`,
+        data.stages.length === 1 ? '1 stage' : `${data.stages.length} stages, every one measured`,
       ),
   ];
 }

@@ -5,7 +5,7 @@
  * 2. The read-out shows the last value; the page's script moves it along, for all charts of a stage together.
  */
 
-import { THIN, percent, plain } from './format.ts';
+import { percent, plain, si, THIN } from './format.ts';
 import { html, type Markup } from './html.ts';
 import { areaPath, dotsPath, frame, gridPath, linePath, mark, stepScale } from './plot.ts';
 import { extent, linearScale, niceDomain } from './scale.ts';
@@ -30,9 +30,12 @@ export interface LineChartOptions {
 
 export const formatOf = (unit: Unit) => (unit === 'percent' ? percent : plain);
 
-/** Ticks need no decimals that say nothing. */
-const tickOf = (unit: Unit) => (value: number) =>
-  unit === 'percent' ? `${Number((100 * value).toPrecision(3))}${THIN}%` : plain(value);
+/** Ticks are short: no decimals that say nothing, "40 k", "2e-4". */
+const tickOf = (unit: Unit) => (value: number) => {
+  if (unit === 'percent') return `${Number((100 * value).toPrecision(3))}${THIN}%`;
+  if (Math.abs(value) >= 10_000) return si(value);
+  return value !== 0 && Math.abs(value) < 1e-3 ? Number(value.toPrecision(3)).toExponential() : plain(value);
+};
 
 /** The range that charts of these series can share. */
 export function sharedDomain(series: readonly Series[], unit: Unit, zero = true): readonly [number, number] {

@@ -7,6 +7,7 @@ const tip = document.getElementById('tip');
 const all = (root, query) => [...root.querySelectorAll(query)];
 
 const showTip = element => {
+  shown = element;
   tip.textContent = element.dataset.tip;
   tip.hidden = false;
   const at = element.getBoundingClientRect();
@@ -17,19 +18,26 @@ const showTip = element => {
   tip.style.left = left + scrollX + 'px';
   tip.style.top = (below ? at.bottom + 10 : at.top - box.height - 10) + scrollY + 'px';
 };
-const hideTip = () => { tip.hidden = true; };
+let shown;
+let pointer = 'mouse';
+const hideTip = () => { tip.hidden = true; shown = undefined; };
+const isMouse = event => event.pointerType === 'mouse';
+addEventListener('pointerdown', event => {
+  pointer = event.pointerType;
+  if (!event.target.closest('[data-tip]')) hideTip();
+}, true);
+addEventListener('keydown', event => { pointer = 'mouse'; if (event.key === 'Escape') hideTip(); });
 for (const element of all(document, '[data-tip]')) {
-  element.addEventListener('pointerenter', () => showTip(element));
-  element.addEventListener('pointerleave', hideTip);
-  element.addEventListener('focus', () => showTip(element));
+  element.addEventListener('pointerenter', event => { if (isMouse(event)) showTip(element); });
+  element.addEventListener('pointerleave', event => { if (isMouse(event)) hideTip(); });
+  element.addEventListener('focus', () => { if (pointer === 'mouse' && element.matches(':focus-visible')) showTip(element); });
   element.addEventListener('blur', hideTip);
-}
-addEventListener('keydown', event => { if (event.key === 'Escape') hideTip(); });
-// A first touch on a box explains it, a second one goes to its entry below.
-for (const box of all(document, 'a.box')) {
-  let touched = false;
-  box.addEventListener('pointerdown', event => { touched = event.pointerType === 'touch' && tip.hidden; });
-  box.addEventListener('click', event => { if (touched) { event.preventDefault(); showTip(box); } });
+  // A first touch on a box explains it, a second one goes to its entry below.
+  element.addEventListener('click', event => {
+    if (pointer === 'mouse' || shown === element) return;
+    event.preventDefault();
+    showTip(element);
+  });
 }
 
 const format = (unit, y) => {
@@ -73,7 +81,7 @@ for (const row of all(document, '.multiples')) {
     const plot = chart.figure.querySelector('.plot');
     plot.addEventListener('pointermove', event => move(chart, event));
     plot.addEventListener('pointerdown', event => move(chart, event));
-    plot.addEventListener('pointerleave', rest);
+    plot.addEventListener('pointerleave', event => { if (isMouse(event)) rest(); });
   }
 }
 

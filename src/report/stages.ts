@@ -5,12 +5,12 @@ import type { ReportData, Stage } from './data.ts';
 import { pipelineDiagram } from './diagram.ts';
 import { bytes, duration, flops, isNumber, percent, percentInterval, plain, si } from './format.ts';
 import { html, type Markup } from './html.ts';
-import { computeOf, isMeasured, KINDS, type Kind, kindOf } from './story.ts';
+import { computeOf, givesWeights, isMeasured, KINDS, type Kind, kindOf } from './story.ts';
 
 /** What a kind of stage does, for someone who has never trained a model. */
 const PLAIN: Readonly<Record<Kind, string>> = {
   pretrain:
-    'The model reads text and learns to guess the next character. It learns what attempts look like, not which to make.',
+    'The model reads text and learns to guess the next token: what texts look like, not what is right.',
   rl: 'The model tries many answers to each problem. A program checks them, and what right answers did more than wrong ones is made more likely.',
   sft: 'The model reads chosen answers that a checker found right, and learns to write such answers itself.',
   distil:
@@ -20,18 +20,25 @@ const PLAIN: Readonly<Record<Kind, string>> = {
 
 export function stagesSection(data: ReportData): Markup | false {
   if (data.stages.length === 0) return false;
-  return html`<section id="pipeline"><h2>The pipeline</h2>
-<p class="lead">Each box is a model, measured on the same held-out problems. The big figure is how often a single answer is right (<em>pass@1</em>); beside it
-and on the bar is the range that chance allows (95 % interval). ${data.stages.length > 1 && 'Touch a box for what happened there.'}</p>
-${data.stages.length > 1 && pipelineDiagram(data)}
-${legend(data)}
+  const alone = data.stages.length === 1;
+  return html`<section id="pipeline"><h2>${alone ? 'The model' : 'The pipeline'}</h2>
+${!alone && introduction()}${!alone && pipelineDiagram(data)}${!alone && legend(data)}
 <div class="stages">${data.stages.map((stage, i) => stageEntry(data, stage, i))}</div></section>`;
 }
 
+const introduction = (): Markup =>
+  html`<p class="lead">Each box is a model, measured on the same held-out problems. The big figure is how often a single answer is right (<em>pass@1</em>); beside it
+and on the bar is the range that chance allows (95 % interval). Touch a box for what happened there.</p>`;
+
 function legend(data: ReportData): Markup {
   const kinds = [...new Set(data.stages.map(stage => kindOf(data, stage)))];
+  const answers = data.stages.some(stage =>
+    data.stages.some(other => stage.from.includes(other.name) && !givesWeights(stage, other)),
+  );
+  const line = (name: string, text: string) =>
+    html`<span class="key"><svg class="line" viewBox="0 0 26 8"><path class="arrow ${name}" d="M0 4H26"/></svg>${text}</span>`;
   return html`<p class="legend">${kinds.map(kind => html`<span class="key ${kind}"><i></i>${KINDS[kind]}</span>`)}
-${data.stages.length > 1 && html`<span class="key"><svg class="line" viewBox="0 0 26 8"><path class="arrow" d="M0 4H26"/></svg>weights go on</span><span class="key"><svg class="line" viewBox="0 0 26 8"><path class="arrow answers" d="M0 4H26"/></svg>answers to learn from</span>`}</p>`;
+${line('weights', 'weights go on')}${answers && line('answers', 'answers to learn from')}</p>`;
 }
 
 function stageEntry(data: ReportData, stage: Stage, i: number): Markup {

@@ -2,7 +2,7 @@
  * Two students of one size: one read the large model's answers, the other had to find out alone, at the same compute.
  */
 import type { ReportData, Stage } from './data.ts';
-import { flops, THIN, percent, percentInterval, plain, si } from './format.ts';
+import { flops, percent, percentInterval, plain, si, THIN } from './format.ts';
 import { html, type Markup } from './html.ts';
 import { computeOf, differenceOf, isMeasured, type Kind, kindOf, type Measured, rolesOf } from './story.ts';
 
