@@ -81,9 +81,9 @@ const SMALL: R1Config = {
     groupSize: 16,
     minibatches: 4,
     rate: 3e-4,
-    zeroSteps: 220,
-    reasoningSteps: 60,
-    allScenariosSteps: 50,
+    zeroSteps: 150,
+    reasoningSteps: 50,
+    allScenariosSteps: 40,
     studentMaxSteps: 400,
   },
   sft: {

@@ -272,7 +272,7 @@ class R1 {
       },
       seeded,
     );
-    await this.#export(distilled);
+    await this.#export(distilled, teacher);
     const tasks = [{ task: this.#countdown as Task, weight: 1, difficulty: this.#difficulty }];
     await this.#pipeline.stage(
       textOf('student-rl-only'),
@@ -291,8 +291,8 @@ class R1 {
     );
   }
 
-  /** The distilled student in every dtype; f32 and f16 lie beside its weights. */
-  async #export(distilled: Trained): Promise<void> {
+  /** The distilled student in every dtype, calibrated on its training data; f32 and f16 lie beside its weights. */
+  async #export(distilled: Trained, teacher: Trained): Promise<void> {
     const { context, tokenizer } = this.#p();
     const folder = `${context.folder}/${distilled.result.model}`;
     for (const dtype of ['f32', 'f16'] as const) {
@@ -300,8 +300,15 @@ class R1 {
         version: context.version,
       });
     }
-    await this.#pipeline.variant(textOf('student-int8'), distilled, 'int8');
-    await this.#pipeline.variant(textOf('student-int4'), distilled, 'int4');
+    const traces = await this.#traces('student-distilled', teacher, this.#config.sft.distillSamples);
+    const texts = [...traces.slice(0, CALIBRATION_TEXTS), ...this.#general(CALIBRATION_TEXTS / 3)];
+    const calibration = texts.map(t => [
+      ...tokenizer.encode(t.prompt),
+      ...tokenizer.encode(t.response),
+      tokenizer.eos,
+    ]);
+    await this.#pipeline.variant(textOf('student-int8'), distilled, 'int8', calibration);
+    await this.#pipeline.variant(textOf('student-int4'), distilled, 'int4', calibration);
   }
 
   #model(shape: R1Config['model']): CausalModel {
@@ -398,7 +405,15 @@ class R1 {
       minibatches: rl.minibatches,
       maxTokens: maxPositions,
       stopIds: [tokenizer.eos],
-      schedule: { kind: 'constant', rate: rl.rate, warmupSteps: 5 },
+      // the rate falls: at a constant one arithmetic erodes faster than the search improves (docs/LOG.md)
+      schedule: {
+        kind: 'wsd',
+        rate: rl.rate,
+        finalRate: rl.rate / 10,
+        steps,
+        decaySteps: steps * 0.7,
+        warmupSteps: 5,
+      },
       optimizer: { kind: 'adamw', beta2: 0.98, weightDecay: 0 },
       maxGradientNorm: 0.5,
       slots,
@@ -437,6 +452,8 @@ class R1 {
 const GENERAL_DIFFICULTY = 0.5;
 /** Held-out problems and their sampling seeds do not depend on the run's seed. */
 const EVALUATION_SEED = 20250120;
+/** Reasoning texts whose activations calibrate the quantized students. */
+const CALIBRATION_TEXTS = 128;
 /** Places of a gradient batch: about what keeps a small model's activations in the cache. */
 const MICRO_BATCH = 2048;
 
