@@ -2,6 +2,7 @@
  * Running a recipe's stages one after another in a run folder: done stages are loaded, the rest trained, evaluated on
  * the same held-out problems, and saved.
  */
+import { calibrate } from '../src/export/calibration.ts';
 import { exportModel } from '../src/export/directory.ts';
 import type { ExportDType } from '../src/export/dtypes.ts';
 import { loadOnnxModel, onnxDecoder } from '../src/export/load.ts';
@@ -122,8 +123,16 @@ export class Pipeline {
     return result;
   }
 
-  /** A stage that is an exported form of a trained model: written, read back, and measured as the file has it. */
-  async variant(text: StageText, from: Trained, dtype: ExportDType): Promise<void> {
+  /**
+   * A stage that is an exported form of a trained model: written, read back, and measured as the file has it.
+   * @param calibration token sequences like those it will see
+   */
+  async variant(
+    text: StageText,
+    from: Trained,
+    dtype: ExportDType,
+    calibration: readonly (readonly number[])[],
+  ): Promise<void> {
     const { context, tokenizer } = this;
     const done = await finishedStage(context.files, context.folder, text.name);
     if (done && isReasoning(done)) {
@@ -135,6 +144,7 @@ export class Pipeline {
     const started = performance.now();
     const model = `models/${text.name}`;
     const folder = `${context.folder}/${model}`;
+    const inputs = await calibrate(context.runtime, from.model, from.store, calibration);
     const { path, bytes } = await exportModel(
       context.files,
       folder,
@@ -142,7 +152,7 @@ export class Pipeline {
       from.store,
       tokenizer,
       dtype,
-      { version: context.version },
+      { version: context.version, quantize: { inputs } },
     );
     using decoder = await onnxDecoder(context.runtime, await loadOnnxModel(context.files, path));
     const { evaluation, other } = await this.evaluateDecoder(decoder);

@@ -38,22 +38,21 @@ With --json a command prints one JSON object and nothing else; progress goes to 
 /** The whole command line; nothing runs until it is told to parse. */
 export function program(): Command {
   const root = new Command('gaslaw')
-    .description(
-      'Gaslaw trains small models to reason, makes them smaller, and ships them: all as ONNX graphs.',
-    )
+    .description('Train small models to reason, make them smaller, ship them: all as ONNX graphs.')
     .version(VERSION)
     .usage('<command> [options]')
     .helpCommand(false)
     .exitOverride()
-    .configureHelp({ subcommandTerm: command => `${command.name()} ${command.usage()}`.trim() })
+    .configureHelp({ subcommandTerm: termOf })
     .configureOutput({ outputError: (text, write) => write(oneSentence(text)) })
     .addHelpText('after', EXAMPLES);
-  for (const make of COMMANDS) root.addCommand(make().copyInheritedSettings(root).usage(usageOf(make())));
+  for (const make of COMMANDS) root.addCommand(make().copyInheritedSettings(root));
   return root;
 }
 
-/** `<model>` of a command whose usage is `[options] <model>`: its options are listed by its own help. */
-const usageOf = (command: Command): string => command.registeredArguments.map(a => `<${a.name()}>`).join(' ');
+/** `eval <model>`; the options are listed by the command's own help. */
+const termOf = (command: Command): string =>
+  [command.name(), ...command.registeredArguments.map(a => `<${a.name()}>`)].join(' ');
 
 /** commander's message without its line breaks: `gaslaw: unknown option '--x' (did you mean …?)`. */
 function oneSentence(text: string): string {

@@ -7,7 +7,7 @@
  *    counts its weights, not its packed bytes; scales and zero points are no parameters.
  */
 import { type Graph, type Node, opKey, sizeOf, type ValueInfo } from '../graph/ir.ts';
-import { walkNodes } from '../graph/walk.ts';
+import { producersOf, walkNodes } from '../graph/walk.ts';
 import type { LoadedWeights } from './files.ts';
 import type { OnnxFile } from './resolve.ts';
 
@@ -80,7 +80,8 @@ function countOps(graph: Graph): Record<string, number> {
 }
 
 function countParameters(graph: Graph): number {
-  const packed = new Map(graph.nodes.flatMap(node => quantizedParts(node, graph)));
+  const sources = sourcesOf(graph);
+  const packed = new Map(graph.nodes.flatMap(node => quantizedParts(node, graph, sources)));
   let count = 0;
   for (const [name, tensor] of graph.initializers) {
     if (tensor.dtype !== 'int64') count += packed.get(name) ?? sizeOf(tensor.dims);
@@ -88,18 +89,33 @@ function countParameters(graph: Graph): number {
   return count;
 }
 
+type Sources = (value: string) => string;
+
+/** The initializer behind a value that is only cast or reshaped before it is used. */
+function sourcesOf(graph: Graph): Sources {
+  const producers = producersOf(graph);
+  const source: Sources = value => {
+    const node = producers.get(value);
+    return node && (node.opType === 'Cast' || node.opType === 'Reshape')
+      ? source(node.inputs[0] ?? '')
+      : value;
+  };
+  return source;
+}
+
 /** Weights in each input of a block-quantized op; its scales and zero points hold none. */
-function quantizedParts(node: Node, graph: Graph): [name: string, weights: number][] {
+function quantizedParts(node: Node, graph: Graph, source: Sources): [name: string, weights: number][] {
   const op = opKey(node);
-  const none = (names: readonly string[]) => names.map((name): [string, number] => [name, 0]);
-  const [first = '', second = ''] = node.inputs;
+  const none = (names: readonly string[]) => names.map((name): [string, number] => [source(name), 0]);
   if (op === 'com.microsoft.MatMulNBits') {
-    return [[second, intOf(node, 'K') * intOf(node, 'N')], ...none(node.inputs.slice(2, 4))];
+    const weights = intOf(node, 'K') * intOf(node, 'N');
+    return [[source(node.inputs[1] ?? ''), weights], ...none(node.inputs.slice(2, 4))];
   }
-  const table = graph.initializers.get(first);
+  const codes = source(node.inputs[0] ?? '');
+  const table = graph.initializers.get(codes);
   if (op !== 'com.microsoft.GatherBlockQuantized' || !table) return [];
   const perSlot = table.dtype === 'uint8' ? 8 / (intOf(node, 'bits') || 4) : 1;
-  return [[first, sizeOf(table.dims) * perSlot], ...none(node.inputs.slice(2))];
+  return [[codes, sizeOf(table.dims) * perSlot], ...none(node.inputs.slice(2))];
 }
 
 function intOf(node: Node, name: string): number {

@@ -5,7 +5,7 @@ import type { ReportData, Stage } from './data.ts';
 import { bytes, duration, isNumber, percent, percentInterval, plain, si } from './format.ts';
 import { html, type Markup, type Part } from './html.ts';
 import { hasValues, lastOf, metricNames, type Series, seriesOf } from './series.ts';
-import { isMeasured, kindOf, type Measured, type Roles, rolesOf } from './story.ts';
+import { differenceOf, isMeasured, kindOf, type Measured, type Roles, rolesOf } from './story.ts';
 
 export function headline(data: ReportData): Markup {
   const roles = rolesOf(data);
@@ -24,15 +24,15 @@ const accuracyOf = (stage: Stage | undefined): number | undefined =>
 /** One sentence for a stranger, as far as the run got. */
 export function sentence(data: ReportData, roles: Roles): string {
   const { base, final, distilled } = roles;
-  const [before, after] = [accuracyOf(base), accuracyOf(final)];
   if (base === undefined) return `A run of recipe ${data.recipe}, before its first stage is done.`;
-  if (before === undefined || after === undefined || final === base) return trainedSentence(data, base);
-  const taught =
-    `A model of ${si(base.parameters)} parameters, started from random numbers, learned to reason: ` +
-    `from ${small(before)} to ${small(after)} right answers on problems it had never seen`;
+  if (!isMeasured(base) || !isMeasured(final) || final === base) return trainedSentence(data, base);
+  const learned = differenceOf(final, base).interval[0] > 0;
+  const model = `A model of ${si(base.parameters)} parameters, started from random numbers,`;
+  const figures = `from ${small(base.passAt1)} to ${small(final.passAt1)} right answers on problems it had never seen`;
+  if (!learned) return `${model} went through ${data.stages.length} stages: ${figures}, which may be chance.`;
   const smallest = smallestStudent(roles);
-  if (!distilled || !smallest || !isNumber(smallest.passAt1)) return `${taught}.`;
-  return `${taught}, and passed the skill on to a student of ${bytes(smallest.bytes)}.`;
+  const passedOn = distilled && isMeasured(smallest) && differenceOf(smallest, base).interval[0] > 0;
+  return `${model} learned to reason: ${figures}${passedOn ? `, and passed the skill on to a student of ${bytes(smallest.bytes)}` : ''}.`;
 }
 
 function trainedSentence(data: ReportData, stage: Stage): string {

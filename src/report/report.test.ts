@@ -107,6 +107,20 @@ describe('figures on the page', () => {
     expect(text).toContain('13 min 23 s');
   });
 
+  it('claim nothing when the model did not learn', () => {
+    const stages = run.stages.map(stage => ({
+      ...stage,
+      passAt1: 0.1,
+      passAt1Interval: [0.07, 0.15] as const,
+    }));
+    const text = textOf(renderReport({ ...run, stages }));
+    expect(text).toContain(
+      'from 10 % to 10 % right answers on problems it had never seen, which may be chance',
+    );
+    expect(text).not.toContain('learned to reason');
+    expect(text).toContain('may be chance.');
+  });
+
   it('compare the students by difference, interval and compute', () => {
     expect(textOf(page)).toMatch(/distilled one is ahead by 27\.2 points \(95 % interval 18\.\d to 35\.\d\)/);
     expect(textOf(page)).toContain(

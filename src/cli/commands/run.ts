@@ -103,6 +103,7 @@ function summary(result: RunResult, folder: string): string[] {
     ? reasoningTable(result.stages)
     : textTable(result.stages);
   return [
+    '',
     dim(head ?? ''),
     ...lines,
     '',

@@ -35,19 +35,19 @@ export interface WeightOnlyOptions {
   /** Bits of output products and of tables; 'float' leaves them. Default 8. */
   readonly outputBits?: 4 | 8 | 'float';
   readonly tableBits?: 4 | 8 | 'float';
-  /** Largest block, a power of two from 16. Default 32. */
+  /** Largest block, a power of two from 16. Default 32 at 8 bits and 16 at 4 bits. */
   readonly blockSize?: number;
   /** Without zero points. Default: at 8 bits. */
   readonly symmetric?: boolean;
   /** How files hold scales. Default float16. */
   readonly scales?: BlockFormat['scales'];
-  /** Default `mse`. */
+  /** Default: `gptq` where `inputs` has the weight's statistics, else `mse`. */
   readonly method?: MethodName;
   /** 1 computes in float32, 4 rounds activations to 8 bits a block. Default: 4 at 8 bits, 1 at 4 bits. */
   readonly accuracyLevel?: 0 | 1 | 4;
   /** Weights with fewer elements stay float. Default 1024. */
   readonly minElements?: number;
-  /** Statistics of the inputs of each product, by weight name; methods that need them ask for all. */
+  /** Statistics of the inputs of each product, by weight name (see calibrate.ts). */
   readonly inputs?: ReadonlyMap<string, InputStatistics>;
 }
 
@@ -127,15 +127,16 @@ function useOf(node: Node, name: string): Use | undefined {
 
 /** The format for a weight, or the reason why it stays float. */
 function formatOf({ tensor, role, uses }: Candidate, options: WeightOnlyOptions): BlockFormat | string {
-  const { minElements = 1024, blockSize = 32 } = options;
-  assert(
-    blockSize >= 16 && Number.isInteger(Math.log2(blockSize)),
-    `block size ${blockSize} is no power of two from 16`,
-  );
+  const { minElements = 1024 } = options;
   const size = sizeOf(tensor.dims);
   if (size < minElements) return `has ${size} elements, fewer than ${minElements}`;
   const bits = bitsFor(role, options);
   if (bits === 'float') return `${role} weights stay float`;
+  const { blockSize = bits === 8 ? 32 : 16 } = options;
+  assert(
+    blockSize >= 16 && Number.isInteger(Math.log2(blockSize)),
+    `block size ${blockSize} is no power of two from 16`,
+  );
   const columns = (uses[0]?.transposed ? tensor.dims[1] : tensor.dims[0]) as number;
   const block = dividingBlock(columns, blockSize);
   const isTable = uses.some(use => use.kind === 'table');
@@ -176,8 +177,9 @@ function quantizeOne(
 ): QuantizedWeight {
   const { name, tensor, role, uses } = candidate;
   const matrix = matrixOf(tensor, uses[0]?.transposed ?? false);
-  const method = methodFor(options.method ?? 'mse', uses);
-  const q = METHODS[method].quantize(matrix, format, options.inputs?.get(name));
+  const inputs = options.inputs?.get(name);
+  const method = methodFor(options.method ?? (inputs ? 'gptq' : 'mse'), uses);
+  const q = METHODS[method].quantize(matrix, format, inputs);
   const stored = store(builder, name, q);
   const level = options.accuracyLevel ?? (format.bits === 8 ? 4 : 1);
   for (const use of uses) {

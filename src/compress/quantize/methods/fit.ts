@@ -50,7 +50,7 @@ const storable = ({ scale, zero }: BlockFit, format: BlockFormat): BlockFit => (
 export const rangeFit: Fit = ({ values }, format) => storable(spanning(rangeOf(values), format), format);
 
 /** Shares of an end of the range that are tried. */
-const SHARES = [1, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6] as const;
+const SHARES = [1, 0.94, 0.88, 0.82, 0.76, 0.7] as const;
 
 export const searchFit: Fit = (block, format) => {
   const range = rangeOf(block.values);
@@ -72,7 +72,7 @@ export const searchFit: Fit = (block, format) => {
 
 function* candidates({ low, high }: Range, { bits, symmetric }: BlockFormat): Generator<Range> {
   // at 8 bits steps are so fine that a deep cut never pays
-  const shares = SHARES.slice(0, bits === 8 ? 3 : undefined);
+  const shares = SHARES.slice(0, bits === 8 ? 2 : undefined);
   for (const share of shares) {
     // symmetric: either sign may get the extra code
     if (symmetric) {
