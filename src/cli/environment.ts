@@ -2,7 +2,7 @@
 import { type LanguageModel, openLanguageModel } from '../export/language-model.ts';
 import type { Decoder } from '../generate/decoder.ts';
 import { nativeRuntime } from '../runtime/native/native.ts';
-import type { Runtime } from '../runtime/runtime.ts';
+import type { CompileOptions, Runtime } from '../runtime/runtime.ts';
 import { nodeFiles } from './node-files.ts';
 import type { Output } from './output.ts';
 
@@ -16,10 +16,10 @@ export interface Opened extends Disposable {
 export const openRuntime = (output: Output): Promise<Runtime> => nativeRuntime({ warn: output.warn });
 
 /** Opens `path` for generation. Throws one sentence when it is no model. */
-export async function openModel(path: string, output: Output): Promise<Opened> {
+export async function openModel(path: string, output: Output, options?: CompileOptions): Promise<Opened> {
   const started = performance.now();
   const language = await openLanguageModel(nodeFiles(), path);
-  const decoder = await language.decoder(await openRuntime(output));
+  const decoder = await language.decoder(await openRuntime(output), options);
   const loadSeconds = (performance.now() - started) / 1000;
   return { language, decoder, loadSeconds, [Symbol.dispose]: () => decoder[Symbol.dispose]() };
 }

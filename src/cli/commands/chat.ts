@@ -1,5 +1,5 @@
 /** `gaslaw chat <model>`: a line in, an answer out, until the input ends. */
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
 import { Command } from 'commander';
 import type { LanguageModel } from '../../export/language-model.ts';
 import { type OpenEngine, openEngine } from '../../generate/open.ts';
@@ -48,7 +48,7 @@ async function run(
     throw new UsageError('--level belongs to a task; add --task');
   const task = taskName === undefined ? undefined : taskNamed(taskName);
   const level = task && levelNamed(task, levelName);
-  using opened = await openModel(path, output);
+  using opened = await openModel(path, output, { background: true }); // so that Ctrl-C is heard
   using open = openEngine(opened.decoder);
   const { tokenizer } = opened.language;
   const problems = task && level !== undefined ? heldOutQuestions(tokenizer, task, level) : undefined;
@@ -61,15 +61,29 @@ async function talk(t: Talk, language: LanguageModel): Promise<void> {
     input: process.stdin,
     ...(interactive && { output: process.stderr, prompt: '> ' }),
   });
+  const stop = stopOnCtrlC(lines);
   if (interactive) greet(language, t.problems !== undefined);
   if (interactive) lines.prompt();
   let turn = 0;
   for await (const line of lines) {
     const asked = line.trim() === '' ? t.problems?.next().value : readAsked(line);
-    if (asked) await answer(t, asked, turn++, line.trim() === '');
+    if (asked) await answer(t, asked, turn++, line.trim() === '', stop.start());
+    stop.end();
     if (interactive) lines.prompt();
   }
   if (interactive) process.stderr.write('\n');
+}
+
+/** On a terminal Ctrl-C ends the answer that is being given, or the talk between answers. */
+function stopOnCtrlC(lines: Interface): { start(): AbortSignal; end(): void } {
+  let current: AbortController | undefined;
+  lines.on('SIGINT', () => (current ? current.abort() : lines.close()));
+  return {
+    start: () => (current = new AbortController()).signal,
+    end() {
+      current = undefined;
+    },
+  };
 }
 
 function greet({ origin, parameters }: LanguageModel, makesProblems: boolean): void {
@@ -80,23 +94,25 @@ function greet({ origin, parameters }: LanguageModel, makesProblems: boolean): v
 
 /** Streams one answer and says whether it is right; a line that cannot be answered is told and the talk goes on. */
 async function answer(
-  { open, tokenizer, options, output }: Talk,
+  t: Talk,
   asked: Asked,
   turn: number,
   show: boolean,
+  signal: AbortSignal,
 ): Promise<void> {
   if (show) process.stdout.write(`${stdoutColors().bold(asked.prompt)}\n`);
   try {
-    const { text } = await generateText(open.engine, tokenizer, asked.prompt, {
-      ...options,
-      seed: options.seed + turn,
-      maxTokens: options.maxTokens ?? Number.MAX_SAFE_INTEGER,
+    const { text } = await generateText(t.open.engine, t.tokenizer, asked.prompt, {
+      ...t.options,
+      seed: t.options.seed + turn,
+      maxTokens: t.options.maxTokens ?? Number.MAX_SAFE_INTEGER,
       onText: piece => process.stdout.write(piece),
+      signal,
     });
     process.stdout.write(`${mark(asked.checked?.task.verify(asked.checked.problem, text))}\n`);
   } catch (error) {
     if (!(error instanceof GaslawError)) throw error;
-    output.warn(error.message);
+    t.output.warn(error.message);
   }
 }
 
