@@ -13,9 +13,7 @@
  * Source: DeepSeek-R1 (2501.12948), reference figures in its tables; settings here are this scale's own.
  */
 
-import type { TokenDocument } from '../../src/data/document.ts';
 import { promptDocument } from '../../src/data/document.ts';
-import { PackedLoader, type PackedState, packAll } from '../../src/data/packing.ts';
 import { generated } from '../../src/data/stream.ts';
 import { exportModel } from '../../src/export/directory.ts';
 import { denseConfig, denseModel } from '../../src/models/dense/index.ts';
@@ -29,73 +27,20 @@ import type { Task } from '../../src/tasks/task.ts';
 import { MARKS } from '../../src/tasks/transcript.ts';
 import { CharacterTokenizer } from '../../src/tokenizer/character.ts';
 import { heldOutProblems } from '../../src/train/evaluate.ts';
+import { HELD_OUT_SEED } from '../../src/train/evaluate-model.ts';
 import { grpoTraining } from '../../src/train/grpo.ts';
 import { type BatchSource, languageModelTraining } from '../../src/train/language-model.ts';
 import { type Totals, trainLoop } from '../../src/train/loop.ts';
 import type { RunResult } from '../../src/train/run.ts';
 import { type TaskShare, taskEnvironment } from '../../src/train/task-environment.ts';
 import { Random } from '../../src/util/random.ts';
-import { Pipeline, type StageText, type Trained } from '../pipeline.ts';
+import { Pipeline, type Trained } from '../pipeline.ts';
 import type { Recipe, RecipeContext } from '../recipe.ts';
+import { epochBatches, MICRO_BATCH, packedSource } from './batches.ts';
 import { R1_SIZES, type R1Config } from './config.ts';
 import { type CorpusOptions, corpusText, drawLanguage, pretrainingDocument } from './corpus.ts';
+import { textOf } from './stages.ts';
 import { collectTraces, type Trace } from './traces.ts';
-
-const STAGES = {
-  base: {
-    title: 'Base model',
-    summary: 'learns the form of attempts and true arithmetic from random attempts, no strategy',
-    from: [],
-  },
-  zero: {
-    title: 'R1-Zero',
-    summary: 'reinforcement learning straight from the base: only right answers are rewarded',
-    from: ['base'],
-  },
-  'cold-start': {
-    title: 'Cold start',
-    summary: 'the base, fine-tuned on a few clean answers of R1-Zero',
-    from: ['base', 'zero'],
-  },
-  'reasoning-rl': {
-    title: 'Reasoning RL',
-    summary: 'reinforcement learning with a reward for keeping to one language',
-    from: ['cold-start'],
-  },
-  'rejection-sft': {
-    title: 'Rejection sampling + SFT',
-    summary: 'the base again, fine-tuned on verified answers and general data',
-    from: ['base', 'reasoning-rl'],
-  },
-  'all-scenarios-rl': {
-    title: 'RL on all scenarios',
-    summary: 'reinforcement learning on reasoning and general tasks together',
-    from: ['rejection-sft'],
-  },
-  'student-distilled': {
-    title: 'Distilled student',
-    summary: 'a smaller model, fine-tuned on verified answers of the last model',
-    from: ['all-scenarios-rl'],
-  },
-  'student-int8': {
-    title: 'Distilled student, int8',
-    summary: 'the distilled student as ONNX with 8-bit weights',
-    from: ['student-distilled'],
-  },
-  'student-int4': {
-    title: 'Distilled student, int4',
-    summary: 'the distilled student as ONNX with 4-bit weights',
-    from: ['student-distilled'],
-  },
-  'student-rl-only': {
-    title: 'RL-only student',
-    summary: 'the same smaller model by reinforcement learning alone, at the same compute',
-    from: [],
-  },
-} as const satisfies Record<string, Omit<StageText, 'name'>>;
-
-type StageName = keyof typeof STAGES;
-const textOf = (name: StageName): StageText => ({ name, ...STAGES[name] });
 
 export const r1: Recipe = {
   name: 'r1',
@@ -152,13 +97,13 @@ class R1 {
       slots,
       evaluation: {
         task: this.#countdown,
-        problems: heldOutProblems(this.#countdown, evaluation.problems, this.#difficulty, EVALUATION_SEED),
+        problems: heldOutProblems(this.#countdown, evaluation.problems, this.#difficulty, HELD_OUT_SEED),
         k: evaluation.k,
         maxTokens: maxPositions,
         other: [
           {
             task: sorting,
-            problems: heldOutProblems(sorting, evaluation.problems, GENERAL_DIFFICULTY, EVALUATION_SEED),
+            problems: heldOutProblems(sorting, evaluation.problems, GENERAL_DIFFICULTY, HELD_OUT_SEED),
           },
         ],
       },
@@ -450,12 +395,8 @@ class R1 {
 
 /** The third of the sorting task's levels: four numbers up to 99. */
 const GENERAL_DIFFICULTY = 0.5;
-/** Held-out problems and their sampling seeds do not depend on the run's seed. */
-const EVALUATION_SEED = 20250120;
 /** Reasoning texts whose activations calibrate the quantized students. */
 const CALIBRATION_TEXTS = 128;
-/** Places of a gradient batch: about what keeps a small model's activations in the cache. */
-const MICRO_BATCH = 2048;
 
 const sum = (a: Totals, b: Totals): Totals => ({
   steps: a.steps + b.steps,
@@ -463,43 +404,3 @@ const sum = (a: Totals, b: Totals): Totals => ({
   trainingFlops: a.trainingFlops + b.trainingFlops,
   samplingFlops: a.samplingFlops + b.samplingFlops,
 });
-
-/** An endless packed stream as a batch source: `tokensPerStep` places a step in micro-batches. */
-function packedSource(
-  source: (index: number) => TokenDocument,
-  length: number,
-  tokensPerStep: number,
-  pad: number,
-): BatchSource {
-  const rows = Math.max(1, Math.floor(MICRO_BATCH / length));
-  const shape = { rows, length, pad };
-  let loader = new PackedLoader(source, shape);
-  const count = Math.max(1, Math.round(tokensPerStep / (rows * length)));
-  return {
-    next: () => Array.from({ length: count }, () => loader.next()),
-    state: () => ({ next: loader.state().next, waiting: [...loader.state().waiting] }),
-    restore(state) {
-      loader = new PackedLoader(source, shape, state as unknown as PackedState);
-    },
-  };
-}
-
-/** All steps of `epochs` passes over `documents`, each pass in its own order. */
-function epochBatches(
-  documents: readonly TokenDocument[],
-  epochs: number,
-  length: number,
-  tokensPerStep: number,
-  seed: number,
-  pad: number,
-) {
-  const random = new Random(seed).fork('epochs');
-  const rows = Math.max(1, Math.floor(MICRO_BATCH / length));
-  const perStep = Math.max(1, Math.round(tokensPerStep / (rows * length)));
-  const batches = Array.from({ length: epochs }, (_, e) =>
-    packAll(random.fork(e).shuffled(documents), { rows, length, pad }),
-  ).flat();
-  return Array.from({ length: Math.ceil(batches.length / perStep) }, (_, i) =>
-    batches.slice(i * perStep, (i + 1) * perStep),
-  );
-}
