@@ -1,9 +1,11 @@
 /** Imports go one way, and only the rim touches the platform. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
-import { expect, it } from 'vitest';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
 
-const SRC = join(import.meta.dirname, '../src');
+const root = join(import.meta.dirname, '..');
+
+/** A folder imports itself and those before it. */
 const ORDER = [
   'util',
   'graph',
@@ -14,56 +16,83 @@ const ORDER = [
   'formats',
   'tokenizer',
   'models',
-  'data',
   'generate',
+  'data',
   'tasks',
   'train',
+  'report',
+  'devices',
   'compress',
   'export',
-  'report',
+  'serve',
+  'cluster',
+  'recipes',
   'cli',
-] as const;
-const RIM = [/^runtime\/native\//, /^runtime\/web\//, /^cli\//];
+];
 
-const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
-  .map(name => name.split(sep).join('/'))
-  .filter(name => name.endsWith('.ts') && !name.endsWith('.test.ts') && name.includes('/'))
-  .filter(name => !/^runtime\/conformance/.test(name)); // a test suite, kept beside what it tests
+/** Where `node:*`, onnxruntime packages and koffi may be imported. */
+const RIM = /^src\/(runtime\/native|runtime\/web|serve\/node|cluster|cli)\//;
 
-const importsOf = (source: string): string[] =>
-  [...source.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(m => m[1] as string);
-
-/** What is wrong with one file's imports. */
-function violations(name: string, source: string): string[] {
-  const folder = name.split('/')[0] as string;
-  return importsOf(source).flatMap(target => {
-    if (/^(node:|onnxruntime|koffi)/.test(target))
-      return RIM.some(r => r.test(name)) ? [] : [`${name}: ${target}`];
-    if (!target.startsWith('.')) return [];
-    const path = relative(SRC, join(SRC, name, '..', target)).split(sep)[0] as string;
-    const [own, other] = [folder, path].map(f => ORDER.indexOf(f as (typeof ORDER)[number]));
-    return (other as number) > (own as number) ? [`${name} imports ${target}, of a later folder`] : [];
-  });
+interface Import {
+  readonly file: string;
+  readonly target: string;
 }
 
-it('every folder has its place in the order', () => {
-  expect([...new Set(files.map(f => f.split('/')[0] as string))].sort()).toEqual([...ORDER].sort());
+const sources = ['src', 'recipes'].flatMap(folder =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter(name => name.endsWith('.ts') && !name.endsWith('.test.ts'))
+    .map(name => join(folder, name).replaceAll('\\', '/')),
+);
+
+const imports: Import[] = sources.flatMap(file => {
+  const text = readFileSync(join(root, file), 'utf8');
+  const found = text.matchAll(
+    /^(?:import|export)\b[^;]*?from '([^']+)'|\bimport\('([^']+)'\)|^import '([^']+)'/gm,
+  );
+  return [...found].map(match => ({ file, target: (match[1] ?? match[2] ?? match[3]) as string }));
 });
 
-it('no file imports a later folder or, in the core, the platform', () => {
-  expect(files.flatMap(name => violations(name, readFileSync(join(SRC, name), 'utf8')))).toEqual([]);
+const partOf = (path: string): string =>
+  path.startsWith('src/') ? (path.split('/')[1] as string) : 'recipes';
+
+function resolved({ file, target }: Import): string {
+  return relative(root, resolve(root, dirname(file), target)).replaceAll('\\', '/');
+}
+
+const local = imports.filter(i => i.target.startsWith('.') && partOf(i.file) !== 'index.ts');
+
+it('finds the imports', () => {
+  expect(sources.length).toBeGreaterThan(150);
+  expect(local.length).toBeGreaterThan(800);
 });
 
-it('would see a violation', () => {
-  expect(violations('graph/x.ts', "import { a } from '../nn/layers.ts';")).toHaveLength(1);
-  expect(violations('nn/x.ts', "import fs from 'node:fs';")).toHaveLength(1);
+it('every folder of src has its place in the order', () => {
+  const parts = new Set(sources.map(partOf).filter(part => part !== 'index.ts'));
+  expect([...parts].filter(part => !ORDER.includes(part))).toEqual([]);
 });
 
-it('every folder has a README that says more than its name', () => {
-  for (const folder of ORDER) {
-    const lines = readFileSync(join(SRC, folder, 'README.md'), 'utf8')
-      .trimEnd()
-      .split('\n').length;
-    expect([folder, lines >= 5]).toEqual([folder, true]);
-  }
+it('a folder imports only from folders before it', () => {
+  const place = (path: string) => ORDER.indexOf(partOf(path));
+  const wrong = local.filter(i => place(resolved(i)) > place(i.file));
+  expect(wrong.map(i => `${i.file} imports ${resolved(i)}`)).toEqual([]);
+});
+
+it('imports stay inside src and recipes and name files with their extension', () => {
+  const wrong = local.filter(i => !/^(src|recipes)\//.test(resolved(i)) || !i.target.endsWith('.ts'));
+  expect(wrong.map(i => `${i.file} imports ${i.target}`)).toEqual([]);
+});
+
+describe('the core runs anywhere', () => {
+  const platform = imports.filter(i => /^(node:|onnxruntime|koffi)/.test(i.target) && !RIM.test(i.file));
+  it('only the rim imports node:*, onnxruntime packages and koffi', () => {
+    expect(platform.map(i => `${i.file} imports ${i.target}`)).toEqual([]);
+  });
+
+  it('what a page would load of the core reaches no node:* module', () => {
+    const core = imports.filter(
+      i => !RIM.test(i.file) && partOf(i.file) !== 'index.ts' && partOf(i.file) !== 'recipes',
+    );
+    const reaching = core.filter(i => i.target.startsWith('.') && RIM.test(resolved(i)));
+    expect(reaching.map(i => `${i.file} imports ${resolved(i)}`)).toEqual([]);
+  });
 });
