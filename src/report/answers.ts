@@ -1,13 +1,13 @@
 /**
  * How answers change: the same held-out problems, side by side through the stages.
  *
- * 1. Problems are chosen for what they show: first those that the base misses and the last model solves, one in each
+ * 1. Problems are chosen for what they show: first those that the base misses and the final model solves, one in each
  *    alphabet if there are two, and at the end one that still fails, if there is one.
  */
 import type { SampleLine } from '../train/run.ts';
 import type { ReportData } from './data.ts';
 import { html, type Markup, type Part } from './html.ts';
-import { kindOf } from './story.ts';
+import { kindOf, rolesOf } from './story.ts';
 
 const SHOWN = 5;
 
@@ -18,11 +18,11 @@ export interface ProblemAnswers {
 }
 
 export function answersSection(data: ReportData): Markup | false {
-  const problems = chooseProblems(problemsOf(data.samples));
+  const problems = chooseProblems(problemsOf(data.samples), rolesOf(data).final?.name);
   if (problems.length === 0) return false;
   return html`<section id="answers"><h2>How answers change</h2>
 <p class="lead">The same problems, answered by each model in turn. The <span class="think">thinking</span> is grey, the <span class="answer">answer</span> is marked.
-Only the answer counts; it is checked by a program.${problems.some(p => /[〇一二三四五六七八九]/.test(p.prompt)) && ' Some problems come in Chinese digits: a second language, so that mixing languages can be seen and cured.'}</p>
+Only the answer counts; it is checked by a program.${problems.some(isChinese) && ' Some problems come in Chinese digits: a second language, so that mixing languages can be seen and cured.'}</p>
 <div class="problems">${problems.map((problem, i) => problemPanel(data, problem, i === 0))}</div></section>`;
 }
 
@@ -40,29 +40,33 @@ export function problemsOf(samples: readonly SampleLine[]): ProblemAnswers[] {
   }));
 }
 
-/** The problems to show: most change first, both alphabets, one failure. */
-export function chooseProblems(problems: readonly ProblemAnswers[], count = SHOWN): ProblemAnswers[] {
+/**
+ * The problems to show: most change first, both alphabets, one failure.
+ * @param final the stage whose answer tells whether a problem was learned; the last one when absent
+ */
+export function chooseProblems(
+  problems: readonly ProblemAnswers[],
+  final?: string,
+  count = SHOWN,
+): ProblemAnswers[] {
+  const solved = (p: ProblemAnswers) =>
+    (p.answers.find(a => a.stage === final) ?? p.answers.at(-1))?.correct ?? false;
   const stages = Math.max(0, ...problems.map(p => p.answers.length));
   const whole = problems.filter(p => p.answers.length === stages);
-  const ranked = whole.toSorted((a, b) => interest(b) - interest(a));
-  const chinese = (p: ProblemAnswers) => /[〇一二三四五六七八九]/.test(p.prompt);
-  const failed = whole.find(p => p.answers.length > 1 && !p.answers.at(-1)?.correct);
-  const wanted = [
-    ranked[0],
-    ranked.find(p => p !== ranked[0] && ranked[0] && chinese(p) !== chinese(ranked[0])),
-    ...ranked,
-  ];
-  const solved = [...new Set(wanted)]
-    .filter(p => p !== undefined && p !== failed)
-    .slice(0, failed ? count - 1 : count);
-  return [...(solved as ProblemAnswers[]), ...(failed ? [failed] : [])];
+  const ranked = whole.toSorted((a, b) => interest(b, solved(b)) - interest(a, solved(a)));
+  const first = ranked[0];
+  const other = first && ranked.find(p => p !== first && isChinese(p) !== isChinese(first));
+  const failed = stages > 1 ? whole.find(p => !solved(p)) : undefined;
+  const best = new Set([first, other, ...ranked].filter(p => p !== undefined && p !== failed));
+  const kept = [...best].slice(0, failed ? count - 1 : count) as ProblemAnswers[]; // undefined was filtered out
+  return failed ? [...kept, failed] : kept;
 }
 
-/** Wrong at first and right from early on is what tells most. */
-function interest({ answers }: ProblemAnswers): number {
-  const right = answers.filter(a => a.correct).length;
-  return (answers[0]?.correct ? 0 : 100) + (answers.at(-1)?.correct ? 50 : 0) + right;
-}
+const isChinese = (p: ProblemAnswers): boolean => /[〇一二三四五六七八九]/.test(p.prompt);
+
+/** Wrong at first and right in the end is what tells most; then, right from early on. */
+const interest = ({ answers }: ProblemAnswers, solved: boolean): number =>
+  (answers[0]?.correct ? 0 : 100) + (solved ? 50 : 0) + answers.filter(a => a.correct).length;
 
 function problemPanel(data: ReportData, p: ProblemAnswers, open: boolean): Markup {
   const words = inWords(p);

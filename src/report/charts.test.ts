@@ -105,10 +105,17 @@ describe('what stages are to each other', () => {
       'sft',
       'rl',
       'distil',
+      'export',
+      'export',
       'rl',
-      'export',
-      'export',
     ]);
+  });
+
+  it('a stage that took no step is no export', () => {
+    const idle = { ...run, metrics: [], stages: run.stages.map(stage => ({ ...stage, trainingFlops: 0 })) };
+    expect(idle.stages.map(stage => kindOf(idle, stage))).toEqual(
+      run.stages.map(stage => kindOf(run, stage)),
+    );
   });
 
   it('finds the roles of a whole run', () => {
@@ -180,6 +187,7 @@ describe('the diagram', () => {
     expect(cells.get('zero')).toEqual({ column: 0, row: 0 });
     expect(cells.get('rejection-sft')).toEqual({ column: 2, row: 1 });
     expect(cells.get('student-int4')).toEqual({ column: 4, row: 1 });
+    expect(cells.get('student-rl-only')).toEqual({ column: 3, row: 0 });
   });
 
   it('boxes do not overlap and stay inside, also when everything starts from one stage', () => {
@@ -228,11 +236,11 @@ describe('labels of a scatter plot', () => {
 
 describe('the choice of problems', () => {
   it('begins with one that was learned, has both alphabets and ends with one that still fails', () => {
-    const chosen = chooseProblems(problemsOf(run.samples), 4);
+    const chosen = chooseProblems(problemsOf(run.samples), 'all-scenarios-rl', 4);
     const first = chosen[0]?.answers;
-    expect([first?.[0]?.correct, first?.at(-1)?.correct]).toEqual([false, true]);
+    expect([first?.[0]?.correct, first?.[5]?.correct]).toEqual([false, true]);
     expect(chosen.some(p => /[一-九]/.test(p.prompt))).toBe(true);
-    expect(chosen.at(-1)?.answers.at(-1)?.correct).toBe(false);
+    expect(chosen.at(-1)?.answers[5]?.correct).toBe(false);
     expect(chosen).toHaveLength(4);
   });
 

@@ -75,17 +75,21 @@ async function finishedStages(
   return inOrder(stages, metrics);
 }
 
-/** Stages after those that they start from; otherwise as their first metrics line comes, the untrained last. */
+/** Stages as their first metrics line comes; those without any after what they start from, larger files first. */
 export function inOrder(stages: readonly Stage[], metrics: readonly MetricsLine[]): Stage[] {
   const seen = [...new Set(metrics.map(line => line.stage))];
-  const rank = (stage: Stage) => (seen.includes(stage.name) ? seen.indexOf(stage.name) : seen.length);
-  const left = [...stages].sort((a, b) => rank(a) - rank(b));
-  const out: Stage[] = [];
-  while (left.length > 0) {
-    const free = left.findIndex(stage => !left.some(other => stage.from.includes(other.name)));
-    out.push(...left.splice(Math.max(0, free), 1));
-  }
-  return out;
+  const ranks = new Map<string, number>();
+  const rank = (stage: Stage): number => {
+    const known = ranks.get(stage.name);
+    if (known !== undefined) return known;
+    ranks.set(stage.name, -1); // a stage that starts from itself ends here
+    const parents = stages.filter(other => stage.from.includes(other.name));
+    const at = seen.findIndex(name => name === stage.name || name.startsWith(`${stage.name}-`));
+    const value = at >= 0 ? at : Math.max(-1, ...parents.map(rank)) + 0.5;
+    ranks.set(stage.name, value);
+    return value;
+  };
+  return stages.toSorted((a, b) => rank(a) - rank(b) || b.bytes - a.bytes);
 }
 
 async function readSamples(files: FileStore, path: string): Promise<SampleLine[]> {

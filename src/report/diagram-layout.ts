@@ -47,17 +47,30 @@ export function cellsOf(nodes: readonly Node[]): Map<string, Cell> {
     const parents = node.from.map(name => cells.get(name)).filter(cell => cell !== undefined);
     const furthest = parents.reduce((column, cell) => Math.max(column, cell.column), -1);
     const up = node.kind === 'rl' && parents.length > 0;
-    const newest = [...cells.values()].reduce((column, cell) => Math.max(column, cell.column), 0);
-    const column = up ? furthest : parents.length > 0 ? furthest + 1 : cells.size === 0 ? 0 : newest;
+    const column = up ? furthest : parents.length > 0 ? furthest + 1 : freeColumn(cells, node.kind);
     cells.set(node.name, { column, row: freeRow(cells, column, node.kind) });
   }
   return cells;
 }
 
-function freeRow(cells: ReadonlyMap<string, Cell>, column: number, kind: Kind): number {
-  const taken = [...cells.values()].filter(cell => cell.column === column).map(cell => cell.row);
-  const wanted = kind === 'rl' ? [0, 2, 3] : kind === 'export' ? [0, 1, 2, 3] : [1, 2, 3];
-  return wanted.find(row => !taken.includes(row)) ?? Math.max(...taken) + 1;
+type Cells = ReadonlyMap<string, Cell>;
+
+const rowsFor = (kind: Kind): readonly number[] =>
+  kind === 'rl' ? [0, 2, 3] : kind === 'export' ? [0, 1, 2, 3] : [1, 2, 3];
+
+const rowsIn = (cells: Cells, column: number): number[] =>
+  [...cells.values()].filter(cell => cell.column === column).map(cell => cell.row);
+
+function freeRow(cells: Cells, column: number, kind: Kind): number {
+  const taken = rowsIn(cells, column);
+  return rowsFor(kind).find(row => !taken.includes(row)) ?? Math.max(...taken) + 1;
+}
+
+/** For a stage that starts from nothing: the last column with room in its row, beside what it stands for comparison. */
+function freeColumn(cells: Cells, kind: Kind): number {
+  const last = [...cells.values()].reduce((column, cell) => Math.max(column, cell.column), 0);
+  const columns = Array.from({ length: last + 1 }, (_, i) => last - i);
+  return columns.find(column => !rowsIn(cells, column).includes(rowsFor(kind)[0] as number)) ?? last + 1;
 }
 
 export interface WideSize {

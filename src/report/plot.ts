@@ -92,5 +92,6 @@ export const percentOf = (share: number): string => `${(100 * share).toFixed(2)}
 export function stepScale(series: readonly Series[]): Scale {
   const all = series.flatMap(s => s.x);
   const last = all.reduce((a, b) => Math.max(a, b), 0);
-  return linearScale([all.reduce((a, b) => Math.min(a, b), last), last || 1], 4);
+  const scale = linearScale([all.reduce((a, b) => Math.min(a, b), last), last || 1], 4);
+  return { ...scale, ticks: scale.ticks.filter(Number.isInteger) };
 }

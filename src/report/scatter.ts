@@ -150,7 +150,7 @@ export function placeLabels(points: readonly LabelBox[], size: Canvas): Offset[]
     const score = (offset: Offset) => {
       const rect = rectOf(point, offset);
       return (
-        hits(rect, i) * 1000 + (outside(rect) ? 500 : 0) + Math.abs(offset.dy) + (offset.side < 0 ? 3 : 0)
+        hits(rect, i) * 1000 + (outside(rect) ? 1e6 : 0) + Math.abs(offset.dy) + (offset.side < 0 ? 3 : 0)
       );
     };
     const best = CANDIDATES.reduce((a, b) => (score(b) < score(a) ? b : a));
@@ -160,6 +160,6 @@ export function placeLabels(points: readonly LabelBox[], size: Canvas): Offset[]
   return out;
 }
 
-const CANDIDATES: readonly Offset[] = [0, 1, -1, 2, -2, 3, -3, 4, -4, 5, 6, 7].flatMap(step =>
+const CANDIDATES: readonly Offset[] = [0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6, 7, -7].flatMap(step =>
   ([1, -1] as const).map(side => ({ side, dy: step * LINE })),
 );

@@ -45,7 +45,7 @@ function stageEntry(data: ReportData, stage: Stage, i: number): Markup {
   const kind = kindOf(data, stage);
   return html`<article class="stage ${kind}" id="stage-${stage.name}"><h3><span class="num">${i + 1}</span>${stage.title}<code>${stage.name}</code></h3>
 <p><strong>${capital(stage.summary)}.</strong> ${PLAIN[kind]}</p>
-<dl>${factsOf(stage, data.stages.length === 1).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+<dl>${factsOf(data, stage).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
 ${stage.notes && stage.notes.length > 0 && html`<ul>${stage.notes.map(note => html`<li>${note}</li>`)}</ul>`}</article>`;
 }
 
@@ -54,7 +54,9 @@ const capital = (text: string): string => text.charAt(0).toUpperCase() + text.sl
 type Fact = readonly [name: string, value: string];
 
 /** What the diagram does not say; for a stage alone, everything. */
-function factsOf(stage: Stage, alone: boolean): Fact[] {
+function factsOf(data: ReportData, stage: Stage): Fact[] {
+  const alone = data.stages.length === 1;
+  const steps = data.metrics.filter(line => line.stage === stage.name).length;
   const size: Fact[] = [
     ['parameters', si(stage.parameters)],
     ['file', bytes(stage.bytes)],
@@ -62,6 +64,7 @@ function factsOf(stage: Stage, alone: boolean): Fact[] {
   return [
     ...(isMeasured(stage) ? answerFacts(stage, alone) : textFacts(stage)),
     ...(alone ? size : []),
+    ...(kindOf(data, stage) === 'export' ? [] : [['steps', String(steps)] as const]),
     ...(computeOf(stage) > 0 ? [['compute', flops(computeOf(stage))] as const] : []),
     ['time', duration(stage.seconds)],
   ];

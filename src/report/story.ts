@@ -2,8 +2,8 @@
  * What the stages of a run are to each other: their kinds, the roles that the report speaks of, costs, comparisons.
  *
  * 1. Kinds are read off the run: reward metrics mean reinforcement learning, a loss alone fine-tuning (or pretraining
- *    when there is nothing to start from, or distillation when the model is smaller than what it learns from), no
- *    training an export.
+ *    when there is nothing to start from, or distillation when the model is smaller than what it learns from), another
+ *    file without training an export. Only a stage that took no step is known by its name.
  * 2. A right answer costs what one answer costs divided by pass@1: that many answers are expected until one is right.
  *    An answer's model FLOPs are 2 · active parameters a token (a multiply and an add each).
  * 3. The interval of a difference is Newcombe's (1998, method 10) from the two score intervals. It treats the two
@@ -25,13 +25,15 @@ export type Kind = keyof typeof KINDS;
 
 export function kindOf(data: ReportData, stage: Stage): Kind {
   const own = data.metrics.filter(line => line.stage === stage.name);
-  if (own.some(line => 'reward' in line)) return 'rl';
-  const trained = own.length > 0 || stage.trainingFlops > 0;
-  if (!trained && stage.from.length > 0) return 'export';
+  if (own.some(line => 'reward' in line) || (own.length === 0 && RL_NAME.test(stage.name))) return 'rl';
+  const parent = data.stages.find(other => other.name === stage.from[0]);
   if (stage.from.length === 0) return 'pretrain';
-  const teacher = data.stages.find(other => other.name === stage.from[0]);
-  return teacher && teacher.parameters > stage.parameters ? 'distil' : 'sft';
+  if (parent && parent.parameters > stage.parameters) return 'distil';
+  const trained = own.length > 0 || stage.trainingFlops > 0;
+  return !trained && stage.from.length === 1 && stage.bytes !== parent?.bytes ? 'export' : 'sft';
 }
+
+const RL_NAME = /(?:^|-)(?:rl|zero)(?:-|$)/;
 
 /** Whether the stage's weights come from `parent`; otherwise `parent` gave data. */
 export const givesWeights = (stage: Stage, parent: Stage): boolean =>

@@ -123,5 +123,5 @@ function table(data: ReportData, stages: readonly Stage[]): Markup {
       html`<tr class="${kindOf(data, stage)}"><th scope="row"><i class="swatch"></i>${stage.title}</th>${columns.map(c => html`<td data-title="${c.title}" data-value="${String(c.value(stage) ?? '')}">${c.text(stage)}</td>`)}</tr>`,
   );
   return html`<div class="scroll"><table class="sortable"><thead><tr><th scope="col"><button type="button" data-sort="0">model</button></th>${head}</tr></thead><tbody>${rows}</tbody></table></div>
-<p class="note">CPU time is the wall clock of one answer at a time on this machine; FLOPs are 2 · active parameters a token.</p>`;
+${stages.some(stage => costPerCorrect(stage).flops) && html`<p class="note">CPU time is the wall clock of one answer at a time on this machine; FLOPs are 2 · active parameters a token.</p>`}`;
 }
