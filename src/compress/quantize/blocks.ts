@@ -53,8 +53,9 @@ export const blocksOf = (columns: number, blockSize: number): number => Math.cei
 
 /** The code whose value is nearest to `w`. */
 export function encode(w: number, { scale, zero }: BlockFit, bits: number): number {
-  const code = Math.round(w / scale) + zero;
-  return Math.max(0, Math.min(code, 2 ** bits - 1));
+  const code = Math.floor(w / scale + 0.5) + zero;
+  const top = (1 << bits) - 1;
+  return Math.max(0, Math.min(code, top));
 }
 
 /** An empty result: every code means zero. */

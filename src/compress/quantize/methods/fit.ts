@@ -52,19 +52,22 @@ export const rangeFit: Fit = ({ values }, format) => storable(spanning(rangeOf(v
 /** Shares of an end of the range that are tried. */
 const SHARES = [1, 0.94, 0.88, 0.82, 0.76, 0.7] as const;
 
+/** Candidates whose error is within this factor of the least so far are refitted. */
+const PROMISING = 1.3;
+
 export const searchFit: Fit = (block, format) => {
   const range = rangeOf(block.values);
   const start = storable(spanning(range, format), format);
   let best = start;
   let least = squareError(block, start, format.bits);
-  const consider = (fit: BlockFit) => {
+  const consider = (fit: BlockFit): number => {
     const error = squareError(block, fit, format.bits);
     if (error < least) [best, least] = [fit, error];
+    return error;
   };
   for (const candidate of candidates(range, format)) {
     const fit = spanning(candidate, format);
-    consider(fit);
-    consider(refitted(block, fit, format.bits));
+    if (consider(fit) < PROMISING * least) consider(refitted(block, fit, format.bits));
   }
   const stored = storable(best, format);
   return squareError(block, stored, format.bits) <= squareError(block, start, format.bits) ? stored : start;
@@ -85,10 +88,11 @@ function* candidates({ low, high }: Range, { bits, symmetric }: BlockFormat): Ge
 
 /** Σ v (w − ŵ)². */
 function squareError({ values, weights }: Block, fit: BlockFit, bits: number): number {
+  const { scale, zero } = fit;
   let sum = 0;
   for (let i = 0; i < values.length; i++) {
     const w = values[i] as number;
-    const e = w - (encode(w, fit, bits) - fit.zero) * fit.scale;
+    const e = w - (encode(w, fit, bits) - zero) * scale;
     sum += weights ? (weights[i] as number) * e * e : e * e;
   }
   return sum;

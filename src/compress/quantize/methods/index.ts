@@ -30,14 +30,14 @@ export interface QuantizeMethod {
 
 export type MethodName = 'rtn' | 'mse' | 'gptq';
 
-export const METHODS = {
+export const METHODS: Readonly<Record<MethodName, QuantizeMethod>> = {
   rtn: { needs: 'weights', quantize: (matrix, format) => roundBlocks(matrix, format, rangeFit) },
   mse: {
     needs: 'weights',
     quantize: (matrix, format, inputs) => roundBlocks(matrix, format, searchFit, inputs),
   },
   gptq: { needs: 'inputs', quantize: gptq },
-} as const satisfies Record<MethodName, QuantizeMethod>;
+};
 
 /** Fits every block and rounds its values to the nearest codes. Inputs' statistics weigh the columns' errors. */
 function roundBlocks(
