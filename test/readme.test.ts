@@ -1,47 +1,89 @@
-/** What the README shows runs. */
-import { spawnSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+/** What the README shows runs: its example, its commands (at the size that takes seconds), and the options it names. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import { float32 } from '../src/graph/ir.ts';
+import { decodeModel } from '../src/graph/protobuf.ts';
+import { referenceRuntime } from '../src/runtime/reference/index.ts';
+import { gaslaw } from './gaslaw.ts';
 
 const root = join(import.meta.dirname, '..');
-const readme = readFileSync(join(root, 'README.md'), 'utf8');
-const scripts = (
-  JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
-).scripts;
+const read = (name: string): string => readFileSync(join(root, name), 'utf8');
+const readme = read('README.md');
+const folder = mkdtempSync(join(tmpdir(), 'gaslaw-readme-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const block = (language: string): string =>
-  new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(readme)?.[1] as string;
+const blocks = (language: string): string[] =>
+  [...readme.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(
+    match => match[1] as string,
+  );
 
-it('the TypeScript example learns y = 2 a + 3 b', { timeout: 60_000 }, () => {
-  const file = join(root, 'dist', 'readme-example.mjs');
-  writeFileSync(file, block('ts'));
-  const { status, stdout, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8', cwd: root });
-  rmSync(file);
-  expect(stderr).toBe('');
-  expect(status).toBe(0);
-  const [a, b] = [...stdout.matchAll(/-?\d+\.\d+|(?<=[[ ])\d+(?=[, ])/g)]
-    .map(m => Number(m[0]))
-    .slice(-2) as [number, number];
-  expect(a).toBeCloseTo(2, 1);
-  expect(b).toBeCloseTo(3, 1);
+describe('the TypeScript example', () => {
+  it('is examples/line.ts, which the type checker sees', () => {
+    expect(blocks('ts')).toEqual([read('examples/line.ts').replace("'../src/index.ts'", "'gaslaw'")]);
+  });
+
+  it('learns 2a + 3b and writes a file that says so', async () => {
+    const log = vi.spyOn(console, 'log').mockImplementation(() => {});
+    const before = process.cwd();
+    process.chdir(folder);
+    await import('../examples/line.ts').finally(() => process.chdir(before));
+    const [weight] = log.mock.calls[0] as [Float32Array];
+    log.mockRestore();
+    expect(weight[0]).toBeCloseTo(2, 2);
+    expect(weight[1]).toBeCloseTo(3, 2);
+    const file = decodeModel(readFileSync(join(folder, 'line.onnx')));
+    using program = await referenceRuntime().compile(file);
+    const { y } = await program.call({ x: float32([1, 2], [10, 1]) });
+    expect(y?.data[0]).toBeCloseTo(23, 1);
+  });
 });
 
-it('its two commands are the ones of package.json', () => {
-  expect(block('sh')).toMatch(/npm ci && npm start/);
-  expect(block('sh')).toMatch(/npm ci && npm test/);
-  expect(scripts.start).toContain('run r1 --size small');
-  expect(scripts.test).toBe('vitest run');
+/** Shell lines without comments. */
+const lines = blocks('sh')
+  .flatMap(block => block.split('\n').map(line => line.replace(/\s+#.*$/, '')))
+  .filter(line => line !== '');
+
+describe('the commands', () => {
+  it('begin with the two of package.json', () => {
+    expect(lines.slice(0, 2)).toEqual(['npm ci && npm start', 'npm ci && npm test']);
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+    expect(scripts.start).toContain('run r1 --size small');
+    expect(scripts.test).toBe('vitest run');
+  });
+
+  it('work on what the first leaves', { timeout: 180_000 }, () => {
+    expect(gaslaw(folder, ['run', 'r1', '--size', 'debug']).status).toBe(0);
+    for (const line of lines.filter(l => l.startsWith('npx gaslaw'))) {
+      const words = [...line.replaceAll('r1-small-1', 'r1-debug-1').matchAll(/"([^"]*)"|(\S+)/g)];
+      const args = words.slice(2).map(word => word[1] ?? word[2] ?? '');
+      const { status, stdout, stderr } = gaslaw(folder, args, { input: '3 5 4 > 35\n' });
+      expect({ line, status, stderr }).toEqual({ line, status: 0, stderr: '' });
+      expect(stdout).not.toBe('');
+    }
+  });
+
+  it('of the table exist, with the options that it shows', () => {
+    const commands = [...readme.matchAll(/^\| `gaslaw (\w+)([^`]*)`/gm)];
+    expect(commands).toHaveLength(8);
+    for (const [, name, rest] of commands) {
+      const { status, stdout } = gaslaw(folder, [name as string, '--help']);
+      expect(status).toBe(0);
+      for (const [option] of (rest as string).matchAll(/--[\w-]+/g)) expect(stdout).toContain(option);
+    }
+  });
 });
 
-it('every command that it lists exists with the options it shows', () => {
-  const commands = [...readme.matchAll(/^\| `gaslaw (\w+)([^`]*)`/gm)];
-  expect(commands.length).toBeGreaterThanOrEqual(8);
-  for (const [, name, rest] of commands) {
-    const help = spawnSync(process.execPath, [join(root, 'dist/src/cli/main.js'), name as string, '--help'], {
-      encoding: 'utf8',
-    });
-    expect(help.status).toBe(0);
-    for (const [option] of (rest as string).matchAll(/--[\w-]+/g)) expect(help.stdout).toContain(option);
-  }
+it('the files and folders that it names exist', () => {
+  const paths = [...readme.matchAll(/\]\(([\w./-]+)\)|`((?:src|recipes|bench|examples|test)\/[\w/]*)`/g)];
+  const missing = paths
+    .map(match => match[1] ?? match[2] ?? '')
+    .filter(path => !existsSync(join(root, path)));
+  expect(missing).toEqual([]);
+});
+
+it('what the package exports is there after a build', () => {
+  const { exports } = JSON.parse(read('package.json')) as { exports: { '.': Record<string, string> } };
+  for (const path of Object.values(exports['.'])) expect(statSync(join(root, path)).isFile()).toBe(true);
 });

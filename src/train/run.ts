@@ -105,18 +105,22 @@ export async function openRun(
   resume: boolean,
 ): Promise<void> {
   const path = `${folder}/config.json`;
-  const exists = await files.exists(path);
-  if (exists && !resume) {
-    throw new UsageError(
-      `${folder}: there is a run already; pass --resume to go on with it, or --out for another folder`,
-    );
-  }
-  if (!exists) {
+  if (!(await files.exists(path))) {
     await files.write(path, json(config));
     return;
   }
   const found = (await readJson(files, path)) as RunConfig;
   assert(found.recipe !== undefined, `${folder}: its config.json is not a run's; choose another --out`);
+  if (!resume) {
+    throw new UsageError(
+      `${folder}: there is a run already; pass --resume to go on with it, or --out for another folder`,
+    );
+  }
+  checkSame(folder, found, config);
+  await tidyRun(files, folder);
+}
+
+function checkSame(folder: string, found: RunConfig, config: RunConfig): void {
   for (const key of ['recipe', 'size', 'seed', 'options'] as const) {
     const [there, here] = [found, config].map(c => JSON.stringify(c[key] ?? {}));
     if (there !== here) {
@@ -125,7 +129,15 @@ export async function openRun(
       );
     }
   }
-  await files.tidy(folder);
+}
+
+/** Removes what writes that were killed left behind. */
+async function tidyRun(files: FileStore, folder: string): Promise<void> {
+  const models = (await files.list(`${folder}/models`)).map(name => `models/${name}`);
+  const exported = models.map(model => `${model}/onnx`);
+  for (const part of ['.', 'checkpoints', 'stages', 'data', ...models, ...exported]) {
+    await files.tidy(`${folder}/${part}`);
+  }
 }
 
 /** The stage's result when it is done. */

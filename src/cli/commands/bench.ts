@@ -5,6 +5,7 @@ import { benchGeneration } from '../../generate/bench.ts';
 import { loadOnnx, locateModel } from '../../models/resolve.ts';
 import { bytes, duration, milliseconds, si } from '../../report/format.ts';
 import { benchGraph } from '../../runtime/bench.ts';
+import { UsageError } from '../../util/errors.ts';
 import { openModel, openRuntime, peakRssBytes } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
 import { JSON_OPTION, nameAndValue, repeated, whole } from '../options.ts';
@@ -45,8 +46,11 @@ async function run(path: string, o: BenchOptions): Promise<void> {
   const output = createOutput(o.json ?? false);
   const files = nodeFiles();
   const place = await locateModel(files, path);
+  const dims = Object.fromEntries((o.dim ?? []).map(dimOf));
   const isGraph = place.kind === 'onnx' && !(await isLanguageModelFile(files, place.path));
-  await (isGraph ? benchOther(place.path, o, output) : benchLanguage(path, o, output));
+  if (isGraph) return benchOther(place.path, o, dims, output);
+  if (o.dim) throw new UsageError(`--dim: ${path} is a language model; use --prompt-tokens and --new-tokens`);
+  await benchLanguage(path, o, output);
 }
 
 async function benchLanguage(path: string, o: BenchOptions, output: Output): Promise<void> {
@@ -67,9 +71,13 @@ async function benchLanguage(path: string, o: BenchOptions, output: Output): Pro
   );
 }
 
-async function benchOther(path: string, o: BenchOptions, output: Output): Promise<void> {
+async function benchOther(
+  path: string,
+  o: BenchOptions,
+  dims: Record<string, number>,
+  output: Output,
+): Promise<void> {
   const { model } = await loadOnnx(nodeFiles(), path);
-  const dims = Object.fromEntries((o.dim ?? []).map(dimOf));
   const speed = await benchGraph(await openRuntime(output), model, {
     runs: o.runs ?? 50,
     seed: o.seed,
