@@ -128,7 +128,13 @@ export class Engine implements Disposable {
     while (this.#waiting.length > 0 && this.#active.length < this.#slots) {
       const free = this.#slots - this.#active.length;
       const groups = takeGroups(this.#waiting, free, this.#prefillPositions);
-      await this.#prefill(groups);
+      try {
+        await this.#prefill(groups);
+      } catch (error) {
+        // these jobs are in neither queue now: fail them here, or their callers wait for ever
+        for (const job of groups.flat()) job.fail(error);
+        throw error;
+      }
     }
   }
 
