@@ -54,8 +54,8 @@ export function layerNorm(scope: Scope, x: Value, options: { epsilon?: number; b
   return x.builder.op('LayerNormalization', [x, gain, bias], { axis: -1, epsilon: options.epsilon ?? 1e-5 });
 }
 
-/** SiLU: x · σ(x). */
-export const silu = (x: Value): Value => x.mul(x.sigmoid());
+/** SiLU: x · σ(x), one kernel. */
+export const silu = (x: Value): Value => x.builder.op('com.microsoft.QuickGelu', [x], { alpha: 1 });
 
 /** GELU, exact: x · Φ(x). */
 export const gelu = (x: Value): Value => x.builder.op('com.microsoft.Gelu', [x], {});

@@ -6,7 +6,7 @@
  */
 import type { Value } from '../builder.ts';
 import type { GradientContext } from '../rule.ts';
-import { axisOf, type Gradients, input, range, sumTo } from './common.ts';
+import { axisOf, type Gradients, input, range, shaped, sumTo } from './common.ts';
 import type { Family } from './family.ts';
 
 interface Normalized {
@@ -40,6 +40,36 @@ function inputGradient(g: Value, w: Value | undefined, { hat, r, axes, centred }
   return (centred ? rest.sub(gw.mean(axes)) : rest).mul(r);
 }
 
+/**
+ * Both gradients of RMS normalization over the last axis (D wide) from one product p = g·x: mean(gw·x̂) = r/D · p·w and
+ * dw = r·p are products of p with a vector, so dx = r·gw − x·(r³/D · p·w) takes five passes over x in place of nine.
+ */
+function rmsGradients(
+  c: GradientContext,
+  g: Value,
+  x: Value,
+  w: Value,
+  { r, width }: { readonly r: Value; readonly width: number },
+): { readonly dx: () => Value; readonly dw: () => Value } {
+  const p = g.mul(x);
+  return {
+    dx() {
+      const dot = p.matmul(w.reshape([width, 1]));
+      const share = dot.mul(
+        r
+          .mul(r)
+          .mul(r)
+          .mul(1 / width),
+      );
+      return g.mul(w).mul(r).sub(x.mul(share));
+    },
+    dw() {
+      const rows = c.b.op('Flatten', [p], { axis: p.rank - 1 });
+      return shaped(r.reshape([1, -1]).matmul(rows).reshape([width]), w.shape);
+    },
+  };
+}
+
 /** Which inputs and outputs of an op play which part. */
 interface Roles {
   readonly centred: boolean;
@@ -71,6 +101,16 @@ function normalizedOf(c: GradientContext, roles: Roles): Normalized {
   return normalize(summed(c, roles), c.attributes.int('axis', -1), epsilon, roles.centred, given);
 }
 
+/** The cheaper form, for a plain RMS normalization of known width whose reciprocal deviation the node gives. */
+function lastAxisRms(c: GradientContext, roles: Roles, g: Value) {
+  const [x, w, r] = [input(c, 0), c.inputs[roles.weight], c.outputs[roles.rOutput ?? -1]];
+  const width = w?.shape[0];
+  const last = axisOf(c.attributes.int('axis', -1), x.rank) === x.rank - 1;
+  const plain = !roles.centred && !roles.addends && last && w?.rank === 1 && typeof width === 'number';
+  if (!plain || !r || r.dtype !== x.dtype) return undefined;
+  return rmsGradients(c, g, x, w, { r, width });
+}
+
 const add = (a: Value | undefined, b: Value | undefined): Value | undefined => (a && b ? a.add(b) : (a ?? b));
 
 const normalization =
@@ -80,6 +120,8 @@ const normalization =
     if (stray > 0) c.fail(`has no gradient through output ${stray}; use its output 0 alone, or stopGradient`);
     const [g, gSum] = [c.grads[0], roles.sumOutput === undefined ? undefined : c.grads[roles.sumOutput]];
     const grads: (Value | undefined)[] = [];
+    const fast = g && gSum === undefined ? lastAxisRms(c, roles, g) : undefined;
+    if (fast) return [c.wants(0) ? fast.dx() : undefined, c.wants(roles.weight) ? fast.dw() : undefined];
     const n = g && normalizedOf(c, roles);
     const [w, bias] = [c.inputs[roles.weight], roles.bias === undefined ? undefined : c.inputs[roles.bias]];
     const sources = [0, ...(roles.addends ?? [])].filter(i => c.inputs[i] && c.wants(i));

@@ -3,6 +3,7 @@
  *
  * Ties: ReduceMax and ReduceMin share the gradient equally among all elements that attain the extremum.
  */
+import type { Node } from '../../graph/ir.ts';
 import type { Value } from '../builder.ts';
 import { type GradientContext, none } from '../rule.ts';
 import {
@@ -89,6 +90,37 @@ const productOfOthers = reduction(({ g, x, b, sum, again }) => {
   return g.mul(b.where(sum(zeros).sub(zeros).greater(0), 0, others));
 });
 
+/**
+ * Σ g·y over the last axis without another pass over both, where y is multiplied: for o = y·v and g = dO·vᵀ it is
+ * Σ dO·o, whose rows are as long as v's (Dao et al. 2022, FlashAttention, §3.1). Undefined where that is not how g came.
+ */
+function attentionDot(g: Value, y: Value): Value | undefined {
+  const { graph } = g.builder;
+  const made = graph.nodes.findLast(n => n.outputs[0] === g.name);
+  if (!made || !isPlainTransposed(made)) return undefined;
+  const [outer, v] = made.inputs as [string, string];
+  const product = graph.nodes.find(n => n.opType === 'MatMul' && n.inputs[0] === y.name && n.inputs[1] === v);
+  return (
+    product &&
+    g.builder
+      .value(outer)
+      .mul(g.builder.value(product.outputs[0] as string))
+      .sum([-1])
+  );
+}
+
+/** Whether a node is a·bᵀ. */
+function isPlainTransposed({ opType, attributes }: Node): boolean {
+  const is = (name: string, otherwise: number) => Number(attributes[name]?.value ?? otherwise);
+  return (
+    opType === 'FusedMatMul' &&
+    is('alpha', 1) === 1 &&
+    is('transA', 0) === 0 &&
+    is('transB', 0) === 1 &&
+    is('transBatchA', 0) + is('transBatchB', 0) === 0
+  );
+}
+
 const INDEX = none('its output is an index');
 
 export const REDUCTION = {
@@ -111,8 +143,9 @@ export const REDUCTION = {
   ArgMin: INDEX,
   // eˣ/Σeˣ: y·(g − Σgy)
   Softmax: unary((g, _x, y, c) => {
-    const gy = g.mul(y);
-    return gy.sub(y.mul(gy.sum([axisOf(c.attributes.int('axis', -1), y.rank)])));
+    const axis = axisOf(c.attributes.int('axis', -1), y.rank);
+    const dot = axis === y.rank - 1 ? attentionDot(g, y) : undefined;
+    return g.sub(dot ?? g.mul(y).sum([axis])).mul(y);
   }),
   // x − ln Σeˣ: g − eʸ·Σg
   LogSoftmax: unary((g, _x, y, c) =>
