@@ -5,7 +5,6 @@
  */
 import { Decoder, decodeGraph, presentName } from '../src/generate/decoder.ts';
 import { Engine } from '../src/generate/engine.ts';
-import { sample } from '../src/generate/sampling.ts';
 import { modelOf, type Tensor, zeros } from '../src/graph/ir.ts';
 import { encodeModel } from '../src/graph/protobuf.ts';
 import { denseConfig, denseModel } from '../src/models/dense/index.ts';
@@ -93,9 +92,18 @@ async function peerLoop(store: ParameterStore): Promise<() => Promise<number>> {
       for (const s of model.cacheSlots)
         feeds[s.name] = results[presentName(s.name)] as (typeof feeds)[string];
       const logits = results.logits?.data as Float32Array;
-      for (let r = 0; r < BATCH; r++)
-        ids[r] = sample(logits, r * model.vocabSize, model.vocabSize, {}, random).token;
+      for (let r = 0; r < BATCH; r++) ids[r] = draw(logits, r * model.vocabSize, random);
     }
     return (BATCH * PEER_STEPS) / ((performance.now() - started) / 1000);
   };
+}
+
+/** A draw from softmax of one row of logits. */
+function draw(logits: Float32Array, offset: number, random: Random): number {
+  const weights = logits.subarray(offset, offset + model.vocabSize).map(Math.exp);
+  let left = random.uniform() * weights.reduce((sum, w) => sum + w, 0);
+  return Math.max(
+    0,
+    weights.findIndex(w => (left -= w) < 0),
+  );
 }

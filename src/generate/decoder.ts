@@ -8,12 +8,13 @@
  *    not B·S.
  * Shapes: B rows, S new positions, C capacity, V vocabulary.
  */
-import { type Graph, int32, modelOf, type Tensor, zeros } from '../graph/ir.ts';
+import { float32, type Graph, int32, type Model, modelOf, type Tensor, zeros } from '../graph/ir.ts';
 import type { CausalModel } from '../models/model.ts';
 import { type ParameterSource, type ParameterStore, ParameterTrace } from '../nn/parameters.ts';
 import { Builder } from '../ops/builder.ts';
 import { modelFor } from '../ops/opset.ts';
 import type { Binding, CompileOptions, Program, Runtime } from '../runtime/runtime.ts';
+import { type Distributions, Normalizer } from './distributions.ts';
 
 /** Inputs: ids [B,S], select [B], last_position [B], total [], caches, weights; outputs: logits [B,V], present caches. */
 export function decodeGraph(model: CausalModel, source: ParameterSource = 'inputs'): Graph {
@@ -44,18 +45,24 @@ export interface Lane extends Disposable {
   readonly lastPosition: Int32Array;
   /** Longest length after the step. */
   total: number;
-  readonly logits: Float32Array;
   run(): Promise<void>;
 }
 
 export class Decoder implements Disposable {
   readonly model: CausalModel;
   readonly #program: Program;
+  readonly #normalizer: Normalizer;
   readonly #weights: Record<string, Tensor>;
 
-  private constructor(model: CausalModel, program: Program, weights: Record<string, Tensor>) {
+  private constructor(
+    model: CausalModel,
+    program: Program,
+    normalizer: Normalizer,
+    weights: Record<string, Tensor>,
+  ) {
     this.model = model;
     this.#program = program;
+    this.#normalizer = normalizer;
     this.#weights = weights;
   }
 
@@ -70,13 +77,13 @@ export class Decoder implements Disposable {
   ): Promise<Decoder> {
     if (weights instanceof Map) {
       const graph = decodeGraph(model, name => tensorNamed(weights, name));
-      return new Decoder(model, await runtime.compile(modelOf(graph), options), {});
+      return Decoder.fromGraph(runtime, model, graph, options);
     }
     const store = weights as ParameterStore;
     const graph = decodeGraph(model);
-    const program = await runtime.compile(modelOf(graph), options);
     const inputs = graph.inputs.slice(4 + model.cacheSlots.length);
-    return new Decoder(model, program, Object.fromEntries(inputs.map(i => [i.name, store.tensor(i.name)])));
+    const bound = Object.fromEntries(inputs.map(i => [i.name, store.tensor(i.name)]));
+    return Decoder.#compile(runtime, model, modelOf(graph), options, bound);
   }
 
   /** Over a graph with the signature of `decodeGraph` that holds its weights itself (an exported file's). */
@@ -86,7 +93,24 @@ export class Decoder implements Disposable {
     graph: Graph,
     options: CompileOptions = {},
   ): Promise<Decoder> {
-    return new Decoder(model, await runtime.compile(modelFor(graph), options), {});
+    return Decoder.#compile(runtime, model, modelFor(graph), options, {});
+  }
+
+  static async #compile(
+    runtime: Runtime,
+    model: CausalModel,
+    file: Model,
+    options: CompileOptions,
+    weights: Record<string, Tensor>,
+  ): Promise<Decoder> {
+    const program = await runtime.compile(file, options);
+    const normalizer = await Normalizer.create(runtime, model.vocabSize, options);
+    return new Decoder(model, program, normalizer, weights);
+  }
+
+  /** Buffers that turn the logits of `rows` rows into distributions. */
+  distributions(rows: number): Distributions {
+    return this.#normalizer.bind(rows);
   }
 
   /** Zeroed caches for `rows` rows of `capacity` positions, in the order of the model's cache slots. */
@@ -94,13 +118,12 @@ export class Decoder implements Disposable {
     return this.model.cacheSlots.map(s => zeros(s.dtype, [rows, s.heads, capacity, s.width]));
   }
 
-  /** Binds the first `rows` rows of `cache` for steps of `length` new positions. */
-  lane(cache: readonly Tensor[], rows: number, length: number): Lane {
+  /** Binds the first `rows` rows of `cache` for steps of `length` new positions; `logits` [rows, V] is written by each. */
+  lane(cache: readonly Tensor[], rows: number, length: number, logits: Float32Array): Lane {
     const ids = new Int32Array(rows * length);
     const lastPosition = new Int32Array(rows);
     const total = new Int32Array(1);
     const select = Int32Array.from({ length: rows }, (_, r) => r * length + length - 1);
-    const logits = new Float32Array(rows * this.model.vocabSize);
     const caches = Object.fromEntries(
       cache.flatMap((tensor, i) => {
         const name = this.model.cacheSlots[i]?.name as string;
@@ -116,7 +139,7 @@ export class Decoder implements Disposable {
       select: int32([rows], select),
       last_position: int32([rows], lastPosition),
       total: int32([], total),
-      logits: { dtype: 'float32', dims: [rows, this.model.vocabSize], data: logits },
+      logits: float32([rows, this.model.vocabSize], logits),
       ...caches,
       ...this.#weights,
     });
@@ -125,7 +148,6 @@ export class Decoder implements Disposable {
       ids,
       lastPosition,
       total: length,
-      logits,
       async run() {
         total[0] = this.total;
         if (length > 1)
@@ -138,6 +160,7 @@ export class Decoder implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#normalizer[Symbol.dispose]();
     this.#program[Symbol.dispose]();
   }
 }

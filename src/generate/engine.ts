@@ -12,7 +12,8 @@ import type { Tensor } from '../graph/ir.ts';
 import { GaslawError } from '../util/errors.ts';
 import { Random } from '../util/random.ts';
 import { copyRow, type Decoder, type Lane } from './decoder.ts';
-import { checkSampling, type SamplingOptions, sample } from './sampling.ts';
+import type { Distributions } from './distributions.ts';
+import { checkSampling, choose, inverseTemperature, penalize, type SamplingOptions } from './sampling.ts';
 
 export interface GenerateRequest extends SamplingOptions {
   readonly prompt: readonly number[];
@@ -61,6 +62,7 @@ export class Engine implements Disposable {
   readonly #prefillPositions: number;
   readonly #cache: Tensor[];
   readonly #lanes = new Map<number, Lane>();
+  readonly #distributions = new Map<number, Distributions>();
   readonly #waiting: Job[] = [];
   readonly #active: Job[] = [];
   #loop: Promise<void> | undefined;
@@ -142,28 +144,47 @@ export class Engine implements Disposable {
     const prompts = groups.map(g => (g[0] as Job).request.prompt);
     const length = Math.max(...prompts.map(p => p.length));
     const cache = this.#decoder.allocateCache(groups.length, length);
-    using lane = this.#decoder.lane(cache, groups.length, length);
+    const size = this.#decoder.model.vocabSize;
+    const logits = new Float32Array(groups.length * size);
+    using lane = this.#decoder.lane(cache, groups.length, length, logits);
     prompts.forEach((prompt, r) => {
       lane.ids.set(prompt, r * length);
       lane.lastPosition[r] = prompt.length - 1;
     });
     lane.total = length;
     await lane.run();
-    groups.forEach((jobs, r) => {
-      for (const job of jobs) this.#start(job, cache, r, lane.logits);
+    // every job has a row of its own from here on: a penalty edits logits in place
+    const jobs = groups.flatMap((group, row) => group.map(job => ({ job, row })));
+    const distributions = this.#distributionsFor(jobs.length);
+    jobs.forEach(({ row }, i) => {
+      distributions.logits.set(logits.subarray(row * size, (row + 1) * size), i * size);
+    });
+    await this.#distribute(
+      jobs.map(({ job }) => job),
+      distributions,
+    );
+    jobs.forEach(({ job, row }, i) => {
+      this.#start(job, cache, row, distributions.probabilities, i * size);
     });
   }
 
   /** Gives a job whose prompt was read its first token and, unless that ends it, a row. */
-  #start(job: Job, cache: readonly Tensor[], row: number, logits: Float32Array): void {
-    const length = job.request.prompt.length;
-    // a penalty edits logits in place, so jobs that share a row each get a copy
-    const size = this.#decoder.model.vocabSize;
-    const own = logits.slice(row * size, (row + 1) * size);
-    job.length = length;
-    if (this.#sample(job, own, 0)) return;
-    copyRow(cache, row, this.#cache, this.#active.length, length);
+  #start(job: Job, cache: readonly Tensor[], row: number, probabilities: Float32Array, offset: number): void {
+    job.length = job.request.prompt.length;
+    if (this.#sample(job, probabilities, offset)) return;
+    copyRow(cache, row, this.#cache, this.#active.length, job.length);
     this.#active.push(job);
+  }
+
+  /** Turns the logits of `jobs`, a row each, into the distributions that they sample from. */
+  async #distribute(jobs: readonly Job[], distributions: Distributions): Promise<void> {
+    const size = this.#decoder.model.vocabSize;
+    jobs.forEach(({ request, ids }, r) => {
+      distributions.inverseTemperature[r] = inverseTemperature(request);
+      if ((request.repetitionPenalty ?? 1) !== 1)
+        penalize(distributions.logits, r * size, [...request.prompt, ...ids], request);
+    });
+    await distributions.run();
   }
 
   async #decode(): Promise<void> {
@@ -178,24 +199,24 @@ export class Engine implements Disposable {
     }
     lane.total = total;
     await lane.run();
+    const distributions = this.#distributionsFor(count);
+    await this.#distribute(this.#active, distributions);
     const size = this.#decoder.model.vocabSize;
     const finished: number[] = [];
     for (let r = 0; r < count; r++) {
       const job = this.#active[r] as Job;
       job.length++;
-      if (this.#sample(job, lane.logits, r * size)) finished.push(r);
+      if (this.#sample(job, distributions.probabilities, r * size)) finished.push(r);
     }
     // from the back, so that the rows that move up are never finished ones
     for (const r of finished.reverse()) this.#vacate(r);
   }
 
   /** Samples the job's next token. Returns whether that ended it (and then reports it). */
-  #sample(job: Job, logits: Float32Array, offset: number): boolean {
+  #sample(job: Job, probabilities: Float32Array, offset: number): boolean {
     const { request } = job;
     if (request.signal?.aborted) return this.#finish(job, 'aborted');
-    const penalized = (request.repetitionPenalty ?? 1) !== 1;
-    const seen = penalized ? [...request.prompt, ...job.ids] : undefined;
-    const choice = sample(logits, offset, this.#decoder.model.vocabSize, request, job.random, seen);
+    const choice = choose(probabilities, offset, this.#decoder.model.vocabSize, request, job.random);
     job.ids.push(choice.token);
     job.logProbs.push(choice.logProb);
     job.next = choice.token;
@@ -225,17 +246,27 @@ export class Engine implements Disposable {
 
   /** The smallest bound batch that holds `count` rows. */
   #lane(count: number): Lane {
-    const rows = Math.min(this.#slots, roundUp(count));
+    const { rows, logits } = this.#distributionsFor(count);
     const known = this.#lanes.get(rows);
     if (known) return known;
-    const lane = this.#decoder.lane(this.#cache, rows, 1);
+    const lane = this.#decoder.lane(this.#cache, rows, 1, logits);
     this.#lanes.set(rows, lane);
     return lane;
   }
 
+  #distributionsFor(count: number): Distributions {
+    const rows = Math.min(this.#slots, roundUp(count));
+    const known = this.#distributions.get(rows);
+    if (known) return known;
+    const distributions = this.#decoder.distributions(rows);
+    this.#distributions.set(rows, distributions);
+    return distributions;
+  }
+
   [Symbol.dispose](): void {
-    for (const lane of this.#lanes.values()) lane[Symbol.dispose]();
+    for (const bound of [...this.#lanes.values(), ...this.#distributions.values()]) bound[Symbol.dispose]();
     this.#lanes.clear();
+    this.#distributions.clear();
   }
 }
 

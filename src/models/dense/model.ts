@@ -11,7 +11,7 @@
  */
 
 import { attend, causalMask, rotaryTables, rotate, segmentMask } from '../../nn/attention.ts';
-import { embedding, linear, project, rmsNorm, swiglu } from '../../nn/layers.ts';
+import { embedding, linear, project, rmsNorm, silu, swiglu } from '../../nn/layers.ts';
 import { canStack, normal, ones, type Scope } from '../../nn/parameters.ts';
 import type { Builder, Value } from '../../ops/builder.ts';
 import type { ForwardInputs, StepInputs, StepOutputs } from '../model.ts';
@@ -120,10 +120,22 @@ export function denseStep(scope: Scope, c: DenseConfig, inputs: StepInputs): Ste
     const mixed = stepAttention(layer.child('self_attn'), c, h, inputs, i, tables);
     cache.push(mixed.key, mixed.value);
     [h, sum] = addNorm(layer.child('post_attention_layernorm'), c, mixed.output, sum);
-    const fed = swiglu(layer.child('mlp'), h, c.intermediateSize, initOf(c));
+    const fed = stepSwiglu(layer.child('mlp'), c, h);
     [h, sum] = addNorm(next, c, fed, sum);
   }
   return { hidden: h, cache };
+}
+
+/** SwiGLU with gate and up as one product where they lie side by side. */
+function stepSwiglu(scope: Scope, c: DenseConfig, h: Value): Value {
+  const rows = [c.intermediateSize, c.intermediateSize];
+  if (!canStack(rows, c.hiddenSize)) return swiglu(scope, h, c.intermediateSize, initOf(c));
+  const weight = scope.stacked(['gate_proj.weight', 'up_proj.weight'], rows, c.hiddenSize, initOf(c).in);
+  const [gate, up] = h.builder.ops('Split', [project(h, weight)], { axis: -1, num_outputs: 2 }, 2) as [
+    Value,
+    Value,
+  ];
+  return linear(scope.child('down_proj'), silu(gate).mul(up), c.hiddenSize, { init: initOf(c).out });
 }
 
 /** RMSNorm(x + skip) and the sum itself, in one kernel. */
