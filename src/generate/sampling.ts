@@ -106,17 +106,24 @@ function truncated(p: Float32Array, options: SamplingOptions, random: Random): n
   return kept.find(i => (left -= p[i] as number) < 0) ?? (kept[0] as number);
 }
 
-/** Ids that survive top-k, top-p and min-p, most likely first; never empty. */
+/**
+ * Ids that survive top-k, top-p and min-p, most likely first; never empty. Tokens below (1 − topP)/V together weigh less
+ * than 1 − topP, so top-p never keeps them and they need no sorting (llama2.c).
+ */
 function keep(p: Float32Array, options: SamplingOptions): number[] {
-  const floor = (options.minP ?? 0) * (p[likeliest(p, 0, p.length)] as number);
-  let ids = Array.from(p.keys()).filter(i => (p[i] as number) >= floor);
+  const floor = Math.max(
+    (options.minP ?? 0) * (p[likeliest(p, 0, p.length)] as number),
+    (1 - (options.topP ?? 1)) / p.length,
+  );
+  let ids: number[] = [];
+  for (let i = 0; i < p.length; i++) if ((p[i] as number) >= floor) ids.push(i);
   ids.sort((a, b) => (p[b] as number) - (p[a] as number) || a - b);
   if (options.topK) ids = ids.slice(0, options.topK);
   const topP = options.topP ?? 1;
   if (topP < 1) {
     let cumulative = 0;
     const end = ids.findIndex(i => (cumulative += p[i] as number) >= topP);
-    if (end >= 0) ids = ids.slice(0, end + 1);
+    if (end >= 0) ids.length = end + 1;
   }
   return ids;
 }

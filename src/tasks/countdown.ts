@@ -15,7 +15,7 @@ import type { Random } from '../util/random.ts';
 import { type Attempt, type AttemptOptions, allAttempts, tryAttempt } from './attempts.ts';
 import { equalsInteger, evaluateExpression } from './expression.ts';
 import { defineTask, type Problem, type Task } from './task.ts';
-import { formatAttempt, MARKS } from './transcript.ts';
+import { formatAttempt, MARKS, shareOfTrueSteps } from './transcript.ts';
 
 export interface CountdownData {
   readonly numbers: readonly number[];
@@ -76,6 +76,7 @@ export function createCountdown(options: CountdownOptions = {}): Task<CountdownD
       `Reach ${target} with the numbers ${numbers.join(', ')}: use each of them exactly once, with +, -, *, / and ` +
       'parentheses, and answer with the expression alone',
     check: checkCountdown,
+    arithmetic: shareOfTrueSteps,
     truth: problem => {
       const solution = solveCountdown(problem, options.attempts) ?? solveCountdown(problem, UNBOUNDED);
       if (solution === undefined)

@@ -4,7 +4,7 @@ import { addition } from './addition.ts';
 import { createCountdown } from './countdown.ts';
 import { TASKS, taskNamed } from './index.ts';
 import { sorting } from './sorting.ts';
-import { difficultyAt, difficultyNamed, isHeldOut, levelAt, totalReward } from './task.ts';
+import { difficultyAt, difficultyNamed, isHeldOut, levelAt } from './task.ts';
 
 describe('held-out split', () => {
   it('holds out about a tenth of the problems', () => {
@@ -44,13 +44,19 @@ describe('difficulty', () => {
   });
 });
 
-describe('rewards', () => {
-  it('are weighted sums, TinyZero by default', () => {
-    expect(totalReward({ accuracy: 0, format: 1, language: 1 })).toBe(0.1);
-    expect(totalReward({ accuracy: 1, format: 0.5 }, { accuracy: 1, language: 2 })).toBe(1);
-    expect(
-      totalReward({ accuracy: 1, format: 1, language: 0.25 }, { accuracy: 1, format: 0, language: 2 }),
-    ).toBe(1.5);
+describe('reward parts', () => {
+  it('arithmetic is the share of true calculations, in either alphabet', () => {
+    const problem = TASKS.countdown.parse({
+      task: 'countdown',
+      level: 1,
+      language: 'arabic',
+      numbers: [3, 4, 5],
+      target: 35,
+    });
+    const arithmetic = (think: string) =>
+      TASKS.countdown.verify(problem, `<think>${think}</think><answer>1+1</answer>`).parts.arithmetic;
+    expect(arithmetic('3+5=8*4=32✗三+四=八✗4-3=1✗')).toBe(3 / 4);
+    expect(arithmetic('no numbers')).toBeUndefined();
   });
 });
 

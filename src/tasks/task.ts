@@ -5,8 +5,8 @@
  * 1. Difficulty is a number in [0, 1] that selects one of the task's named `levels`, easiest first.
  * 2. Problems are held out by a hash of their canonical key: the same problem in another order or another digit
  *    alphabet is on the same side, and the split does not depend on how problems were drawn.
- * 3. Reward parts stay apart (accuracy, format, language) and are summed with weights only at the end
- *    (GDPO-style per-part normalisation needs them apart). Defaults are TinyZero's: 1 for a right answer, 0.1 for form.
+ * 3. Reward parts stay apart (accuracy, format, language, arithmetic) and are summed with weights only at the end
+ *    (GDPO-style per-part normalisation needs them apart).
  * 4. A verifier never throws and never evaluates code: `check` gets the last complete answer, in Arabic digits,
  *    and says what is wrong with it.
  */
@@ -36,6 +36,8 @@ export interface RewardParts {
   readonly format: number;
   /** Share of digits in the problem's alphabet, 0 to 1. */
   readonly language?: number;
+  /** Share of the stated calculations `a+b=c` that are true, 0 to 1; absent without any, and for tasks that do not look. */
+  readonly arithmetic?: number;
 }
 
 export interface Verdict {
@@ -87,6 +89,8 @@ export interface TaskSpec<Data extends object> {
   /** What is wrong with `answer` (trimmed, Arabic digits), or undefined when it is right. Must not throw. */
   check(data: Data, answer: string): string | undefined;
   truth(data: Data): { readonly think: string; readonly answer: string };
+  /** Share of a response's calculations that are true, or undefined without any; must not throw. */
+  arithmetic?(response: string): number | undefined;
 }
 
 const MAX_DRAWS = 20_000;
@@ -107,8 +111,11 @@ export function defineTask<Data extends object>(spec: TaskSpec<Data>): Task<Data
       const { think, answer } = spec.truth(problem);
       return convertDigits(formatResponse(think, answer), problem.language);
     },
-    verify: (problem, response) =>
-      judge(problem, response, answer => spec.check(problem, answer), spec.extract),
+    verify(problem, response) {
+      const verdict = judge(problem, response, answer => spec.check(problem, answer), spec.extract);
+      const arithmetic = spec.arithmetic?.(response);
+      return arithmetic === undefined ? verdict : { ...verdict, parts: { ...verdict.parts, arithmetic } };
+    },
     sample(random, difficulty, split, language = 'arabic') {
       const level = levelAt(difficulty, spec.levels.length);
       for (let i = 0; i < MAX_DRAWS; i++) {
@@ -140,20 +147,6 @@ export function judge(
   const correct = reason === undefined;
   const language = languageShare(response, problem.language);
   return { correct, parts: { accuracy: correct ? 1 : 0, format: parsed.format, language }, answer, reason };
-}
-
-export type RewardWeights = { readonly [Part in keyof Required<RewardParts>]?: number };
-
-export const DEFAULT_REWARD_WEIGHTS = {
-  accuracy: 1,
-  format: 0.1,
-  language: 0,
-} as const satisfies RewardWeights;
-
-/** Weighted sum of reward parts; a part or weight that is absent counts as 0. */
-export function totalReward(parts: RewardParts, weights: RewardWeights = DEFAULT_REWARD_WEIGHTS): number {
-  const { accuracy = 0, format = 0, language = 0 } = weights;
-  return accuracy * parts.accuracy + format * parts.format + language * (parts.language ?? 0);
 }
 
 /** The level index that a difficulty in [0, 1] selects among `count`. */

@@ -104,3 +104,9 @@ export function countSteps(text: string): { readonly steps: number; readonly rig
   );
   return { steps: written.length, right: right.length };
 }
+
+/** Share of a text's steps that are true; undefined when it has none. */
+export function shareOfTrueSteps(text: string): number | undefined {
+  const { steps, right } = countSteps(text);
+  return steps > 0 ? right / steps : undefined;
+}

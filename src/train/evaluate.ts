@@ -16,6 +16,7 @@ export interface EvaluationOptions {
   readonly k: number;
   readonly maxTokens: number;
   readonly seed: number;
+  /** `EVALUATION_SAMPLING` unless given. */
   readonly sampling?: SamplingOptions;
   readonly difficulty?: number;
   /** Problems to use instead of drawing them. */
@@ -25,6 +26,12 @@ export interface EvaluationOptions {
   /** Put before a response when it is judged, for prompts that already open the reasoning. */
   readonly responsePrefix?: string;
 }
+
+/**
+ * How answers are drawn unless told otherwise: DeepSeek-R1's top-p of 0.95, at temperature 1 and not its 0.6, because the
+ * searches of small models live on variety.
+ */
+export const EVALUATION_SAMPLING = { temperature: 1, topP: 0.95 } as const satisfies SamplingOptions;
 
 export interface Answer {
   readonly problem: Problem;
@@ -67,7 +74,8 @@ export async function evaluate(
   task: Task,
   options: EvaluationOptions,
 ): Promise<Evaluation> {
-  const { samples, k, maxTokens, seed, sampling, difficulty = 1, responsePrefix = '' } = options;
+  const { samples, k, maxTokens, seed, difficulty = 1, responsePrefix = '' } = options;
+  const { sampling = EVALUATION_SAMPLING } = options;
   const problems = options.problems ?? heldOutProblems(task, samples, difficulty, seed);
   const prompts = problems.map(options.prompt ?? (problem => task.prompt(problem)));
   const random = new Random(seed).fork('evaluation');

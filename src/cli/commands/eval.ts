@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { duration, percent, percentInterval } from '../../report/format.ts';
 import { TASK_NAMES, taskNamed } from '../../tasks/index.ts';
+import { EVALUATION_SAMPLING } from '../../train/evaluate.ts';
 import { evaluateModel, levelNamed, type ModelEvaluation } from '../../train/evaluate-model.ts';
 import { readText } from '../../util/files.ts';
 import { openModel } from '../environment.ts';
@@ -15,6 +16,7 @@ interface EvalOptions {
   samples: number;
   k: number;
   temperature: number;
+  topP: number;
   seed: number;
   level?: string;
   maxTokens?: number;
@@ -31,6 +33,12 @@ export const evalCommand = (): Command =>
     .option('--samples <n>', 'problems', whole('--samples', 1), 256)
     .option('--k <n>', 'answers to each problem, for pass@k', whole('--k', 1), 1)
     .option('--temperature <t>', '0 takes the likeliest token', within('--temperature', 0, 100), 1)
+    .option(
+      '--top-p <p>',
+      'draw from the likeliest tokens of this much probability',
+      within('--top-p', 0, 1),
+      EVALUATION_SAMPLING.topP,
+    )
     .option('--max-tokens <n>', 'longest answer (default: the rest of the context)', whole('--max-tokens', 1))
     .option('--seed <n>', 'seed of the answers; the problems are always the same', whole('--seed', 0), 1)
     .option('--data <file>', 'JSONL file of problems, for gsm8k')
@@ -45,7 +53,7 @@ async function run(path: string, o: EvalOptions): Promise<void> {
   );
   const level = levelNamed(task, o.level);
   using opened = await openModel(path, output);
-  const sampling = { temperature: o.temperature };
+  const sampling = { temperature: o.temperature, topP: o.topP };
   const evaluation = await evaluateModel(opened.decoder, opened.language.tokenizer, task, {
     ...o,
     level,
