@@ -35,6 +35,13 @@ export interface R1Config {
     readonly groupSize: number;
     readonly minibatches: number;
     readonly rate: number;
+    readonly rewards: {
+      readonly accuracy: number;
+      readonly format: number;
+      readonly arithmetic: number;
+      /** Joins after the cold start. */
+      readonly language: number;
+    };
     readonly zeroSteps: number;
     readonly reasoningSteps: number;
     readonly allScenariosSteps: number;
@@ -53,15 +60,13 @@ export interface R1Config {
   readonly evaluation: {
     readonly problems: number;
     readonly k: number;
-    readonly duringProblems: number;
-    readonly every: number;
   };
   readonly slots: number;
 }
 
 const CORPUS = {
-  maxAttempts: 12,
-  stopProbability: 0.3,
+  maxAttempts: 16,
+  stopProbability: 0.2,
   chineseShare: 0.3,
   mixedShare: 0.15,
   generalShare: 0.05,
@@ -70,33 +75,34 @@ const CORPUS = {
 } as const;
 
 const SMALL: R1Config = {
-  model: { hiddenSize: 96, layers: 3, heads: 3, ffn: 256 },
-  student: { hiddenSize: 64, layers: 2, heads: 2, ffn: 160 },
-  maxPositions: 160,
+  model: { hiddenSize: 128, layers: 4, heads: 4, ffn: 384 },
+  student: { hiddenSize: 80, layers: 3, heads: 5, ffn: 208 },
+  maxPositions: 192,
   maxNumber: 12,
   corpus: CORPUS,
-  pretrain: { steps: 900, studentSteps: 500, tokensPerStep: 8192, rate: 4e-3 },
+  pretrain: { steps: 1000, studentSteps: 800, tokensPerStep: 8192, rate: 3e-3 },
   rl: {
     prompts: 32,
     groupSize: 16,
-    minibatches: 4,
+    minibatches: 8,
     rate: 3e-4,
-    zeroSteps: 150,
-    reasoningSteps: 50,
-    allScenariosSteps: 40,
+    rewards: { accuracy: 1, format: 0.1, arithmetic: 0.3, language: 0.5 },
+    zeroSteps: 80,
+    reasoningSteps: 30,
+    allScenariosSteps: 25,
     studentMaxSteps: 400,
   },
   sft: {
-    coldStartSamples: 1000,
-    rejectionSamples: 3000,
-    distillSamples: 6000,
+    coldStartSamples: 2000,
+    rejectionSamples: 5000,
+    distillSamples: 10000,
     epochs: 2,
     distillEpochs: 3,
     tokensPerStep: 8192,
     rate: 1e-3,
   },
-  evaluation: { problems: 256, k: 16, duringProblems: 128, every: 20 },
-  slots: 64,
+  evaluation: { problems: 256, k: 16 },
+  slots: 128,
 };
 
 const DEBUG: R1Config = {
@@ -124,17 +130,18 @@ const DEBUG: R1Config = {
     distillEpochs: 1,
     tokensPerStep: 512,
   },
-  evaluation: { problems: 16, k: 2, duringProblems: 8, every: 2 },
+  evaluation: { problems: 16, k: 2 },
   slots: 16,
 };
 
 const FULL: R1Config = {
   ...SMALL,
-  model: { hiddenSize: 160, layers: 4, heads: 5, ffn: 448 },
+  model: { hiddenSize: 160, layers: 4, heads: 5, ffn: 480 },
   maxPositions: 320,
-  pretrain: { ...SMALL.pretrain, steps: 1200, studentSteps: 600 },
-  rl: { ...SMALL.rl, zeroSteps: 500, reasoningSteps: 100, allScenariosSteps: 100, studentMaxSteps: 2000 },
-  sft: { ...SMALL.sft, coldStartSamples: 3000, rejectionSamples: 8000, distillSamples: 20000 },
+  corpus: { ...CORPUS, maxAttempts: 28, stopProbability: 0.12 },
+  pretrain: { ...SMALL.pretrain, steps: 1600, studentSteps: 1200 },
+  rl: { ...SMALL.rl, zeroSteps: 300, reasoningSteps: 80, allScenariosSteps: 60, studentMaxSteps: 2000 },
+  sft: { ...SMALL.sft, coldStartSamples: 3000, rejectionSamples: 10000, distillSamples: 20000 },
   evaluation: { ...SMALL.evaluation, problems: 331 },
 };
 

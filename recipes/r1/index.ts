@@ -4,12 +4,14 @@
  *   base → zero (RL from the base, no fine-tuning)
  *   base → cold-start (SFT on clean samples of zero) → reasoning-rl (accuracy + language consistency)
  *   base → rejection-sft (SFT on verified samples of reasoning-rl and general data) → all-scenarios-rl
- *   student base → student-distilled (SFT on verified samples of the last model) → student-int8, student-int4
- *   student base → student-rl-only (RL alone, at the compute that distilling took)
+ *   student-base → student-distilled (SFT on verified samples of the last model) → student-int8, student-int4
+ *   student-base → student-rl-only (RL alone, at the compute that distilling took)
  *
  * 1. The rejection-sampling stage starts from the base again, not from the model that made its samples (R1 §2.3.3).
  * 2. Every stage is measured on the same held-out problems with the same seeds.
- * 3. Reward: accuracy 1, format 0.1 (TinyZero); language consistency joins after the cold start (R1 §2.3.2).
+ * 3. Reward: accuracy 1, format 0.1 (TinyZero), and 0.3 for the share of stated calculations that are true, which a
+ *    program checks as well: without it arithmetic erodes, since a wrong step in a failed attempt costs nothing
+ *    (docs/LOG.md). Language consistency joins after the cold start (R1 §2.3.2).
  * Source: DeepSeek-R1 (2501.12948), reference figures in its tables; settings here are this scale's own.
  */
 
@@ -142,7 +144,7 @@ class R1 {
 
   #zero(base: Trained): Promise<Trained> {
     const tasks = [{ task: this.#countdown as Task, weight: 1, difficulty: this.#difficulty }];
-    const rewards = { accuracy: 1, format: 0.1 };
+    const rewards = this.#reasoningRewards();
     return this.#pipeline.stage(textOf('zero'), base.model, base.store, store =>
       this.#reinforce('zero', base.model, store, tasks, rewards, this.#config.rl.zeroSteps),
     );
@@ -158,7 +160,7 @@ class R1 {
 
   #reasoningRl(cold: Trained): Promise<Trained> {
     const tasks = [{ task: this.#countdown as Task, weight: 1, difficulty: this.#difficulty }];
-    const rewards = { accuracy: 1, format: 0.1, language: 0.5 };
+    const { rewards } = this.#config.rl;
     return this.#pipeline.stage(textOf('reasoning-rl'), cold.model, cold.store, store =>
       this.#reinforce('reasoning-rl', cold.model, store, tasks, rewards, this.#config.rl.reasoningSteps),
     );
@@ -183,7 +185,7 @@ class R1 {
       { task: this.#countdown as Task, weight: 3, difficulty: this.#difficulty },
       { task: sorting as Task, weight: 1, difficulty: GENERAL_DIFFICULTY },
     ];
-    const rewards = { accuracy: 1, format: 0.1, language: 0.5 };
+    const { rewards } = this.#config.rl;
     return this.#pipeline.stage(textOf('all-scenarios-rl'), rejection.model, rejection.store, store =>
       this.#reinforce(
         'all-scenarios-rl',
@@ -196,43 +198,40 @@ class R1 {
     );
   }
 
-  /** The distilled student, and the one by RL alone that may spend as much. */
+  /** The student's base, then the distilled student and the one by RL alone, which may spend as much. */
   async #students(teacher: Trained): Promise<void> {
     const { sft, pretrain, rl } = this.#config;
     const model = this.#model(this.#config.student);
-    const seeded = (store: ParameterStore) =>
-      store.initialize(new Random(this.#context.seed).fork('student'));
+    const base = await this.#pipeline.stage(
+      textOf('student-base'),
+      model,
+      undefined,
+      store => this.#pretrain('student-base', store, model, pretrain.studentSteps),
+      store => store.initialize(new Random(this.#context.seed).fork('student')),
+    );
     const distilled = await this.#pipeline.stage(
       textOf('student-distilled'),
       model,
-      undefined,
+      base.store,
       async store => {
-        const before = await this.#pretrain('student-distilled-base', store, model, pretrain.studentSteps);
         const traces = await this.#traces('student-distilled', teacher, sft.distillSamples);
         const documents = [...traces, ...this.#general(traces.length / 3)];
-        return sum(
-          before,
-          await this.#fineTune('student-distilled', model, store, documents, sft.distillEpochs),
-        );
+        return this.#fineTune('student-distilled', model, store, documents, sft.distillEpochs);
       },
-      seeded,
     );
     await this.#export(distilled, teacher);
     const tasks = [{ task: this.#countdown as Task, weight: 1, difficulty: this.#difficulty }];
-    await this.#pipeline.stage(
-      textOf('student-rl-only'),
-      model,
-      undefined,
-      async store => {
-        const before = await this.#pretrain('student-rl-only-base', store, model, pretrain.studentSteps);
-        const budget = distilled.result.trainingFlops - before.trainingFlops;
-        const rewards = { accuracy: 1, format: 0.1 };
-        return sum(
-          before,
-          await this.#reinforce('student-rl-only', model, store, tasks, rewards, rl.studentMaxSteps, budget),
-        );
-      },
-      seeded,
+    const budget = distilled.result.trainingFlops;
+    await this.#pipeline.stage(textOf('student-rl-only'), model, base.store, store =>
+      this.#reinforce(
+        'student-rl-only',
+        model,
+        store,
+        tasks,
+        this.#reasoningRewards(),
+        rl.studentMaxSteps,
+        budget,
+      ),
     );
   }
 
@@ -254,6 +253,12 @@ class R1 {
     ]);
     await this.#pipeline.variant(textOf('student-int8'), distilled, 'int8', calibration);
     await this.#pipeline.variant(textOf('student-int4'), distilled, 'int4', calibration);
+  }
+
+  /** Without language consistency, which the cold start comes before. */
+  #reasoningRewards(): Record<string, number> {
+    const { language: _, ...rewards } = this.#config.rl.rewards;
+    return rewards;
   }
 
   #model(shape: R1Config['model']): CausalModel {
@@ -374,7 +379,7 @@ class R1 {
       difficulty: this.#difficulty,
       language: random => drawLanguage(random, this.#corpus),
       wanted,
-      answersEach: 4,
+      answersEach: 2,
       perProblem: 2,
       maxTokens: this.#config.maxPositions,
       slots: this.#config.slots,
@@ -397,10 +402,3 @@ class R1 {
 const GENERAL_DIFFICULTY = 0.5;
 /** Reasoning texts whose activations calibrate the quantized students. */
 const CALIBRATION_TEXTS = 128;
-
-const sum = (a: Totals, b: Totals): Totals => ({
-  steps: a.steps + b.steps,
-  tokens: a.tokens + b.tokens,
-  trainingFlops: a.trainingFlops + b.trainingFlops,
-  samplingFlops: a.samplingFlops + b.samplingFlops,
-});

@@ -32,10 +32,15 @@ export const STAGES = {
     summary: 'reinforcement learning on reasoning and general tasks together',
     from: ['rejection-sft'],
   },
+  'student-base': {
+    title: 'Student’s base',
+    summary: 'a smaller model learns the form and true arithmetic, as the base did',
+    from: [],
+  },
   'student-distilled': {
     title: 'Distilled student',
-    summary: 'a smaller model, fine-tuned on verified answers of the last model',
-    from: ['all-scenarios-rl'],
+    summary: 'the smaller model, fine-tuned on verified answers of the last model',
+    from: ['student-base', 'all-scenarios-rl'],
   },
   'student-int8': {
     title: 'Distilled student, int8',
@@ -50,7 +55,7 @@ export const STAGES = {
   'student-rl-only': {
     title: 'RL-only student',
     summary: 'the same smaller model by reinforcement learning alone, at the same compute',
-    from: [],
+    from: ['student-base'],
   },
 } as const satisfies Record<string, Omit<StageText, 'name'>>;
 

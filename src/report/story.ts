@@ -26,11 +26,11 @@ export type Kind = keyof typeof KINDS;
 export function kindOf(data: ReportData, stage: Stage): Kind {
   const own = data.metrics.filter(line => line.stage === stage.name);
   if (own.some(line => 'reward' in line) || (own.length === 0 && RL_NAME.test(stage.name))) return 'rl';
-  const parent = data.stages.find(other => other.name === stage.from[0]);
+  const parents = data.stages.filter(other => stage.from.includes(other.name));
   if (stage.from.length === 0) return 'pretrain';
-  if (parent && parent.parameters > stage.parameters) return 'distil';
+  if (parents.some(parent => parent.parameters > stage.parameters)) return 'distil';
   const trained = own.length > 0 || stage.trainingFlops > 0;
-  return !trained && stage.from.length === 1 && stage.bytes !== parent?.bytes ? 'export' : 'sft';
+  return !trained && stage.from.length === 1 && stage.bytes !== parents[0]?.bytes ? 'export' : 'sft';
 }
 
 const RL_NAME = /(?:^|-)(?:rl|zero)(?:-|$)/;
@@ -60,13 +60,15 @@ export function rolesOf(data: ReportData): Roles {
   const trained = stages.filter(
     stage => stage !== base && stage.parameters === base?.parameters && !is(stage, 'export'),
   );
+  const startsAfresh = ({ from }: Stage): boolean =>
+    from.every(name => stages.some(stage => stage.name === name && stage !== base && is(stage, 'pretrain')));
   return {
     base,
     zero: stages.find(stage => is(stage, 'rl') && stage.from[0] === base?.name),
     final: trained.at(-1),
     distilled,
     rlOnly: stages.find(
-      stage => is(stage, 'rl') && distilled?.parameters === stage.parameters && stage.from.length === 0,
+      stage => is(stage, 'rl') && distilled?.parameters === stage.parameters && startsAfresh(stage),
     ),
     exports: stages.filter(stage => is(stage, 'export')),
   };
