@@ -14,7 +14,7 @@ const isBoolean = (v: unknown): v is boolean => typeof v === 'boolean';
 const isText = (v: unknown): v is string => typeof v === 'string';
 const isTexts = (v: unknown): v is string[] => Array.isArray(v) && v.every(isText);
 const isIds = (v: unknown): v is number | number[] =>
-  isIndex(v) || (Array.isArray(v) && v.length > 0 && v.every(isIndex));
+  isIndex(v) || v === -1 || (Array.isArray(v) && v.length > 0 && v.every(isIndex));
 const isRecord = (v: unknown): v is Record<string, unknown> =>
   typeof v === 'object' && v !== null && !Array.isArray(v);
 

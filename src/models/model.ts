@@ -42,6 +42,14 @@ export interface StepOutputs {
   readonly cache: readonly Value[];
 }
 
+/** How files name this model's tensors. */
+export interface WeightNames {
+  /** The parameter that a stored tensor of this name holds. */
+  parameterOf(stored: string): string;
+  /** Whether a stored tensor that is no parameter may be passed over. */
+  isSpare(stored: string): boolean;
+}
+
 export interface CausalModel {
   readonly architecture: string;
   readonly vocabSize: number;
@@ -50,6 +58,8 @@ export interface CausalModel {
   readonly cacheSlots: readonly CacheSlot[];
   /** Parameters in order of declaration. */
   readonly parameters: readonly ParameterSpec[];
+  /** How files name the parameters; when absent they have their own names and files hold nothing else. */
+  readonly weights?: WeightNames;
   /** Training form: hidden states [B, T, d] after the final norm. */
   hidden(scope: Scope, inputs: ForwardInputs): Value;
   /** Logits [..., V] of hidden states [..., d]. */

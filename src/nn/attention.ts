@@ -59,18 +59,25 @@ export function rotate(
   });
 }
 
-/** Causal mask [T, T] from row positions [T] that count up: 0 where query i may see key j ≤ i. */
-export function causalMask(index: Value): Value {
-  const allowed = index.unsqueeze([1]).greaterOrEqual(index.unsqueeze([0]));
-  return index.builder.where(allowed, 0, MASKED);
+/**
+ * Causal mask [T, T] from row positions [T] that count up: 0 where query i may see key j: i − window < j ≤ i, or all
+ * j ≤ i without a window.
+ */
+export function causalMask(index: Value, window?: number): Value {
+  return index.builder.where(causal(index, window), 0, MASKED);
 }
 
-/** Causal mask [B, 1, 1, T, T] within segments: `segments` [B, T], `index` [T] counting up. */
-export function segmentMask(segments: Value, index: Value): Value {
+/** The same within segments [B, 1, 1, T, T]: `segments` [B, T], `index` [T] counting up. */
+export function segmentMask(segments: Value, index: Value, window?: number): Value {
   const same = segments.unsqueeze([2]).equal(segments.unsqueeze([1]));
-  const causal = index.unsqueeze([1]).greaterOrEqual(index.unsqueeze([0]));
-  const allowed = index.builder.op('And', [same, causal], {});
+  const allowed = index.builder.op('And', [same, causal(index, window)], {});
   return index.builder.where(allowed, 0, MASKED).unsqueeze([1, 2]);
+}
+
+function causal(index: Value, window?: number): Value {
+  const [query, key] = [index.unsqueeze([1]), index.unsqueeze([0])];
+  const past = query.greaterOrEqual(key);
+  return window === undefined ? past : index.builder.op('And', [past, query.sub(key).less(window)], {});
 }
 
 export interface AttentionShape {
