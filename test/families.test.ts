@@ -192,7 +192,7 @@ describe.each(families)('$name', family => {
     const feeds = trainingFeeds(family);
     const weights = Object.fromEntries(parameterNames.map(n => [n, store.tensor(n)]));
     const out = await program.call({ ...feeds, ...weights });
-    expect((out.loss?.data as Float32Array)[0]).toBeCloseTo(family.loss, 5);
+    expect(((out.loss as Tensor).data as Float32Array)[0]).toBeCloseTo(family.loss, 5);
     for (const [name, [norm, probe]] of Object.entries(family.gradients)) {
       const gradient = (out[`grad:${name}`] as Tensor).data as Float32Array;
       expect(Math.hypot(...gradient) / norm, name).toBeCloseTo(1, 4);

@@ -41,6 +41,9 @@ const COUNTS = [
   'maxPositionEmbeddings',
 ] as const;
 
+/** Every layer is traced before a weight is seen; no model has nearly as many. */
+const MOST_LAYERS = 4096;
+
 /** Throws one sentence beginning with `origin` when no decoder has this shape. */
 export function checkShape(c: DecoderShape, origin: string): void {
   for (const name of COUNTS) {
@@ -49,6 +52,10 @@ export function checkShape(c: DecoderShape, origin: string): void {
       `${origin}: ${name} is ${c[name]}; it must be a positive integer`,
     );
   }
+  assert(
+    c.numHiddenLayers <= MOST_LAYERS,
+    `${origin}: numHiddenLayers is ${c.numHiddenLayers}; at most ${MOST_LAYERS} are built`,
+  );
   assert(
     c.numAttentionHeads % c.numKeyValueHeads === 0,
     `${origin}: numAttentionHeads ${c.numAttentionHeads} is not a multiple of numKeyValueHeads ${c.numKeyValueHeads}`,

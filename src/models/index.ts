@@ -1,6 +1,7 @@
 /** From a Hugging Face config.json to a model, by `model_type`. */
 import { UsageError } from '../util/errors.ts';
 import * as dense from './dense/index.ts';
+import { Fields } from './fields.ts';
 import * as gemma3 from './gemma3/index.ts';
 import type { CausalModel } from './model.ts';
 
@@ -18,15 +19,15 @@ const ARCHITECTURES: Readonly<Record<string, FromConfig>> = {
 };
 
 /** Builds the model that a config.json describes. Throws when its architecture is not known. */
-export function modelFromConfig(json: Record<string, unknown>, origin: string): CausalModel {
-  const type = String(json.model_type);
+export function modelFromConfig(json: unknown, origin: string): CausalModel {
+  const type = String(new Fields(json, origin).raw('model_type'));
   const make = Object.hasOwn(ARCHITECTURES, type) ? ARCHITECTURES[type] : undefined;
   if (!make) {
     throw new UsageError(
       `${origin}: model_type "${type}" is not supported; known are ${Object.keys(ARCHITECTURES).join(', ')}`,
     );
   }
-  return make(json, origin);
+  return make(json as Record<string, unknown>, origin); // Fields has seen that it is an object
 }
 
 export type { CausalModel } from './model.ts';
