@@ -9,13 +9,15 @@
 import { type Graph, type Node, opKey, sizeOf, type ValueInfo } from '../graph/ir.ts';
 import { producersOf, walkNodes } from '../graph/walk.ts';
 import type { LoadedWeights } from './files.ts';
+import type { CausalModel } from './model.ts';
 import type { OnnxFile } from './resolve.ts';
 
 export interface Inspection {
   readonly architecture: string;
   readonly parameters: number;
   readonly activeParameters?: number;
-  readonly bytes: number;
+  /** Bytes of the weights; absent for a configuration alone. */
+  readonly bytes?: number;
   readonly layers?: number;
   readonly vocabulary?: number;
   readonly context?: number;
@@ -39,14 +41,20 @@ export interface PrintedValue {
   readonly shape?: readonly (number | string)[];
 }
 
-/** A language model that Gaslaw runs. */
-export function inspectModel({ model, store, bytes }: LoadedWeights): Inspection {
+/** A language model with its weights. */
+export const inspectModel = ({ model, bytes }: LoadedWeights): Inspection => ({
+  ...inspectArchitecture(model),
+  bytes,
+});
+
+/** A language model by its configuration alone. */
+export function inspectArchitecture(model: CausalModel): Inspection {
   const forward = model.forwardFlops(model.maxPositions / 2);
+  const parameters = model.parameters.reduce((n, { dims }) => n + sizeOf(dims), 0);
   return {
     architecture: model.architecture,
-    parameters: store.count,
-    activeParameters: store.count,
-    bytes,
+    parameters,
+    activeParameters: parameters,
     layers: model.layers,
     vocabulary: model.vocabSize,
     context: model.maxPositions,
