@@ -3,6 +3,7 @@
  * Shapes: B batch, T positions, S new positions in a step, d width, V vocabulary.
  */
 import type { DType } from '../graph/dtype.ts';
+import type { Tensor } from '../graph/ir.ts';
 import type { ParameterSpec, Scope } from '../nn/parameters.ts';
 import type { Value } from '../ops/builder.ts';
 
@@ -58,6 +59,8 @@ export interface CausalModel {
   readonly cacheSlots: readonly CacheSlot[];
   /** Parameters in order of declaration. */
   readonly parameters: readonly ParameterSpec[];
+  /** What it reads besides the parameters and does not train, by name: the base model under an adapter. */
+  readonly frozen?: ReadonlyMap<string, Tensor>;
   /** How files name the parameters; when absent they have their own names and files hold nothing else. */
   readonly weights?: WeightNames;
   /** Training form: hidden states [B, T, d] after the final norm. */

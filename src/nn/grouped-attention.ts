@@ -173,7 +173,8 @@ const rowsOf = ({ heads, keyHeads, headDim }: AttentionBlock): number[] =>
 /** q, k and v, or all three as one matrix [B, S, (H + 2K)·D]. */
 function projections(scope: Scope, a: AttentionBlock, h: Value): (Value | undefined)[] {
   const rows = rowsOf(a);
-  if (a.headNorm || a.bias || !canStack(rows, a.hiddenSize)) return separate(scope, a, h);
+  const plain = !a.headNorm && !a.bias && !scope.trace.product;
+  if (!plain || !canStack(rows, a.hiddenSize)) return separate(scope, a, h);
   const names = NAMES.map(n => `${n}.weight`);
   return [project(h, scope.stacked(names, rows, a.hiddenSize, a.init.in)), undefined, undefined];
 }

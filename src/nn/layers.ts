@@ -7,7 +7,7 @@
  */
 import { staticDims } from '../graph/ir.ts';
 import type { Value } from '../ops/builder.ts';
-import { type Init, normal, ones, type Scope, zeroInit } from './parameters.ts';
+import { type Init, type LinearProduct, normal, ones, type Scope, zeroInit } from './parameters.ts';
 
 export interface LinearOptions {
   readonly bias?: boolean;
@@ -18,11 +18,13 @@ export interface LinearOptions {
 export const project = (x: Value, weight: Value): Value =>
   x.builder.op('com.microsoft.FusedMatMul', [x, weight], { transB: 1 });
 
+const weighted: LinearProduct = (scope, x, outFeatures, init) =>
+  project(x, scope.parameter('weight', [outFeatures, lastDim(x)], init));
+
 /** Linear layer [..., in] → [..., out], parameters `weight` [out, in] and, on request, `bias` [out]. */
 export function linear(scope: Scope, x: Value, outFeatures: number, options: LinearOptions = {}): Value {
-  const inFeatures = lastDim(x);
-  const weight = scope.parameter('weight', [outFeatures, inFeatures], options.init ?? normal(0.02));
-  const y = project(x, weight);
+  const product = scope.trace.product ?? weighted;
+  const y = product(scope, x, outFeatures, options.init ?? normal(0.02));
   return options.bias ? y.add(scope.parameter('bias', [outFeatures], zeroInit)) : y;
 }
 
