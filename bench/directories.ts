@@ -1,6 +1,6 @@
 /**
- * Directories of small random models of every dense family, in every type and in several files, with the logits that Gaslaw
- * computes from them: peers/check_directories.py opens them with transformers and compares.
+ * Directories of small random models of every dense family, in every type and in several files, and of adapters, with the
+ * logits that Gaslaw computes from them: peers/check_directories.py opens them with transformers and PEFT and compares.
  * Usage: node dist/bench/directories.js DIR, then python bench/peers/check_directories.py DIR
  */
 import { readFileSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { nodeFiles } from '../src/cli/node-files.ts';
 import { int32, modelOf, type Tensor } from '../src/graph/ir.ts';
 import { loadWeights, saveModel } from '../src/models/files.ts';
 import { modelFromConfig } from '../src/models/index.ts';
+import { adapterStore, loraConfig, loraModel, saveAdapter } from '../src/models/lora/index.ts';
 import type { CausalModel } from '../src/models/model.ts';
 import { WEIGHT_DTYPES, type WeightDType } from '../src/models/weight-files.ts';
 import { ParameterStore, ParameterTrace } from '../src/nn/parameters.ts';
@@ -24,7 +25,7 @@ const tokenizer = CharacterTokenizer.fromAlphabet('abcdefghijklmnopqrstuv');
 const files = nodeFiles();
 
 /** Logits [T, V] of one row. */
-export async function rowLogits(
+async function rowLogits(
   runtime: Runtime,
   model: CausalModel,
   store: ParameterStore,
@@ -56,6 +57,22 @@ async function writeModel(runtime: Runtime, folder: string, config: unknown, dty
   return { folder, ids, logits: await rowLogits(runtime, written.model, written.store, ids) };
 }
 
+/** An adapter over the model in `base`, with random values in both matrices. */
+async function writeAdapter(runtime: Runtime, folder: string, base: string) {
+  const { model, store } = await loadWeights(files, base);
+  const lora = loraModel(
+    model,
+    store.tensors(),
+    loraConfig({ r: 3, useRslora: true, baseModelNameOrPath: base }),
+  );
+  const adapters = adapterStore(lora);
+  const random = new Random(folder.length);
+  adapters.flat.forEach((_, i) => void (adapters.flat[i] = 0.2 * random.normal()));
+  await saveAdapter(files, folder, lora, adapters);
+  const ids = Array.from({ length: 10 }, () => 3 + random.int(model.vocabSize - 3));
+  return { folder, base, ids, logits: await rowLogits(runtime, lora, adapters, ids) };
+}
+
 async function main(target: string): Promise<void> {
   const runtime = await nativeRuntime();
   const families = JSON.parse(readFileSync(FAMILIES, 'utf8')) as { name: string; config: unknown }[];
@@ -64,6 +81,8 @@ async function main(target: string): Promise<void> {
     const dtype = WEIGHT_DTYPES[i % WEIGHT_DTYPES.length] as WeightDType;
     written.push(await writeModel(runtime, `${target}/${name}`, config, dtype));
   }
+  for (const name of ['llama-biases', 'gemma-3-scaled'])
+    written.push(await writeAdapter(runtime, `${target}/${name}-adapter`, `${target}/${name}`));
   await files.write(`${target}/directories.json`, JSON.stringify(written));
 }
 

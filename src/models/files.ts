@@ -9,6 +9,7 @@ import { loadTokenizer } from '../tokenizer/load.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { GaslawError } from '../util/errors.ts';
 import { type FileStore, readJson } from '../util/files.ts';
+import { configText } from './config-text.ts';
 import { modelFromConfig } from './index.ts';
 import type { CausalModel } from './model.ts';
 import { openWeights, type WriteOptions, writeWeights } from './weight-files.ts';
@@ -35,11 +36,10 @@ export async function saveModel(
   tokenizer: Tokenizer,
   options: WriteOptions = {},
 ): Promise<void> {
-  const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
   await writeWeights(files, folder, store, options);
   for (const [name, value] of Object.entries(tokenizer.save()))
-    await files.write(`${folder}/${name}`, json(value));
-  await files.write(`${folder}/config.json`, json(configOf(model, tokenizer, options)));
+    await files.write(`${folder}/${name}`, `${JSON.stringify(value, null, 2)}\n`);
+  await files.write(`${folder}/config.json`, configText(configOf(model, tokenizer, options)));
 }
 
 /** config.json with the tokenizer's roles; a list of ids that end a text stays when the tokenizer's is among them. */

@@ -21,7 +21,7 @@ import type { ParameterSpec, ParameterStore } from '../nn/parameters.ts';
 import { assert, GaslawError } from '../util/errors.ts';
 import { type FileStore, readJson } from '../util/files.ts';
 import { encodeFloats } from '../util/float16.ts';
-import type { CausalModel } from './model.ts';
+import type { CausalModel, WeightNames } from './model.ts';
 
 const WEIGHTS = 'model.safetensors';
 const INDEX = `${WEIGHTS}.index.json`;
@@ -47,20 +47,42 @@ interface Source {
   readonly stored: string;
 }
 
+/** What weight files are held against. */
+export interface ExpectedWeights {
+  readonly parameters: readonly ParameterSpec[];
+  readonly weights?: WeightNames;
+  /** What the tensors make up, for errors: `qwen3 model`. */
+  readonly what: string;
+  /** The file that says so. */
+  readonly config: string;
+}
+
 /** Opens a directory's weights for `model`. Throws one sentence that names what does not fit it. */
 export async function openWeights(
   files: FileStore,
   folder: string,
   model: CausalModel,
 ): Promise<OpenWeights> {
+  const { parameters, weights, architecture } = model;
+  const expected = { parameters, weights, what: `${architecture} model`, config: 'config.json' };
   const paths = (await weightFiles(files, folder)).map(name => `${folder}/${name}`);
+  return openFiles(files, paths, expected, `${folder}/${WEIGHTS}`);
+}
+
+/** Opens safetensors files that together hold what is expected. */
+export async function openFiles(
+  files: FileStore,
+  paths: readonly string[],
+  expected: ExpectedWeights,
+  origin: string,
+): Promise<OpenWeights> {
   const sources = new Map<string, Source>();
   let bytes = 0;
   for (const path of paths) {
     bytes += await files.size(path);
-    addSources(sources, await openSafetensors(files, path), path, model);
+    addSources(sources, await openSafetensors(files, path), path, expected);
   }
-  checkSources(sources, model, `${folder}/${WEIGHTS}`);
+  checkSources(sources, expected, origin);
   return {
     bytes,
     async readInto(store) {
@@ -100,41 +122,35 @@ function addSources(
   sources: Map<string, Source>,
   file: SafetensorsFile,
   path: string,
-  { parameters, weights, architecture }: CausalModel,
+  { parameters, weights, what, config }: ExpectedWeights,
 ): void {
   const known = new Map(parameters.map(spec => [spec.name, spec]));
   for (const [stored, { dtype, dims }] of file.entries) {
+    const tensor = `${path}: tensor "${stored}"`;
     const name = weights?.parameterOf(stored) ?? stored;
     const spec = known.get(name);
     if (!spec && weights?.isSpare(stored)) continue;
+    assert(spec, `${tensor} is no part of this ${what}; is ${config} its own?`);
+    assert(!sources.has(name), `${tensor} is in ${sources.get(name)?.path} already`);
     assert(
-      spec,
-      `${path}: tensor "${stored}" is no part of this ${architecture} model; is config.json its own?`,
+      dims.join() === spec.dims.join(),
+      `${tensor} has shape [${dims}] but ${config} asks for [${spec.dims}]`,
     );
-    const twice = sources.get(name);
-    assert(!twice, `${path}: tensor "${stored}" is in ${twice?.path} already`);
-    checkShape(spec, dims, `${path}: tensor "${stored}"`);
-    assert(
-      isStoredFloat(dtype),
-      `${path}: tensor "${stored}" is ${dtype}; weights must be ${STORED_FLOATS.join(', ')}`,
-    );
+    assert(isStoredFloat(dtype), `${tensor} is ${dtype}; weights must be ${STORED_FLOATS.join(', ')}`);
     sources.set(name, { file, path, stored });
   }
 }
 
-function checkShape(spec: ParameterSpec, dims: readonly number[], what: string): void {
-  assert(
-    dims.join() === spec.dims.join(),
-    `${what} has shape [${dims}] but config.json asks for [${spec.dims}]`,
-  );
-}
-
-function checkSources(sources: ReadonlyMap<string, Source>, model: CausalModel, origin: string): void {
-  const missing = model.parameters.filter(({ name }) => !sources.has(name));
+function checkSources(
+  sources: ReadonlyMap<string, Source>,
+  { parameters, what }: ExpectedWeights,
+  origin: string,
+): void {
+  const missing = parameters.filter(({ name }) => !sources.has(name));
   if (missing.length === 0) return;
   const others = missing.length > 1 ? ` (and ${missing.length - 1} more)` : '';
   throw new GaslawError(
-    `${origin}: tensor "${missing[0]?.name}" is missing${others}; the files do not make up this ${model.architecture} model`,
+    `${origin}: tensor "${missing[0]?.name}" is missing${others}; the files do not make up this ${what}`,
   );
 }
 
@@ -163,12 +179,22 @@ export async function writeWeights(
   const shards = shardsOf(store.specs, dtype, maxShardBytes);
   const names = shards.map((_, i) => shardName(i, shards.length));
   for (const [i, specs] of shards.entries()) {
-    const tensors = new Map(specs.map(spec => [spec.name, pending(store, spec, dtype)]));
-    await files.write(`${folder}/${names[i]}`, encodePending(tensors, new Map([['format', 'pt']])));
+    await files.write(`${folder}/${names[i]}`, tensorsOf(store, specs, dtype));
   }
   if (shards.length > 1) await files.write(`${folder}/${INDEX}`, indexOf(shards, names, dtype));
   await removeOthers(files, folder, shards.length > 1 ? [...names, INDEX] : names);
 }
+
+/** A safetensors file of some of a store's parameters, made as it is written. */
+export const tensorsOf = (
+  store: ParameterStore,
+  specs: readonly ParameterSpec[],
+  dtype: WeightDType,
+): Iterable<Uint8Array> =>
+  encodePending(
+    new Map(specs.map(spec => [spec.name, pending(store, spec, dtype)])),
+    new Map([['format', 'pt']]),
+  );
 
 function shardsOf(specs: readonly ParameterSpec[], dtype: WeightDType, limit: number): ParameterSpec[][] {
   const shards: ParameterSpec[][] = [[]];
