@@ -127,14 +127,15 @@ function expectSummary(values: Float32Array, name: string, [norm, probe]: Summar
 async function steppedLogits(on: Runtime, model: CausalModel, store: ParameterStore, ids: readonly number[]) {
   using decoder = await Decoder.create(on, model, store);
   const cache = decoder.allocateCache(1, 16);
+  const logits = new Float32Array(model.vocabSize);
   const out: number[] = [];
   for (const [start, end] of [[0, 2], ...ids.slice(2).map((_, i) => [i + 2, i + 3])] as [number, number][]) {
-    using lane = decoder.lane(cache, 1, end - start);
+    using lane = decoder.lane(cache, 1, end - start, logits);
     lane.ids.set(ids.slice(start, end));
     lane.lastPosition[0] = end - 1;
     lane.total = end;
     await lane.run();
-    out.push(...lane.logits);
+    out.push(...logits);
   }
   return out;
 }

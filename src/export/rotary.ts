@@ -4,7 +4,8 @@
  *
  * 1. Runtimes fold constants when they load a model, so the tables are there when it runs.
  * 2. Frequencies are read off the last row of the tables (their turns counted by means of the first), which leaves less
- *    than float32's rounding at every position. Tables that are not of this form stay.
+ *    than float32's rounding at every position; YaRN's scale is the cosine of position 0. Tables that are not of this form
+ *    stay.
  */
 import type { Graph, Tensor } from '../graph/ir.ts';
 import { sortTopologically } from '../graph/walk.ts';

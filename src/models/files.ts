@@ -57,20 +57,15 @@ export async function loadModel(files: FileStore, folder: string): Promise<Loade
 
 /** The same without the tokenizer. */
 export async function loadWeights(files: FileStore, folder: string): Promise<LoadedWeights> {
-  const model = await readConfig(files, folder);
-  const weights = await openWeights(files, folder, model);
-  const store = new ParameterStore(model.parameters);
-  await weights.readInto(store);
-  return { model, store, bytes: weights.bytes };
-}
-
-/** The model that a directory's config.json describes, without weights. */
-export async function readConfig(files: FileStore, folder: string): Promise<CausalModel> {
   const path = `${folder}/config.json`;
   if (!(await files.exists(path))) {
     throw new GaslawError(`${folder}: no config.json; give a run folder or a Hugging Face directory`);
   }
-  return modelFromConfig(await readJson(files, path), path);
+  const model = modelFromConfig(await readJson(files, path), path);
+  const weights = await openWeights(files, folder, model);
+  const store = new ParameterStore(model.parameters);
+  await weights.readInto(store);
+  return { model, store, bytes: weights.bytes };
 }
 
 /** Reads tokenizer.json and, where there is one, tokenizer_config.json. */

@@ -9,6 +9,7 @@
 import { type Graph, type Node, opKey, sizeOf, type ValueInfo } from '../graph/ir.ts';
 import { producersOf, walkNodes } from '../graph/walk.ts';
 import type { LoadedWeights } from './files.ts';
+import { modelFromConfig } from './index.ts';
 import type { CausalModel } from './model.ts';
 import type { OnnxFile } from './resolve.ts';
 
@@ -41,14 +42,17 @@ export interface PrintedValue {
   readonly shape?: readonly (number | string)[];
 }
 
-/** A language model with its weights. */
-export const inspectModel = ({ model, bytes }: LoadedWeights): Inspection => ({
-  ...inspectArchitecture(model),
+/** A language model that Gaslaw runs. */
+export const inspectModel = ({ model, bytes }: Pick<LoadedWeights, 'model' | 'bytes'>): Inspection => ({
+  ...described(model),
   bytes,
 });
 
-/** A language model by its configuration alone. */
-export function inspectArchitecture(model: CausalModel): Inspection {
+/** What a config.json alone tells. Throws when its architecture is not known. */
+export const inspectConfig = (json: unknown, origin: string): Inspection =>
+  described(modelFromConfig(json, origin));
+
+function described(model: CausalModel): Inspection {
   const forward = model.forwardFlops(model.maxPositions / 2);
   const parameters = model.parameters.reduce((n, { dims }) => n + sizeOf(dims), 0);
   return {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import * as dense from './dense/index.ts';
 import * as gemma3 from './gemma3/index.ts';
 import { modelFromConfig } from './index.ts';
-import { inspectArchitecture } from './inspect.ts';
+import { inspectConfig } from './inspect.ts';
 
 interface Published {
   readonly name: string;
@@ -17,7 +17,7 @@ const published: Published[] = JSON.parse(
   readFileSync(join(import.meta.dirname, '../../bench/peers/fixtures/published.json'), 'utf8'),
 );
 const named = (name: string) => published.find(p => p.name === name) as Published;
-const inspect = (name: string) => inspectArchitecture(modelFromConfig(named(name).config, 'config.json'));
+const inspect = (name: string) => inspectConfig(named(name).config, 'config.json');
 
 describe.each(published)('$name', ({ config, parameters }) => {
   it('has as many parameters as published', () => {
@@ -25,7 +25,7 @@ describe.each(published)('$name', ({ config, parameters }) => {
       ? gemma3.gemma3ParameterCount(gemma3.fromHuggingFace(config, 'config.json'))
       : dense.denseParameterCount(dense.fromHuggingFace(config, 'config.json'));
     expect(closed).toBe(parameters);
-    expect(inspectArchitecture(modelFromConfig(config, 'config.json')).parameters).toBe(parameters);
+    expect(inspectConfig(config, 'config.json').parameters).toBe(parameters);
   });
 });
 

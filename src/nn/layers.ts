@@ -7,7 +7,7 @@
  */
 import { staticDims } from '../graph/ir.ts';
 import type { Value } from '../ops/builder.ts';
-import { type Init, type LinearProduct, normal, ones, type Scope, zeroInit } from './parameters.ts';
+import { canStack, type Init, type LinearProduct, normal, ones, type Scope, zeroInit } from './parameters.ts';
 
 export interface LinearOptions {
   readonly bias?: boolean;
@@ -94,6 +94,8 @@ export interface FeedForwardOptions {
   readonly out?: Init;
   /** Biases on all three matrices. */
   readonly bias?: boolean;
+  /** Gate and up as one product where they lie side by side: for the inference form. */
+  readonly joined?: boolean;
 }
 
 /** Gated feed-forward (Shazeer 2020): (act(x Wgᵀ) ⊙ x Wuᵀ) Wdᵀ. */
@@ -104,10 +106,25 @@ function gated(
   intermediateSize: number,
   options: FeedForwardOptions,
 ): Value {
-  const { bias } = options;
-  const gate = linear(scope.child('gate_proj'), x, intermediateSize, { init: options.in, bias });
-  const up = linear(scope.child('up_proj'), x, intermediateSize, { init: options.in, bias });
-  return linear(scope.child('down_proj'), activation(gate).mul(up), lastDim(x), { init: options.out, bias });
+  const [gate, up] = gateAndUp(scope, x, intermediateSize, options);
+  const { out, bias } = options;
+  return linear(scope.child('down_proj'), activation(gate).mul(up), lastDim(x), { init: out, bias });
+}
+
+function gateAndUp(
+  scope: Scope,
+  x: Value,
+  intermediateSize: number,
+  { in: init = normal(0.02), bias, joined }: FeedForwardOptions,
+): [Value, Value] {
+  const rows = [intermediateSize, intermediateSize];
+  if (joined && !bias && !scope.trace.product && canStack(rows, lastDim(x))) {
+    const weight = scope.stacked(['gate_proj.weight', 'up_proj.weight'], rows, lastDim(x), init);
+    const both = { axis: -1, num_outputs: 2 };
+    return x.builder.ops('Split', [project(x, weight)], both, 2) as [Value, Value];
+  }
+  const part = (name: string) => linear(scope.child(name), x, intermediateSize, { init, bias });
+  return [part('gate_proj'), part('up_proj')];
 }
 
 /** Gated feed-forward with SiLU. */

@@ -1,16 +1,16 @@
 /** `gaslaw inspect <model>`: what it is made of. */
 import { Command } from 'commander';
-import { hasWeights, loadWeights, readConfig } from '../../models/files.ts';
-import { modelFromConfig } from '../../models/index.ts';
+import { hasWeights, loadWeights } from '../../models/files.ts';
 import {
   type Inspection,
-  inspectArchitecture,
+  inspectConfig,
   inspectModel,
   inspectOnnx,
   type PrintedValue,
 } from '../../models/inspect.ts';
 import { loadOnnx, locateModel } from '../../models/resolve.ts';
 import { bytes, flops, si } from '../../report/format.ts';
+import { GaslawError } from '../../util/errors.ts';
 import { type FileStore, readJson } from '../../util/files.ts';
 import { nodeFiles } from '../node-files.ts';
 import { JSON_OPTION } from '../options.ts';
@@ -30,22 +30,24 @@ async function run(path: string, o: { json?: boolean }): Promise<void> {
   output.result(inspection, () => lines(origin, inspection));
 }
 
-/** What `path` is made of; a config.json, or a directory with nothing else, is inspected without weights. */
-async function inspect(files: FileStore, path: string): Promise<{ origin: string; inspection: Inspection }> {
-  if (path.endsWith('.json')) {
-    return {
-      origin: path,
-      inspection: inspectArchitecture(modelFromConfig(await readJson(files, path), path)),
-    };
-  }
+interface Inspected {
+  readonly origin: string;
+  readonly inspection: Inspection;
+}
+
+async function inspect(files: FileStore, path: string): Promise<Inspected> {
+  if (path.endsWith('.json')) return configAlone(files, path);
   const place = await locateModel(files, path);
   if (place.kind === 'onnx')
     return { origin: place.path, inspection: inspectOnnx(await loadOnnx(files, place.path)) };
-  const { folder } = place;
-  const inspection = (await hasWeights(files, folder))
-    ? inspectModel(await loadWeights(files, folder))
-    : inspectArchitecture(await readConfig(files, folder));
-  return { origin: folder, inspection };
+  if (!(await hasWeights(files, place.folder))) return configAlone(files, `${place.folder}/config.json`);
+  return { origin: place.folder, inspection: inspectModel(await loadWeights(files, place.folder)) };
+}
+
+/** A configuration without weights tells parameters, FLOPs and cache all the same. */
+async function configAlone(files: FileStore, path: string): Promise<Inspected> {
+  if (!(await files.exists(path))) throw new GaslawError(`${path}: no such file; give a config.json`);
+  return { origin: path, inspection: inspectConfig(await readJson(files, path), path) };
 }
 
 type Rows = readonly (readonly [name: string, value: string])[];

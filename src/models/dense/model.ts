@@ -57,8 +57,8 @@ const tablesOf = (b: Builder, c: DenseConfig): RotaryTables =>
 const embed = (model: Scope, c: DenseConfig, ids: Value): Value =>
   embedding(model.child('embed_tokens'), ids, c.vocabSize, c.hiddenSize, initOf(c).embedding);
 
-const feedForward = (layer: Scope, c: DenseConfig, h: Value): Value =>
-  swiglu(layer.child('mlp'), h, c.intermediateSize, { ...initOf(c), bias: c.mlpBias });
+const feedForward = (layer: Scope, c: DenseConfig, h: Value, joined = false): Value =>
+  swiglu(layer.child('mlp'), h, c.intermediateSize, { ...initOf(c), bias: c.mlpBias, joined });
 
 /** Hidden states [B, T, d] after the final norm. */
 export function denseHidden(scope: Scope, c: DenseConfig, inputs: ForwardInputs): Value {
@@ -114,7 +114,7 @@ export function denseStep(scope: Scope, c: DenseConfig, inputs: StepInputs): Ste
     cache.push(mixed.key, mixed.value);
     addNorm(layer.child('post_attention_layernorm'), mixed.output);
     const last = i + 1 === c.numHiddenLayers;
-    addNorm(model.child(last ? 'norm' : `layers.${i + 1}.input_layernorm`), feedForward(layer, c, h));
+    addNorm(model.child(last ? 'norm' : `layers.${i + 1}.input_layernorm`), feedForward(layer, c, h, true));
   }
   return { hidden: h, cache };
 }

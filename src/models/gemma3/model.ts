@@ -58,12 +58,10 @@ function embed(model: Scope, c: Gemma3Config, ids: Value): Value {
   return x.mul(Math.sqrt(c.hiddenSize));
 }
 
-const feedForward = (layer: Scope, c: Gemma3Config, h: Value): Value =>
-  norm(
-    layer.child('post_feedforward_layernorm'),
-    c,
-    geglu(layer.child('mlp'), h, c.intermediateSize, initOf(c)),
-  );
+function feedForward(layer: Scope, c: Gemma3Config, h: Value, joined = false): Value {
+  const fed = geglu(layer.child('mlp'), h, c.intermediateSize, { ...initOf(c), joined });
+  return norm(layer.child('post_feedforward_layernorm'), c, fed);
+}
 
 /** Hidden states [B, T, d] after the final norm. */
 export function gemma3Hidden(scope: Scope, c: Gemma3Config, inputs: ForwardInputs): Value {
@@ -117,7 +115,7 @@ export function gemma3Step(scope: Scope, c: Gemma3Config, inputs: StepInputs): S
     const normed = norm(layer.child('post_attention_layernorm'), c, mixed.output);
     addNorm(layer.child('pre_feedforward_layernorm'), normed);
     const last = i + 1 === c.numHiddenLayers;
-    addNorm(model.child(last ? 'norm' : `layers.${i + 1}.input_layernorm`), feedForward(layer, c, h));
+    addNorm(model.child(last ? 'norm' : `layers.${i + 1}.input_layernorm`), feedForward(layer, c, h, true));
   }
   return { hidden: h, cache };
 }
