@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { promptFeeds } from '../src/export/calibration.ts';
 import { exportAs } from '../src/export/dtypes.ts';
 import { Decoder } from '../src/generate/decoder.ts';
+import { Engine } from '../src/generate/engine.ts';
 import { float32, type Graph, int32, modelOf, sizeOf, type Tensor } from '../src/graph/ir.ts';
 import { verify } from '../src/graph/verify.ts';
 import { modelFromConfig } from '../src/models/index.ts';
@@ -29,6 +30,8 @@ interface Family {
   readonly older: Record<string, unknown>;
   readonly parameters: number;
   readonly ids: readonly [number[], number[]];
+  /** What transformers answers to the first five tokens of each row. */
+  readonly greedy: readonly number[][];
   readonly logits: readonly { readonly dims: readonly [number, number]; readonly data: readonly number[] }[];
 }
 
@@ -184,6 +187,18 @@ describe.each(families)('$name', family => {
 
   it('step form in the reference interpreter', async () => {
     expect(await stepThrough(referenceRuntime(), model, store, family, [6, 2])).toBeLessThan(TOLERANCE);
+  });
+
+  it('answers of the engine, both rows at once', async () => {
+    using decoder = await Decoder.create(runtime, model, store.tensors());
+    using engine = new Engine(decoder, { slots: 2, capacity: 16 });
+    const requests = family.ids.map(ids => ({
+      prompt: ids.slice(0, 5),
+      maxTokens: 10,
+      temperature: 0,
+      seed: 1,
+    }));
+    expect((await engine.generate(requests)).map(answer => answer.ids)).toEqual(family.greedy);
   });
 
   it('exported, over whole prompts', async () => {

@@ -11,7 +11,8 @@ Choices:
    gradient's product with the pattern named `probe.` + name. Computed in float64 but for norms and tables, as transformers does.
 4. `config` is the config.json that transformers 5 writes, `older` the one that 4.57 would (given when it differs), `parameters` the
    number of parameters, tied ones counted once.
-5. Token 0 does not occur: it pads, and transformers leaves the padding row out of the embedding's gradient.
+5. `greedy` continues the first five tokens of each row by the most likely ones; the script stops where two are nearly as likely.
+6. Token 0 does not occur: it pads, and transformers leaves the padding row out of the embedding's gradient.
 """
 
 import json
@@ -101,6 +102,14 @@ def summary(name, gradient):
     return [float(np.linalg.norm(gradient)), float(gradient @ uniform(f'probe.{name}', gradient.size))]
 
 
+def greedy(model, ids, count=10):
+    for _ in range(count):
+        best = row_logits(model, ids)[-1].topk(2)
+        assert best.values[0] - best.values[1] > 1e-4, 'two tokens are nearly as likely'
+        ids = [*ids, int(best.indices[0])]
+    return ids[-count:]
+
+
 def check(name, what, got, expected):
     worst = max(float((a - b).abs().max()) for a, b in zip(got, expected))
     print(f'{name}: {what} differs by {worst:.1e}')
@@ -125,6 +134,7 @@ def case(name, family, options):
     older = {'model_type': prefix, **SHAPE, **options}
     loss, gradients = loss_and_gradients(family, options, rows)
     return dict(name=name, loss=loss, gradients=gradients, config=config_json(model), older=older, parameters=model.num_parameters(), ids=rows,
+                greedy=[greedy(model, ids[:5]) for ids in rows],
                 logits=[tensor(x) for x in logits])
 
 

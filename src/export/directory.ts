@@ -5,6 +5,7 @@
 import type { WeightOnlyReport } from '../compress/quantize/weight-only.ts';
 import { encodeModelChunks } from '../graph/protobuf.ts';
 import { configText } from '../models/config-text.ts';
+import { tokenRoles } from '../models/files.ts';
 import type { CausalModel } from '../models/model.ts';
 import type { ParameterStore } from '../nn/parameters.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -40,15 +41,12 @@ export async function exportModel(
 
 /** Texts of the files beside the graph, by name. */
 function sidecars(model: CausalModel, tokenizer: Tokenizer): Record<string, string> {
-  const roles = {
-    ...(tokenizer.bos === undefined ? {} : { bos_token_id: tokenizer.bos }),
-    eos_token_id: tokenizer.eos,
-    pad_token_id: tokenizer.pad,
-  };
+  const config = model.toHuggingFace();
+  const roles = tokenRoles(config, tokenizer);
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
   const saved = Object.entries(tokenizer.save()).map(([name, value]) => [name, json(value)] as const);
   return {
-    'config.json': configText({ ...model.toHuggingFace(), ...roles }),
+    'config.json': configText({ ...config, ...roles }),
     'generation_config.json': json({ ...roles, max_length: model.maxPositions }),
     ...Object.fromEntries(saved),
   };

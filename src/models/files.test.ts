@@ -11,7 +11,7 @@ import { CharacterTokenizer } from '../tokenizer/character.ts';
 import { concatBytes, type FileStore, memoryFiles, readJson } from '../util/files.ts';
 import { Random } from '../util/random.ts';
 import { denseConfig, denseModel } from './dense/index.ts';
-import { loadModel, loadWeights, saveModel } from './files.ts';
+import { loadModel, loadWeights, saveModel, tokenRoles } from './files.ts';
 import { gemma3Config, gemma3Model } from './gemma3/index.ts';
 import type { CausalModel } from './model.ts';
 import { WEIGHT_DTYPES, type WeightDType } from './weight-files.ts';
@@ -71,6 +71,17 @@ describe('directories that transformers wrote', () => {
     const { model } = await loadWeights(directory('qwen3-sharded'), 'qwen3-sharded');
     expect(model.toHuggingFace()).toMatchObject({ eos_token_id: [2, 3], bos_token_id: 1, pad_token_id: 0 });
   });
+});
+
+it('the tokenizer’s end of text replaces another, and leaves a list that has it', () => {
+  const roles = { eos: 2, pad: 0 };
+  expect(tokenRoles({ eos_token_id: 7 }, roles)).toEqual({ eos_token_id: 2, pad_token_id: 0 });
+  expect(tokenRoles({ eos_token_id: [3, 2] }, { ...roles, bos: 1 })).toEqual({
+    bos_token_id: 1,
+    eos_token_id: [3, 2],
+    pad_token_id: 0,
+  });
+  expect(tokenRoles({ eos_token_id: [3, 4] }, roles)).toMatchObject({ eos_token_id: 2 });
 });
 
 const tokenizer = CharacterTokenizer.fromAlphabet('abcdefghijklmnopqrstuvwxyz');

@@ -42,12 +42,25 @@ export async function saveModel(
   await files.write(`${folder}/config.json`, configText(configOf(model, tokenizer, options)));
 }
 
-/** config.json with the tokenizer's roles; a list of ids that end a text stays when the tokenizer's is among them. */
-function configOf(model: CausalModel, { eos, pad }: Tokenizer, { dtype = 'float32' }: WriteOptions) {
+const configOf = (model: CausalModel, tokenizer: Tokenizer, { dtype = 'float32' }: WriteOptions) => {
   const config = model.toHuggingFace();
+  return { ...config, torch_dtype: dtype, ...tokenRoles(config, tokenizer) };
+};
+
+/**
+ * The ids that begin, end and pad a text, as config.json and generation_config.json have them: the tokenizer's. A list of
+ * ids that end a text stays when the tokenizer's is among them.
+ */
+export function tokenRoles(
+  config: Readonly<Record<string, unknown>>,
+  { bos, eos, pad }: Pick<Tokenizer, 'bos' | 'eos' | 'pad'>,
+): Record<string, unknown> {
   const ends = config.eos_token_id;
-  const eos_token_id = Array.isArray(ends) && ends.includes(eos) ? ends : eos;
-  return { ...config, torch_dtype: dtype, eos_token_id, pad_token_id: pad };
+  return {
+    ...(bos === undefined ? {} : { bos_token_id: bos }),
+    eos_token_id: Array.isArray(ends) && ends.includes(eos) ? ends : eos,
+    pad_token_id: pad,
+  };
 }
 
 /** Reads a directory that `saveModel` or Hugging Face wrote. Throws one sentence naming what is missing or damaged. */
