@@ -41,8 +41,8 @@ const COUNTS = [
   'maxPositionEmbeddings',
 ] as const;
 
-/** Every layer is traced before a weight is seen; no model has nearly as many. */
-const MOST_LAYERS = 4096;
+/** What takes time or memory before a weight is seen: layers are traced, and tables of angles made; no model has as many. */
+const MOST = { numHiddenLayers: 4096, headDim: 2 ** 16, maxPositionEmbeddings: 2 ** 24 } as const;
 
 /** Throws one sentence beginning with `origin` when no decoder has this shape. */
 export function checkShape(c: DecoderShape, origin: string): void {
@@ -52,10 +52,10 @@ export function checkShape(c: DecoderShape, origin: string): void {
       `${origin}: ${name} is ${c[name]}; it must be a positive integer`,
     );
   }
-  assert(
-    c.numHiddenLayers <= MOST_LAYERS,
-    `${origin}: numHiddenLayers is ${c.numHiddenLayers}; at most ${MOST_LAYERS} are built`,
-  );
+  for (const [name, most] of Object.entries(MOST)) {
+    const value = c[name as keyof typeof MOST];
+    assert(value <= most, `${origin}: ${name} is ${value}; at most ${most} are supported`);
+  }
   assert(
     c.numAttentionHeads % c.numKeyValueHeads === 0,
     `${origin}: numAttentionHeads ${c.numAttentionHeads} is not a multiple of numKeyValueHeads ${c.numKeyValueHeads}`,
@@ -86,6 +86,14 @@ export function attentionFlops(c: DecoderShape, context: number): number {
 }
 
 // ---- config.json ----
+
+/** `num_hidden_layers`, checked before anything is made for each layer. */
+export function layerCountOf(config: Fields): number {
+  const count = config.required('num_hidden_layers', config.count('num_hidden_layers'));
+  const { numHiddenLayers: most } = MOST;
+  assert(count <= most, `${config.origin}: num_hidden_layers is ${count}; at most ${most} are supported`);
+  return count;
+}
 
 /** `layer_types` of a config for `count` layers; undefined when it has none. */
 export function layerTypesOf(config: Fields, count: number): LayerType[] | undefined {

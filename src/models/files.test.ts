@@ -238,7 +238,7 @@ describe('refused before memory is taken', () => {
     [
       '10^9 layers',
       config({ num_hidden_layers: 1e9 }),
-      'config.json: numHiddenLayers is 1000000000; at most',
+      'config.json: num_hidden_layers is 1000000000; at most',
     ],
     [
       'half a layer',

@@ -16,6 +16,7 @@ import {
   type DecoderShape,
   type DecoderTokens,
   type LayerType,
+  layerCountOf,
   layerTypesOf,
   tokensFromFields,
 } from '../decoder-config.ts';
@@ -160,7 +161,7 @@ function shapeFromFields(config: Fields, modelType: DenseType) {
     hiddenSize,
     vocabSize: count('vocab_size'),
     intermediateSize: count('intermediate_size'),
-    numHiddenLayers: count('num_hidden_layers'),
+    numHiddenLayers: layerCountOf(config),
     numAttentionHeads: heads,
     numKeyValueHeads: config.count('num_key_value_heads') ?? heads,
     headDim: config.count('head_dim') ?? (modelType === 'qwen3' ? 128 : Math.floor(hiddenSize / heads)),
@@ -185,7 +186,7 @@ function choicesFromFields(config: Fields, modelType: DenseType): Partial<DenseC
 /** Qwen's layers from `max_window_layers` on slide, unless `layer_types` says which. */
 function slidingFromFields(config: Fields, modelType: DenseType) {
   if (modelType === 'llama' || !config.boolean('use_sliding_window')) return {};
-  const count = config.count('num_hidden_layers') ?? 0;
+  const count = layerCountOf(config);
   const first = config.index('max_window_layers') ?? 28;
   const derived = Array.from(
     { length: count },

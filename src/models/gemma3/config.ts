@@ -17,6 +17,7 @@ import {
   type DecoderShape,
   type DecoderTokens,
   type LayerType,
+  layerCountOf,
   layerTypesOf,
   tokensFromFields,
 } from '../decoder-config.ts';
@@ -146,7 +147,7 @@ function shapeFromFields(config: Fields) {
   return {
     hiddenSize: count('hidden_size'),
     intermediateSize: count('intermediate_size'),
-    numHiddenLayers: count('num_hidden_layers'),
+    numHiddenLayers: layerCountOf(config),
     vocabSize: config.count('vocab_size') ?? 262_208,
     numAttentionHeads: config.count('num_attention_heads') ?? 8,
     numKeyValueHeads: config.count('num_key_value_heads') ?? 4,
@@ -156,7 +157,7 @@ function shapeFromFields(config: Fields) {
 }
 
 function choicesFromFields(config: Fields): Partial<Gemma3Config> {
-  const layers = config.count('num_hidden_layers') ?? 0;
+  const layers = layerCountOf(config);
   return defined({
     slidingWindow: config.count('sliding_window') ?? 4096,
     layerTypes:
