@@ -1,11 +1,13 @@
 /** The public surface of the package. */
 export { gradients } from './autodiff/gradients.ts';
 export { lower } from './autodiff/lower.ts';
+export { packBase } from './compress/quantize/frozen.ts';
 export { exportModel } from './export/directory.ts';
 export { EXPORT_DTYPES, type ExportDType } from './export/dtypes.ts';
 export { type LanguageModel, openLanguageModel } from './export/language-model.ts';
 export { Decoder } from './generate/decoder.ts';
 export { type Completion, Engine, type GenerateRequest } from './generate/engine.ts';
+export { fillInTheMiddle } from './generate/fill-in-the-middle.ts';
 export { generateText } from './generate/text.ts';
 export * from './graph/ir.ts';
 export { printGraph } from './graph/print.ts';
@@ -13,6 +15,15 @@ export { decodeModel, encodeModel } from './graph/protobuf.ts';
 export { verify } from './graph/verify.ts';
 export { denseConfig, denseModel } from './models/dense/index.ts';
 export { loadModel, saveModel } from './models/files.ts';
+export { gemma3Config, gemma3Model } from './models/gemma3/index.ts';
+export {
+  adapterStore,
+  loadAdapter,
+  loraConfig,
+  loraModel,
+  mergeAdapters,
+  saveAdapter,
+} from './models/lora/index.ts';
 export type { CausalModel } from './models/model.ts';
 export * from './nn/attention.ts';
 export * from './nn/layers.ts';

@@ -197,6 +197,14 @@ describe('gaslaw run r1 --size debug', () => {
     const i = inspectSchema.parse(jsonOf(cli('inspect', modelOf('base'), '--json')));
     expect(i.parameters).toBe(result.stages.find(s => s.name === 'base')?.parameters);
     expect(i.trainingFlopsPerToken).toBe(3 * i.forwardFlopsPerToken);
+    const alone = jsonOf(cli('inspect', `${modelOf('base')}/config.json`, '--json'));
+    expect(alone).toEqual({
+      ...i,
+      layers: 2,
+      vocabulary: expect.any(Number),
+      context: expect.any(Number),
+      bytes: undefined,
+    });
     const int4 = modelOf('student-int4');
     const onnx = readdirSync(join(folder, int4, 'onnx')).find(name => name.endsWith('.onnx')) as string;
     const file = inspectOnnxSchema.parse(jsonOf(cli('inspect', `${int4}/onnx/${onnx}`, '--json')));

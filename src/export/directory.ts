@@ -4,6 +4,8 @@
  */
 import type { WeightOnlyReport } from '../compress/quantize/weight-only.ts';
 import { encodeModelChunks } from '../graph/protobuf.ts';
+import { configText } from '../models/config-text.ts';
+import { tokenRoles } from '../models/files.ts';
 import type { CausalModel } from '../models/model.ts';
 import type { ParameterStore } from '../nn/parameters.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -30,22 +32,22 @@ export async function exportModel(
 ): Promise<WrittenModel> {
   const { model: graph, report } = exportAs(model, store, dtype, { tokenizer: tokenizer.kind, ...options });
   for (const [name, value] of Object.entries(sidecars(model, tokenizer))) {
-    await files.write(`${folder}/${name}`, `${JSON.stringify(value, null, 2)}\n`);
+    await files.write(`${folder}/${name}`, value);
   }
   const path = `${folder}/onnx/model${FILE_SUFFIX[dtype]}.onnx`;
   await files.write(path, encodeModelChunks(graph));
   return { path, bytes: await files.size(path), report };
 }
 
-function sidecars(model: CausalModel, tokenizer: Tokenizer): Record<string, unknown> {
-  const roles = {
-    ...(tokenizer.bos === undefined ? {} : { bos_token_id: tokenizer.bos }),
-    eos_token_id: tokenizer.eos,
-    pad_token_id: tokenizer.pad,
-  };
+/** Texts of the files beside the graph, by name. */
+function sidecars(model: CausalModel, tokenizer: Tokenizer): Record<string, string> {
+  const config = model.toHuggingFace();
+  const roles = tokenRoles(config, tokenizer);
+  const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+  const saved = Object.entries(tokenizer.save()).map(([name, value]) => [name, json(value)] as const);
   return {
-    'config.json': { ...model.toHuggingFace(), ...roles },
-    'generation_config.json': { ...roles, max_length: model.maxPositions },
-    ...tokenizer.save(),
+    'config.json': configText({ ...config, ...roles }),
+    'generation_config.json': json({ ...roles, max_length: model.maxPositions }),
+    ...Object.fromEntries(saved),
   };
 }

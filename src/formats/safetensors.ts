@@ -12,6 +12,7 @@ import { sizeOf, type Tensor } from '../graph/ir.ts';
 import { checkTensor } from '../graph/tensor-proto.ts';
 import { GaslawError } from '../util/errors.ts';
 import type { FileStore } from '../util/files.ts';
+import { decodeFloatsInto, isSmallFloat } from '../util/float16.ts';
 
 /** safetensors' names, narrowest first: the reverse of the order in files. */
 const NAMES = {
@@ -46,11 +47,31 @@ const MAX_HEADER_BYTES = 100_000_000;
 
 // ---- writing ----
 
+/** A tensor whose values are made when they are written. */
+export interface PendingTensor {
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  /** The tensor, of that type and shape. */
+  make(): Tensor;
+}
+
 /** The file in pieces: a header, then the tensors' own bytes by reference. */
 export function encodeSafetensors(
   tensors: ReadonlyMap<string, Tensor>,
   metadata?: ReadonlyMap<string, string>,
 ): Uint8Array[] {
+  const pending = [...tensors].map(([name, tensor]) => {
+    checkTensor(tensor, `tensor "${name}"`);
+    return [name, { ...tensor, make: () => tensor }] as const;
+  });
+  return [...encodePending(new Map(pending), metadata)];
+}
+
+/** The same for tensors that are made one by one, so that they are never in memory together. */
+export function* encodePending(
+  tensors: ReadonlyMap<string, PendingTensor>,
+  metadata?: ReadonlyMap<string, string>,
+): Generator<Uint8Array> {
   const entries = [...tensors].map(([name, tensor]) => ({ name, tensor, rank: rankOf(name, tensor) }));
   entries.sort((a, b) => b.rank - a.rank || (a.name < b.name ? -1 : 1));
   const header = new Map<string, unknown>();
@@ -58,22 +79,19 @@ export function encodeSafetensors(
   let end = 0;
   for (const { name, tensor } of entries) {
     const begin = end;
-    end += bytesOf(tensor).byteLength;
-    header.set(name, {
-      dtype: NAMES[tensor.dtype as StoredDType],
-      shape: tensor.dims,
-      data_offsets: [begin, end],
-    });
+    const { dtype, dims } = tensor;
+    end += byteLength(dtype, sizeOf(dims));
+    header.set(name, { dtype: NAMES[dtype as StoredDType], shape: dims, data_offsets: [begin, end] });
   }
-  return [...headerBytes(header), ...entries.map(({ tensor }) => bytesOf(tensor))];
+  yield* headerBytes(header);
+  for (const { tensor } of entries) yield bytesOf(tensor.make());
 }
 
-/** Place of the type in the order, after all that can be wrong with the tensor. */
-function rankOf(name: string, tensor: Tensor): number {
+/** Place of the type in the order. */
+function rankOf(name: string, { dtype }: PendingTensor): number {
   if (name === METADATA) throw new GaslawError(`tensor "${name}": the name is taken by the format`);
-  checkTensor(tensor, `tensor "${name}"`);
-  const rank = ORDER.indexOf(tensor.dtype as StoredDType);
-  if (rank < 0) throw new GaslawError(`tensor "${name}": safetensors has no type for ${tensor.dtype}`);
+  const rank = ORDER.indexOf(dtype as StoredDType);
+  if (rank < 0) throw new GaslawError(`tensor "${name}": safetensors has no type for ${dtype}`);
   return rank;
 }
 
@@ -127,6 +145,11 @@ export function decodeSafetensors(
 export interface SafetensorsFile extends SafetensorsHeader {
   /** Throws when there is no tensor of that name. */
   read(name: string): Promise<Tensor>;
+  /**
+   * Reads a tensor of floats of 16 bits or more into `out` [its number of elements] as float32, in pieces, so that it is
+   * not in memory twice. Throws when there is no tensor of that name or it holds something else.
+   */
+  readFloats(name: string, out: Float32Array): Promise<void>;
 }
 
 /** Opens a file: reads only its header where the store can read ranges. */
@@ -135,15 +158,55 @@ export async function openSafetensors(files: FileStore, path: string): Promise<S
   const fileBytes = await files.size(path);
   const length = headerLength(await range(0, LENGTH_BYTES), fileBytes, path);
   const header = decodeHeader(await range(0, LENGTH_BYTES + length), fileBytes, path);
-  const read = async (name: string): Promise<Tensor> => {
+  const entryNamed = (name: string): SafetensorsEntry => {
     const entry = header.entries.get(name);
     if (!entry) throw new GaslawError(`${path}: there is no tensor "${name}"`);
-    const bytes = await range(entry.begin, entry.end - entry.begin);
-    if (bytes.length !== entry.end - entry.begin)
-      throw new GaslawError(`${path}: cut short while tensor "${name}" was read`);
-    return tensorAt(entry, bytes);
+    return entry;
   };
-  return { ...header, read };
+  const whole = async (name: string, begin: number, end: number): Promise<Uint8Array> => {
+    const bytes = await range(begin, end - begin);
+    if (bytes.length === end - begin) return bytes;
+    throw new GaslawError(`${path}: cut short while tensor "${name}" was read`);
+  };
+  return {
+    ...header,
+    async read(name) {
+      const entry = entryNamed(name);
+      return tensorAt(entry, await whole(name, entry.begin, entry.end));
+    },
+    async readFloats(name, out) {
+      const entry = entryNamed(name);
+      if (!isStoredFloat(entry.dtype) || sizeOf(entry.dims) !== out.length)
+        throw new GaslawError(
+          `${path}: tensor "${name}" is ${entry.dtype}[${entry.dims}], not ${out.length} floats`,
+        );
+      await copyFloats(entry, out, (begin, end) => whole(name, begin, end));
+    },
+  };
+}
+
+/** Types of floats that stand for themselves; 8-bit ones need scales that are stored apart. */
+export const STORED_FLOATS = ['float64', 'float32', 'float16', 'bfloat16'] as const;
+type StoredFloat = (typeof STORED_FLOATS)[number];
+
+export const isStoredFloat = (dtype: DType): dtype is StoredFloat =>
+  (STORED_FLOATS as readonly DType[]).includes(dtype);
+
+const PIECE_ELEMENTS = 1 << 22;
+
+async function copyFloats(
+  { dtype, begin }: SafetensorsEntry,
+  out: Float32Array,
+  range: (begin: number, end: number) => Promise<Uint8Array>,
+): Promise<void> {
+  const width = byteLength(dtype, 1);
+  for (let at = 0; at < out.length; at += PIECE_ELEMENTS) {
+    const piece = out.subarray(at, at + PIECE_ELEMENTS);
+    const start = begin + at * width;
+    const data = viewBytes(dtype, plain(await range(start, start + piece.length * width)));
+    if (isSmallFloat(dtype)) decodeFloatsInto(piece, data as Uint16Array, dtype);
+    else piece.set(data as Float32Array);
+  }
 }
 
 type RangeReader = (offset: number, length: number) => Promise<Uint8Array>;
@@ -154,12 +217,15 @@ async function rangeReader(files: FileStore, path: string): Promise<RangeReader>
   return async (offset, length) => all.subarray(offset, offset + length);
 }
 
-/** A Buffer's `slice` is a view, so that it could not be aligned by copying: normalize. */
 const tensorAt = ({ dtype, dims }: SafetensorsEntry, bytes: Uint8Array): Tensor => ({
   dtype,
   dims,
-  data: viewBytes(dtype, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)),
+  data: viewBytes(dtype, plain(bytes)),
 });
+
+/** A Buffer's `slice` is a view, so that it could not be aligned by copying: normalize. */
+const plain = (bytes: Uint8Array): Uint8Array =>
+  new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 function headerLength(bytes: Uint8Array, fileBytes: number, file: string): number {
   if (bytes.length < LENGTH_BYTES)

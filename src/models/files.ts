@@ -1,19 +1,20 @@
 /**
- * A model on disk as a Hugging Face directory: config.json, model.safetensors, tokenizer.json, tokenizer_config.json.
+ * A model on disk as a Hugging Face directory: config.json, weights (see weight-files.ts), tokenizer.json,
+ * tokenizer_config.json.
  *
- * 1. Weights may be in several files (model.safetensors.index.json names them) and in any float type; they are computed
- *    with as float32.
+ * 1. Weights may be stored in any float type of 16 bits or more; they are computed with as float32.
  */
-import { decodeSafetensors, encodeSafetensors } from '../formats/safetensors.ts';
-import { float32, type Tensor } from '../graph/ir.ts';
 import { ParameterStore } from '../nn/parameters.ts';
 import { loadTokenizer } from '../tokenizer/load.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { GaslawError } from '../util/errors.ts';
 import { type FileStore, readJson } from '../util/files.ts';
-import { decodeFloats, isSmallFloat } from '../util/float16.ts';
+import { configText } from './config-text.ts';
 import { modelFromConfig } from './index.ts';
 import type { CausalModel } from './model.ts';
+import { openWeights, type WriteOptions, writeWeights } from './weight-files.ts';
+
+export { hasWeights } from './weight-files.ts';
 
 export interface LoadedWeights {
   readonly model: CausalModel;
@@ -33,13 +34,33 @@ export async function saveModel(
   model: CausalModel,
   store: ParameterStore,
   tokenizer: Tokenizer,
+  options: WriteOptions = {},
 ): Promise<void> {
-  const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
-  await files.write(`${folder}/${WEIGHTS}`, encodeSafetensors(store.tensors(), new Map([['format', 'pt']])));
+  await writeWeights(files, folder, store, options);
   for (const [name, value] of Object.entries(tokenizer.save()))
-    await files.write(`${folder}/${name}`, json(value));
-  const config = { ...model.toHuggingFace(), eos_token_id: tokenizer.eos, pad_token_id: tokenizer.pad };
-  await files.write(`${folder}/config.json`, json(config));
+    await files.write(`${folder}/${name}`, `${JSON.stringify(value, null, 2)}\n`);
+  await files.write(`${folder}/config.json`, configText(configOf(model, tokenizer, options)));
+}
+
+const configOf = (model: CausalModel, tokenizer: Tokenizer, { dtype = 'float32' }: WriteOptions) => {
+  const config = model.toHuggingFace();
+  return { ...config, torch_dtype: dtype, ...tokenRoles(config, tokenizer) };
+};
+
+/**
+ * The ids that begin, end and pad a text, as config.json and generation_config.json have them: the tokenizer's. A list of
+ * ids that end a text stays when the tokenizer's is among them.
+ */
+export function tokenRoles(
+  config: Readonly<Record<string, unknown>>,
+  { bos, eos, pad }: Pick<Tokenizer, 'bos' | 'eos' | 'pad'>,
+): Record<string, unknown> {
+  const ends = config.eos_token_id;
+  return {
+    ...(bos === undefined ? {} : { bos_token_id: bos }),
+    eos_token_id: Array.isArray(ends) && ends.includes(eos) ? ends : eos,
+    pad_token_id: pad,
+  };
 }
 
 /** Reads a directory that `saveModel` or Hugging Face wrote. Throws one sentence naming what is missing or damaged. */
@@ -49,15 +70,15 @@ export async function loadModel(files: FileStore, folder: string): Promise<Loade
 
 /** The same without the tokenizer. */
 export async function loadWeights(files: FileStore, folder: string): Promise<LoadedWeights> {
-  if (!(await files.exists(`${folder}/config.json`))) {
+  const path = `${folder}/config.json`;
+  if (!(await files.exists(path))) {
     throw new GaslawError(`${folder}: no config.json; give a run folder or a Hugging Face directory`);
   }
-  const config = await readJson(files, `${folder}/config.json`);
-  const model = modelFromConfig(config as Record<string, unknown>, `${folder}/config.json`);
+  const model = modelFromConfig(await readJson(files, path), path);
+  const weights = await openWeights(files, folder, model);
   const store = new ParameterStore(model.parameters);
-  const { tensors, bytes } = await readTensors(files, folder);
-  store.load(tensors, `${folder}/${WEIGHTS}`);
-  return { model, store, bytes };
+  await weights.readInto(store);
+  return { model, store, bytes: weights.bytes };
 }
 
 /** Reads tokenizer.json and, where there is one, tokenizer_config.json. */
@@ -67,42 +88,4 @@ export async function readTokenizer(files: FileStore, folder: string): Promise<T
     await readJson(files, `${folder}/tokenizer.json`),
     (await files.exists(config)) ? await readJson(files, config) : undefined,
   );
-}
-
-const WEIGHTS = 'model.safetensors';
-
-/** Whether a folder holds weights that `loadWeights` reads. */
-export const hasWeights = async (files: FileStore, folder: string): Promise<boolean> =>
-  (await files.exists(`${folder}/${WEIGHTS}`)) || (await files.exists(`${folder}/${WEIGHTS}.index.json`));
-
-async function readTensors(
-  files: FileStore,
-  folder: string,
-): Promise<{ tensors: Map<string, Tensor>; bytes: number }> {
-  const tensors = new Map<string, Tensor>();
-  let bytes = 0;
-  for (const name of await weightFiles(files, folder)) {
-    const content = await files.read(`${folder}/${name}`);
-    bytes += content.byteLength;
-    const file = decodeSafetensors(content, `${folder}/${name}`);
-    for (const [key, tensor] of file.tensors)
-      tensors.set(key, asFloat32(tensor, `${folder}/${name}: "${key}"`));
-  }
-  return { tensors, bytes };
-}
-
-async function weightFiles(files: FileStore, folder: string): Promise<string[]> {
-  const index = `${folder}/${WEIGHTS}.index.json`;
-  if ((await files.exists(`${folder}/${WEIGHTS}`)) || !(await files.exists(index))) return [WEIGHTS];
-  const { weight_map: map } = (await readJson(files, index)) as { weight_map?: Record<string, string> };
-  if (!map) throw new GaslawError(`${index}: no weight_map`);
-  return [...new Set(Object.values(map))];
-}
-
-function asFloat32(tensor: Tensor, what: string): Tensor {
-  const { dtype, dims, data } = tensor;
-  if (dtype === 'float32') return tensor;
-  if (isSmallFloat(dtype)) return float32(dims, Float32Array.from(decodeFloats(data as Uint16Array, dtype)));
-  if (dtype === 'float64') return float32(dims, Float32Array.from(data as Float64Array));
-  throw new GaslawError(`${what} is ${dtype}; weights must be of a float type`);
 }

@@ -1,25 +1,33 @@
 /** From a Hugging Face config.json to a model, by `model_type`. */
 import { UsageError } from '../util/errors.ts';
-import { denseModel, fromHuggingFace } from './dense/index.ts';
+import * as dense from './dense/index.ts';
+import { Fields } from './fields.ts';
+import * as gemma3 from './gemma3/index.ts';
 import type { CausalModel } from './model.ts';
 
-const ARCHITECTURES: Readonly<
-  Record<string, (json: Record<string, unknown>, origin: string) => CausalModel>
-> = {
-  llama: (json, origin) => denseModel(fromHuggingFace(json, origin)),
-  qwen2: (json, origin) => denseModel(fromHuggingFace(json, origin)),
-  qwen3: (json, origin) => denseModel(fromHuggingFace(json, origin)),
+type FromConfig = (json: Record<string, unknown>, origin: string) => CausalModel;
+
+const denseFrom: FromConfig = (json, origin) => dense.denseModel(dense.fromHuggingFace(json, origin));
+const gemma3From: FromConfig = (json, origin) => gemma3.gemma3Model(gemma3.fromHuggingFace(json, origin));
+
+const ARCHITECTURES: Readonly<Record<string, FromConfig>> = {
+  llama: denseFrom,
+  qwen2: denseFrom,
+  qwen3: denseFrom,
+  gemma3_text: gemma3From,
+  gemma3: gemma3From,
 };
 
 /** Builds the model that a config.json describes. Throws when its architecture is not known. */
-export function modelFromConfig(json: Record<string, unknown>, origin: string): CausalModel {
-  const make = ARCHITECTURES[String(json.model_type)];
+export function modelFromConfig(json: unknown, origin: string): CausalModel {
+  const type = String(new Fields(json, origin).raw('model_type'));
+  const make = Object.hasOwn(ARCHITECTURES, type) ? ARCHITECTURES[type] : undefined;
   if (!make) {
     throw new UsageError(
-      `${origin}: model_type "${String(json.model_type)}" is not supported; known are ${Object.keys(ARCHITECTURES).join(', ')}`,
+      `${origin}: model_type "${type}" is not supported; known are ${Object.keys(ARCHITECTURES).join(', ')}`,
     );
   }
-  return make(json, origin);
+  return make(json as Record<string, unknown>, origin); // Fields has seen that it is an object
 }
 
 export type { CausalModel } from './model.ts';

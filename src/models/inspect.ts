@@ -9,13 +9,16 @@
 import { type Graph, type Node, opKey, sizeOf, type ValueInfo } from '../graph/ir.ts';
 import { producersOf, walkNodes } from '../graph/walk.ts';
 import type { LoadedWeights } from './files.ts';
+import { modelFromConfig } from './index.ts';
+import type { CausalModel } from './model.ts';
 import type { OnnxFile } from './resolve.ts';
 
 export interface Inspection {
   readonly architecture: string;
   readonly parameters: number;
   readonly activeParameters?: number;
-  readonly bytes: number;
+  /** Bytes of the weights; absent for a configuration alone. */
+  readonly bytes?: number;
   readonly layers?: number;
   readonly vocabulary?: number;
   readonly context?: number;
@@ -40,13 +43,22 @@ export interface PrintedValue {
 }
 
 /** A language model that Gaslaw runs. */
-export function inspectModel({ model, store, bytes }: LoadedWeights): Inspection {
+export const inspectModel = ({ model, bytes }: Pick<LoadedWeights, 'model' | 'bytes'>): Inspection => ({
+  ...described(model),
+  bytes,
+});
+
+/** What a config.json alone tells. Throws when its architecture is not known. */
+export const inspectConfig = (json: unknown, origin: string): Inspection =>
+  described(modelFromConfig(json, origin));
+
+function described(model: CausalModel): Inspection {
   const forward = model.forwardFlops(model.maxPositions / 2);
+  const parameters = model.parameters.reduce((n, { dims }) => n + sizeOf(dims), 0);
   return {
     architecture: model.architecture,
-    parameters: store.count,
-    activeParameters: store.count,
-    bytes,
+    parameters,
+    activeParameters: parameters,
     layers: model.layers,
     vocabulary: model.vocabSize,
     context: model.maxPositions,

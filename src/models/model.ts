@@ -3,6 +3,7 @@
  * Shapes: B batch, T positions, S new positions in a step, d width, V vocabulary.
  */
 import type { DType } from '../graph/dtype.ts';
+import type { Tensor } from '../graph/ir.ts';
 import type { ParameterSpec, Scope } from '../nn/parameters.ts';
 import type { Value } from '../ops/builder.ts';
 
@@ -42,6 +43,14 @@ export interface StepOutputs {
   readonly cache: readonly Value[];
 }
 
+/** How files name this model's tensors. */
+export interface WeightNames {
+  /** The parameter that a stored tensor of this name holds. */
+  parameterOf(stored: string): string;
+  /** Whether a stored tensor that is no parameter may be passed over. */
+  isSpare(stored: string): boolean;
+}
+
 export interface CausalModel {
   readonly architecture: string;
   readonly vocabSize: number;
@@ -50,6 +59,10 @@ export interface CausalModel {
   readonly cacheSlots: readonly CacheSlot[];
   /** Parameters in order of declaration. */
   readonly parameters: readonly ParameterSpec[];
+  /** What it reads besides the parameters and does not train, by name: the base model under an adapter. */
+  readonly frozen?: ReadonlyMap<string, Tensor>;
+  /** How files name the parameters; when absent they have their own names and files hold nothing else. */
+  readonly weights?: WeightNames;
   /** Training form: hidden states [B, T, d] after the final norm. */
   hidden(scope: Scope, inputs: ForwardInputs): Value;
   /** Logits [..., V] of hidden states [..., d]. */

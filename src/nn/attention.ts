@@ -8,6 +8,7 @@
  */
 import { float32 } from '../graph/ir.ts';
 import type { Builder, Value } from '../ops/builder.ts';
+import { type RopeOptions, ropeFrequencies } from './rope-scaling.ts';
 
 const MASKED = -1e9;
 
@@ -17,26 +18,30 @@ export interface RotaryTables {
   readonly sin: Value;
 }
 
-/** Angles t · θ^(−2i/D) (Su et al. 2021) as constants of the graph; `frequencies` [D/2] overrides the geometric ones. */
-export function rotaryTables(
-  b: Builder,
-  options: { headDim: number; maxPositions: number; theta: number; frequencies?: readonly number[] },
-): RotaryTables {
-  const { headDim, maxPositions, theta } = options;
-  const half = headDim / 2;
+export interface RotaryOptions extends RopeOptions {
+  readonly maxPositions: number;
+  /** Prefix of the tables' names, for models with several; `rotary` when absent. */
+  readonly name?: string;
+}
+
+/** Cosines and sines of the angles t · f_i as constants of the graph. */
+export function rotaryTables(b: Builder, options: RotaryOptions): RotaryTables {
+  const { maxPositions, name = 'rotary' } = options;
+  const { frequencies, attentionFactor } = ropeFrequencies(options);
+  const half = frequencies.length;
   const cos = new Float32Array(maxPositions * half);
   const sin = new Float32Array(maxPositions * half);
   for (let t = 0; t < maxPositions; t++) {
     for (let i = 0; i < half; i++) {
-      const angle = t * (options.frequencies?.[i] ?? theta ** ((-2 * i) / headDim));
-      cos[t * half + i] = Math.cos(angle);
-      sin[t * half + i] = Math.sin(angle);
+      const angle = t * (frequencies[i] as number);
+      cos[t * half + i] = attentionFactor * Math.cos(angle);
+      sin[t * half + i] = attentionFactor * Math.sin(angle);
     }
   }
   const dims = [maxPositions, half];
   return {
-    cos: b.initializer('rotary.cos', float32(dims, cos)),
-    sin: b.initializer('rotary.sin', float32(dims, sin)),
+    cos: b.initializer(`${name}.cos`, float32(dims, cos)),
+    sin: b.initializer(`${name}.sin`, float32(dims, sin)),
   };
 }
 
@@ -54,18 +59,25 @@ export function rotate(
   });
 }
 
-/** Causal mask [T, T] from row positions [T] that count up: 0 where query i may see key j ≤ i. */
-export function causalMask(index: Value): Value {
-  const allowed = index.unsqueeze([1]).greaterOrEqual(index.unsqueeze([0]));
-  return index.builder.where(allowed, 0, MASKED);
+/**
+ * Causal mask [T, T] from row positions [T] that count up: 0 where query i may see key j: i − window < j ≤ i, or all
+ * j ≤ i without a window.
+ */
+export function causalMask(index: Value, window?: number): Value {
+  return index.builder.where(causal(index, window), 0, MASKED);
 }
 
-/** Causal mask [B, 1, 1, T, T] within segments: `segments` [B, T], `index` [T] counting up. */
-export function segmentMask(segments: Value, index: Value): Value {
+/** The same within segments [B, 1, 1, T, T]: `segments` [B, T], `index` [T] counting up. */
+export function segmentMask(segments: Value, index: Value, window?: number): Value {
   const same = segments.unsqueeze([2]).equal(segments.unsqueeze([1]));
-  const causal = index.unsqueeze([1]).greaterOrEqual(index.unsqueeze([0]));
-  const allowed = index.builder.op('And', [same, causal], {});
+  const allowed = index.builder.op('And', [same, causal(index, window)], {});
   return index.builder.where(allowed, 0, MASKED).unsqueeze([1, 2]);
+}
+
+function causal(index: Value, window?: number): Value {
+  const [query, key] = [index.unsqueeze([1]), index.unsqueeze([0])];
+  const past = query.greaterOrEqual(key);
+  return window === undefined ? past : index.builder.op('And', [past, query.sub(key).less(window)], {});
 }
 
 export interface AttentionShape {

@@ -6,6 +6,8 @@
  *    initializer (export, serving: it does not, and the runtime may prepack it). The model code is the same.
  * 3. All values live in one Float32Array, matrices first (they decay), then vectors, each in order of declaration:
  *    optimizers walk it in cache-sized chunks and neighbours (q, k, v) can be read as one matrix without a copy.
+ * 4. What a model reads but does not train (the base under an adapter) is frozen: bound like a parameter while parameters
+ *    are inputs, without a gradient and outside the flat array.
  */
 import type { Shape, Tensor } from '../graph/ir.ts';
 import { float32, sizeOf } from '../graph/ir.ts';
@@ -32,16 +34,23 @@ export const zeroInit: Init = { kind: 'constant', value: 0 };
 /** How a traced parameter becomes a value: an input, or an initializer with the tensor found under its name. */
 export type ParameterSource = 'inputs' | ((name: string) => Tensor);
 
+/** What stands for x Wᵀ in a linear layer whose weight is no plain parameter: x [..., in] → [..., outFeatures]. */
+export type LinearProduct = (scope: Scope, x: Value, outFeatures: number, init: Init) => Value;
+
 /** The parameters that a trace has asked for so far. */
 export class ParameterTrace {
   readonly builder: Builder;
   readonly specs: ParameterSpec[] = [];
+  /** The product of linear layers; x Wᵀ with the parameter `weight` when absent. */
+  readonly product?: LinearProduct;
   readonly #source: ParameterSource;
   readonly #values = new Map<string, Value>();
+  readonly #frozen = new Set<string>();
 
-  constructor(builder: Builder, source: ParameterSource = 'inputs') {
+  constructor(builder: Builder, source: ParameterSource = 'inputs', product?: LinearProduct) {
     this.builder = builder;
     this.#source = source;
+    this.product = product;
   }
 
   scope(prefix = ''): Scope {
@@ -78,9 +87,27 @@ export class ParameterTrace {
     );
   }
 
-  /** Values of all parameters in order of declaration. */
+  /** A tensor that does not train: an input or an initializer, as parameters are. */
+  frozen(name: string, tensor: Tensor): Value {
+    const known = this.#values.get(name);
+    if (known) return known;
+    this.#frozen.add(name);
+    const value =
+      this.#source === 'inputs'
+        ? this.builder.input(name, tensor.dtype, tensor.dims)
+        : this.builder.initializer(name, tensor);
+    this.#values.set(name, value);
+    return value;
+  }
+
+  /** Values of all parameters and frozen tensors in order of declaration. */
   values(): Value[] {
     return [...this.#values.values()];
+  }
+
+  /** Values of what trains. */
+  trainable(): Value[] {
+    return [...this.#values].filter(([name]) => !this.#frozen.has(name)).map(([, value]) => value);
   }
 
   #remember(name: string, dims: readonly number[], tensor: Tensor | undefined): Value {
@@ -98,7 +125,12 @@ export class ParameterTrace {
   }
 }
 
+/** Matrices under each other; without a copy where they follow each other in memory. */
 function stack(tensors: readonly Tensor[], dims: readonly number[]): Tensor {
+  const parts = tensors.map(t => t.data as Float32Array);
+  const [first] = parts as [Float32Array];
+  const adjacent = parts.every((part, i) => i === 0 || follows(parts[i - 1] as Float32Array, part));
+  if (adjacent) return float32(dims, new Float32Array(first.buffer, first.byteOffset, sizeOf(dims)));
   const data = new Float32Array(sizeOf(dims));
   let offset = 0;
   for (const tensor of tensors) {
@@ -107,6 +139,9 @@ function stack(tensors: readonly Tensor[], dims: readonly number[]): Tensor {
   }
   return float32(dims, data);
 }
+
+const follows = (before: Float32Array, after: Float32Array): boolean =>
+  before.buffer === after.buffer && before.byteOffset + before.byteLength === after.byteOffset;
 
 /** A place in the model's name tree. Layers take a scope and ask it for their parameters. */
 export class Scope {
@@ -163,9 +198,12 @@ export class ParameterStore {
 
   /** Where the vectors begin in `flat`: everything before is matrices. */
   readonly matrixEnd: number;
+  readonly #frozen: ReadonlyMap<string, Tensor>;
 
-  constructor(specs: readonly ParameterSpec[]) {
+  /** @param frozen what the model reads besides its parameters (see `CausalModel.frozen`) */
+  constructor(specs: readonly ParameterSpec[], frozen: ReadonlyMap<string, Tensor> = new Map()) {
     this.specs = specs;
+    this.#frozen = frozen;
     const isMatrix = (spec: ParameterSpec) => spec.dims.length > 1;
     let offset = 0;
     const place = (spec: ParameterSpec) => {
@@ -200,10 +238,13 @@ export class ParameterStore {
   }
 
   /**
-   * A tensor over the values of an input as `ParameterTrace` names it: one parameter, or `a+b+c` for stacked ones.
+   * A tensor over the values of an input as `ParameterTrace` names it: one parameter, `a+b+c` for stacked ones, or a
+   * frozen tensor.
    * `array` is any array laid out as this store (gradients, moments); by default the values.
    */
   tensor(name: string, array: Float32Array = this.flat): Tensor {
+    const frozen = this.#frozen.get(name);
+    if (frozen) return frozen;
     const specs = name.split('+').map(part => {
       const spec = this.specs.find(s => s.name === part);
       assert(spec, `parameter "${part}" is not in this model`);

@@ -77,14 +77,17 @@ interface GradientGraph {
   readonly graph: Graph;
   readonly tokenInputs: readonly { name: string; width: number }[];
   readonly metricNames: readonly string[];
+  /** What trains: each has an output `grad:` + name. */
   readonly parameterNames: readonly string[];
+  /** Everything that is bound to the store: the parameters, and what is frozen. */
+  readonly weightNames: readonly string[];
 }
 
 /** Traces model, loss and gradients. Outputs: loss, metrics, `grad:` + parameter name. */
 export function gradientGraph(model: CausalModel, loss: LossFunction, options: TraceOptions): GradientGraph {
   const traced = traceLoss(model, loss, options);
   const { b, trace } = traced;
-  const values = trace.values();
+  const values = trace.trainable();
   const grads = gradients(b, traced.loss, values, { recompute: recomputed(model, options) });
   b.output(traced.loss, 'loss');
   for (const [name, value] of Object.entries(traced.metrics)) b.output(value, `metric:${name}`);
@@ -96,6 +99,7 @@ export function gradientGraph(model: CausalModel, loss: LossFunction, options: T
     tokenInputs: traced.tokenInputs,
     metricNames: Object.keys(traced.metrics),
     parameterNames: values.map(v => v.name),
+    weightNames: trace.values().map(v => v.name),
   };
 }
 
@@ -295,7 +299,7 @@ export class Learner implements Disposable {
         zeros('float32', i.width === 1 ? dims : [...dims, i.width]),
       ]),
     ]);
-    const weights = Object.fromEntries(this.#traced.parameterNames.map(n => [n, this.store.tensor(n)]));
+    const weights = Object.fromEntries(this.#traced.weightNames.map(n => [n, this.store.tensor(n)]));
     const into = (array: Float32Array) =>
       this.#program.bind({
         ...tensors,

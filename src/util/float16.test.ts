@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import {
   decodeFloat,
+  decodeFloats,
+  decodeFloatsInto,
   encodeFloat,
+  encodeFloats,
   FLOAT_FORMATS,
   fromBfloat16,
   fromFloat8e4m3fn,
@@ -42,6 +45,21 @@ describe.each(FORMATS)('%s', dtype => {
       return got.join() !== [bits, even, bits + 1].join();
     });
     expect(wrong).toEqual([]);
+  });
+
+  test('arrays decode as single codes do', () => {
+    const codes = codesOf(dtype);
+    const out = new Float32Array(codes.length);
+    decodeFloatsInto(out, codes, dtype);
+    expect(Array.from(out)).toEqual(codes.map(bits => decodeFloat(bits, f)));
+    expect(Array.from(decodeFloats(codes, dtype))).toEqual(Array.from(out));
+  });
+
+  test('arrays encode as single numbers do', () => {
+    const bits = Uint32Array.from({ length: 20_000 }, (_, i) => Math.imul(i, 0x9e3779b1));
+    const values = new Float32Array(bits.buffer);
+    values.set([0, -0, Infinity, -Infinity, Number.NaN, 3.4e38, -3.4e38, 1e-40]);
+    expect(Array.from(encodeFloats(values, dtype))).toEqual(Array.from(values, x => encodeFloat(x, f)));
   });
 });
 

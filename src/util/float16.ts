@@ -134,13 +134,37 @@ export function decodeFloats(codes: ArrayLike<number>, dtype: SmallFloat): Float
   return out;
 }
 
+/** Decodes codes into `out`, which is as long: float32 holds every value of these formats. */
+export function decodeFloatsInto(out: Float32Array, codes: ArrayLike<number>, dtype: SmallFloat): void {
+  if (dtype === 'bfloat16') {
+    const bits = new Uint32Array(out.buffer, out.byteOffset, out.length); // the upper half of a float32
+    for (let i = 0; i < bits.length; i++) bits[i] = (codes[i] as number) << 16;
+    return;
+  }
+  const table = valuesOf(dtype);
+  for (let i = 0; i < out.length; i++) out[i] = table[codes[i] as number] as number;
+}
+
 /** Encodes numbers to codes (one a slot). */
 export function encodeFloats(
   values: ArrayLike<number>,
   dtype: SmallFloat,
   saturate = false,
 ): Uint16Array<ArrayBuffer> {
+  if (dtype === 'bfloat16' && values instanceof Float32Array) return bfloat16Codes(values);
   const out = new Uint16Array(values.length);
   for (let i = 0; i < out.length; i++) out[i] = encodeFloat(values[i], FLOAT_FORMATS[dtype], saturate);
+  return out;
+}
+
+/** float32 to bfloat16: the upper half, rounded to even by adding just under half of the lower one. */
+function bfloat16Codes(values: Float32Array): Uint16Array<ArrayBuffer> {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const out = new Uint16Array(values.length);
+  for (let i = 0; i < out.length; i++) {
+    const x = bits[i] as number;
+    const nan = (x & 0x7fffffff) > 0x7f800000;
+    out[i] = nan ? 0x7fc0 : (x + 0x7fff + ((x >>> 16) & 1)) >>> 16;
+  }
   return out;
 }

@@ -1,9 +1,17 @@
 /** `gaslaw inspect <model>`: what it is made of. */
 import { Command } from 'commander';
-import { loadWeights } from '../../models/files.ts';
-import { type Inspection, inspectModel, inspectOnnx, type PrintedValue } from '../../models/inspect.ts';
+import { hasWeights, loadWeights } from '../../models/files.ts';
+import {
+  type Inspection,
+  inspectConfig,
+  inspectModel,
+  inspectOnnx,
+  type PrintedValue,
+} from '../../models/inspect.ts';
 import { loadOnnx, locateModel } from '../../models/resolve.ts';
 import { bytes, flops, si } from '../../report/format.ts';
+import { GaslawError } from '../../util/errors.ts';
+import { type FileStore, readJson } from '../../util/files.ts';
 import { nodeFiles } from '../node-files.ts';
 import { JSON_OPTION } from '../options.ts';
 import { createOutput, stdoutColors } from '../output.ts';
@@ -12,19 +20,34 @@ import { table } from '../table.ts';
 export const inspectCommand = (): Command =>
   new Command('inspect')
     .description('parameters, bytes, FLOPs, inputs, outputs and ops')
-    .argument('<model>', 'run folder, Hugging Face directory or .onnx file')
+    .argument('<model>', 'run folder, Hugging Face directory, .onnx file, or a config.json alone')
     .option(...JSON_OPTION)
     .action(run);
 
 async function run(path: string, o: { json?: boolean }): Promise<void> {
   const output = createOutput(o.json ?? false);
-  const files = nodeFiles();
+  const { origin, inspection } = await inspect(nodeFiles(), path);
+  output.result(inspection, () => lines(origin, inspection));
+}
+
+interface Inspected {
+  readonly origin: string;
+  readonly inspection: Inspection;
+}
+
+async function inspect(files: FileStore, path: string): Promise<Inspected> {
+  if (path.endsWith('.json')) return configAlone(files, path);
   const place = await locateModel(files, path);
-  const inspection =
-    place.kind === 'onnx'
-      ? inspectOnnx(await loadOnnx(files, place.path))
-      : inspectModel(await loadWeights(files, place.folder));
-  output.result(inspection, () => lines(place.kind === 'onnx' ? place.path : place.folder, inspection));
+  if (place.kind === 'onnx')
+    return { origin: place.path, inspection: inspectOnnx(await loadOnnx(files, place.path)) };
+  if (!(await hasWeights(files, place.folder))) return configAlone(files, `${place.folder}/config.json`);
+  return { origin: place.folder, inspection: inspectModel(await loadWeights(files, place.folder)) };
+}
+
+/** A configuration without weights tells parameters, FLOPs and cache all the same. */
+async function configAlone(files: FileStore, path: string): Promise<Inspected> {
+  if (!(await files.exists(path))) throw new GaslawError(`${path}: no such file; give a config.json`);
+  return { origin: path, inspection: inspectConfig(await readJson(files, path), path) };
 }
 
 type Rows = readonly (readonly [name: string, value: string])[];
@@ -56,7 +79,7 @@ function figures(i: Inspection): Rows {
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['architecture', i.architecture],
     ['parameters', exact(i.parameters)],
-    ['weights', bytes(i.bytes)],
+    ['weights', i.bytes === undefined ? undefined : bytes(i.bytes)],
     ['layers', i.layers?.toString()],
     ['vocabulary', i.vocabulary?.toLocaleString('en')],
     ['context', i.context?.toLocaleString('en')],

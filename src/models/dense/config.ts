@@ -1,39 +1,54 @@
 /**
- * Configuration of the dense decoder family (Llama, Qwen): Hugging Face's fields in camel case.
+ * Configuration of the dense decoder family: Llama 2 and 3, DeepSeek LLM and Coder, Qwen2, Qwen2.5 and Qwen3. Hugging
+ * Face's fields in camel case.
  *
  * 1. One dial: `denseConfig({ hiddenSize, numHiddenLayers, vocabSize })` derives the rest.
  * 2. `toHuggingFace`/`fromHuggingFace` are the only places that know config.json's spelling.
+ * 3. What differs between the families is a field here: biases, norms of heads, sliding layers, rotary scaling. What a
+ *    family fixes without saying so (Qwen2's biases on q, k and v alone) is filled in where config.json is read.
  */
-import { assert, GaslawError } from '../../util/errors.ts';
+import type { RopeScaling } from '../../nn/rope-scaling.ts';
+import { GaslawError } from '../../util/errors.ts';
+import {
+  attentionFlops,
+  checkActivation,
+  checkShape,
+  type DecoderShape,
+  type DecoderTokens,
+  type LayerType,
+  layerCountOf,
+  layerTypesOf,
+  tokensFromFields,
+} from '../decoder-config.ts';
+import { defined, Fields } from '../fields.ts';
+import { ropeFromFields, scalingToJson } from '../rope-fields.ts';
 
-export interface DenseConfig {
-  readonly modelType: 'llama' | 'qwen2' | 'qwen3';
-  readonly vocabSize: number;
-  readonly hiddenSize: number;
-  readonly intermediateSize: number;
-  readonly numHiddenLayers: number;
-  readonly numAttentionHeads: number;
-  readonly numKeyValueHeads: number;
-  readonly headDim: number;
-  readonly maxPositionEmbeddings: number;
+export const DENSE_TYPES = ['llama', 'qwen2', 'qwen3'] as const;
+export type DenseType = (typeof DENSE_TYPES)[number];
+
+export interface DenseConfig extends DecoderShape, DecoderTokens {
+  readonly modelType: DenseType;
   readonly ropeTheta: number;
+  readonly ropeScaling?: RopeScaling;
   readonly rmsNormEps: number;
   readonly tieWordEmbeddings: boolean;
   /** RMSNorm on each head's query and key (Qwen3). */
   readonly qkNorm: boolean;
-  /** Bias on q, k and v (Qwen2). */
+  /** Bias on q, k and v (Qwen2), and on the attention's output in all families but Qwen2. */
   readonly attentionBias: boolean;
+  /** Biases in the feed-forward network. */
+  readonly mlpBias: boolean;
   /** Standard deviation of the matrices that read the residual stream; 0.9/√d unless given. */
   readonly initializerRange: number;
-  readonly bosTokenId?: number;
-  readonly eosTokenId?: number;
-  readonly padTokenId?: number;
 }
 
 type Needed = Pick<DenseConfig, 'vocabSize' | 'hiddenSize' | 'numHiddenLayers'>;
 
-/** A complete configuration: what is not given is derived. Throws on an impossible shape. */
-export function denseConfig(given: Needed & Partial<DenseConfig>): DenseConfig {
+/**
+ * A complete configuration: what is not given is derived. Throws on an impossible shape.
+ * @param origin what errors begin with
+ */
+export function denseConfig(given: Needed & Partial<DenseConfig>, origin = 'model config'): DenseConfig {
   const heads = given.numAttentionHeads ?? Math.max(1, Math.round(given.hiddenSize / 64));
   const config: DenseConfig = {
     modelType: 'llama',
@@ -47,48 +62,30 @@ export function denseConfig(given: Needed & Partial<DenseConfig>): DenseConfig {
     tieWordEmbeddings: false,
     qkNorm: given.modelType === 'qwen3',
     attentionBias: given.modelType === 'qwen2',
+    mlpBias: false,
     initializerRange: 0.9 / Math.sqrt(given.hiddenSize),
     ...given,
   };
-  validate(config);
+  checkShape(config, origin);
   return config;
 }
 
-function validate(c: DenseConfig): void {
-  const counts = {
-    vocabSize: c.vocabSize,
-    hiddenSize: c.hiddenSize,
-    intermediateSize: c.intermediateSize,
-    numHiddenLayers: c.numHiddenLayers,
-    numAttentionHeads: c.numAttentionHeads,
-    numKeyValueHeads: c.numKeyValueHeads,
-    headDim: c.headDim,
-    maxPositionEmbeddings: c.maxPositionEmbeddings,
-  };
-  for (const [name, value] of Object.entries(counts)) {
-    assert(
-      Number.isInteger(value) && value > 0,
-      `model config: ${name} is ${value}; it must be a positive integer`,
-    );
-  }
-  assert(
-    c.numAttentionHeads % c.numKeyValueHeads === 0,
-    `model config: numAttentionHeads ${c.numAttentionHeads} is not a multiple of numKeyValueHeads ${c.numKeyValueHeads}`,
-  );
-  assert(
-    c.headDim % 2 === 0,
-    `model config: headDim ${c.headDim} is odd; rotary embedding needs an even one`,
-  );
-}
+/** Whether the attention's output has a bias. */
+export const hasOutputBias = ({ attentionBias, modelType }: DenseConfig): boolean =>
+  attentionBias && modelType !== 'qwen2';
 
 /** Parameters in closed form: embedding, L blocks, final norm, head. */
 export function denseParameterCount(c: DenseConfig): number {
-  const attention = c.headDim * c.hiddenSize * (2 * c.numAttentionHeads + 2 * c.numKeyValueHeads);
-  const biases = c.attentionBias ? c.headDim * (c.numAttentionHeads + 2 * c.numKeyValueHeads) : 0;
+  const [queries, keys] = [c.headDim * c.numAttentionHeads, c.headDim * c.numKeyValueHeads];
+  const attention = c.hiddenSize * (2 * queries + 2 * keys);
+  const mlp = 3 * c.hiddenSize * c.intermediateSize;
+  const biases =
+    (c.attentionBias ? queries + 2 * keys : 0) +
+    (hasOutputBias(c) ? c.hiddenSize : 0) +
+    (c.mlpBias ? 2 * c.intermediateSize + c.hiddenSize : 0);
   const norms = 2 * c.hiddenSize + (c.qkNorm ? 2 * c.headDim : 0);
-  const block = attention + biases + 3 * c.hiddenSize * c.intermediateSize + norms;
   const tables = (c.tieWordEmbeddings ? 1 : 2) * c.vocabSize * c.hiddenSize;
-  return tables + c.numHiddenLayers * block + c.hiddenSize;
+  return tables + c.numHiddenLayers * (attention + mlp + biases + norms) + c.hiddenSize;
 }
 
 /**
@@ -97,91 +94,106 @@ export function denseParameterCount(c: DenseConfig): number {
  */
 export function denseForwardFlops(c: DenseConfig, context: number): number {
   const looked = c.tieWordEmbeddings ? 0 : c.vocabSize * c.hiddenSize;
-  const attention = 4 * c.numHiddenLayers * c.numAttentionHeads * c.headDim * context;
-  return 2 * (denseParameterCount(c) - looked) + attention;
+  return 2 * (denseParameterCount(c) - looked) + attentionFlops(c, context);
 }
 
-const FIELDS: readonly (readonly [keyof DenseConfig, string])[] = [
-  ['modelType', 'model_type'],
-  ['vocabSize', 'vocab_size'],
-  ['hiddenSize', 'hidden_size'],
-  ['intermediateSize', 'intermediate_size'],
-  ['numHiddenLayers', 'num_hidden_layers'],
-  ['numAttentionHeads', 'num_attention_heads'],
-  ['numKeyValueHeads', 'num_key_value_heads'],
-  ['headDim', 'head_dim'],
-  ['maxPositionEmbeddings', 'max_position_embeddings'],
-  ['ropeTheta', 'rope_theta'],
-  ['rmsNormEps', 'rms_norm_eps'],
-  ['tieWordEmbeddings', 'tie_word_embeddings'],
-  ['attentionBias', 'attention_bias'],
-  ['initializerRange', 'initializer_range'],
-  ['bosTokenId', 'bos_token_id'],
-  ['eosTokenId', 'eos_token_id'],
-  ['padTokenId', 'pad_token_id'],
-];
-
-const ARCHITECTURES = {
+const ARCHITECTURES: Readonly<Record<DenseType, string>> = {
   llama: 'LlamaForCausalLM',
   qwen2: 'Qwen2ForCausalLM',
   qwen3: 'Qwen3ForCausalLM',
-} as const;
+};
 
 /** The object of a Hugging Face config.json. */
-export function toHuggingFace(config: DenseConfig): Record<string, unknown> {
-  const entries = FIELDS.filter(([ours]) => config[ours] !== undefined).map(([ours, theirs]) => [
-    theirs,
-    config[ours],
-  ]);
-  return {
-    architectures: [ARCHITECTURES[config.modelType]],
-    ...Object.fromEntries(entries),
+export function toHuggingFace(c: DenseConfig): Record<string, unknown> {
+  return defined({
+    architectures: [ARCHITECTURES[c.modelType]],
+    model_type: c.modelType,
+    vocab_size: c.vocabSize,
+    hidden_size: c.hiddenSize,
+    intermediate_size: c.intermediateSize,
+    num_hidden_layers: c.numHiddenLayers,
+    num_attention_heads: c.numAttentionHeads,
+    num_key_value_heads: c.numKeyValueHeads,
+    head_dim: c.headDim,
+    max_position_embeddings: c.maxPositionEmbeddings,
+    rope_theta: c.ropeTheta,
+    rope_scaling: scalingToJson(c.ropeScaling),
+    rms_norm_eps: c.rmsNormEps,
+    tie_word_embeddings: c.tieWordEmbeddings,
+    attention_bias: c.modelType === 'qwen2' ? undefined : c.attentionBias,
+    mlp_bias: c.modelType === 'llama' ? c.mlpBias : undefined,
+    ...slidingToJson(c),
+    initializer_range: c.initializerRange,
+    bos_token_id: c.bosTokenId,
+    eos_token_id: c.eosTokenId,
+    pad_token_id: c.padTokenId,
     hidden_act: 'silu',
     torch_dtype: 'float32',
-  };
+  });
+}
+
+function slidingToJson(c: DenseConfig): Record<string, unknown> {
+  if (c.modelType === 'llama' || c.slidingWindow === undefined) return {};
+  return defined({ use_sliding_window: true, sliding_window: c.slidingWindow, layer_types: c.layerTypes });
 }
 
 /** Reads a config.json object. Throws when it asks for something that this family does not have. */
 export function fromHuggingFace(json: Record<string, unknown>, origin: string): DenseConfig {
-  const modelType = json.model_type;
-  if (modelType !== 'llama' && modelType !== 'qwen2' && modelType !== 'qwen3') {
-    throw new GaslawError(`${origin}: model_type "${String(modelType)}" is not one of llama, qwen2, qwen3`);
+  const config = new Fields(json, origin);
+  const modelType = DENSE_TYPES.find(type => type === config.raw('model_type'));
+  if (!modelType) {
+    throw new GaslawError(
+      `${origin}: model_type "${String(config.raw('model_type'))}" is not one of ${DENSE_TYPES.join(', ')}`,
+    );
   }
-  checkSupported(json, modelType, origin);
-  const ropeTheta = ropeOf(json).rope_theta ?? json.rope_theta;
-  const spelled: Record<string, unknown> = { ...json, rope_theta: ropeTheta, ...firstIds(json) };
-  const known = FIELDS.filter(([, theirs]) => spelled[theirs] !== undefined && spelled[theirs] !== null);
-  const fields = Object.fromEntries(known.map(([ours, theirs]) => [ours, spelled[theirs]]));
-  // The fields come from a file: validate() checks the shape, and every other field is optional.
-  const given: Needed & Partial<DenseConfig> = { ...(fields as unknown as Needed), modelType };
-  return denseConfig(modelType === 'qwen2' ? { ...given, attentionBias: true } : given);
+  checkActivation(config, 'hidden_act', 'silu');
+  return denseConfig(
+    { ...shapeFromFields(config, modelType), ...choicesFromFields(config, modelType) },
+    origin,
+  );
 }
 
-/** Rotary settings: `rope_parameters` since transformers 5, `rope_scaling` before. */
-const ropeOf = (json: Record<string, unknown>): Record<string, unknown> =>
-  (json.rope_parameters ?? json.rope_scaling ?? {}) as Record<string, unknown>;
-
-/** Where several ids end a text, the first one. */
-function firstIds(json: Record<string, unknown>): Record<string, unknown> {
-  const lists = ['bos_token_id', 'eos_token_id', 'pad_token_id'].filter(name => Array.isArray(json[name]));
-  return Object.fromEntries(lists.map(name => [name, (json[name] as unknown[])[0]]));
+function shapeFromFields(config: Fields, modelType: DenseType) {
+  const count = (name: string) => config.required(name, config.count(name));
+  const [hiddenSize, heads] = [count('hidden_size'), count('num_attention_heads')];
+  return {
+    modelType,
+    hiddenSize,
+    vocabSize: count('vocab_size'),
+    intermediateSize: count('intermediate_size'),
+    numHiddenLayers: layerCountOf(config),
+    numAttentionHeads: heads,
+    numKeyValueHeads: config.count('num_key_value_heads') ?? heads,
+    headDim: config.count('head_dim') ?? (modelType === 'qwen3' ? 128 : Math.floor(hiddenSize / heads)),
+    maxPositionEmbeddings: count('max_position_embeddings'),
+  };
 }
 
-/** Refuses what would silently compute something else. */
-function checkSupported(
-  json: Record<string, unknown>,
-  modelType: DenseConfig['modelType'],
-  origin: string,
-): void {
-  const rope = ropeOf(json);
-  const ropeType = rope.rope_type ?? rope.type ?? 'default';
-  const refusals: readonly (readonly [boolean, string])[] = [
-    [(json.hidden_act ?? 'silu') !== 'silu', `hidden_act "${String(json.hidden_act)}"`],
-    [json.mlp_bias === true, 'mlp_bias true'],
-    [modelType !== 'qwen2' && json.attention_bias === true, 'attention_bias true (a bias on o_proj as well)'],
-    [json.use_sliding_window === true, 'use_sliding_window true'],
-    [ropeType !== 'default', `rope_type "${String(ropeType)}"`],
-  ];
-  const refused = refusals.find(([found]) => found);
-  assert(!refused, `${origin}: ${refused?.[1]} is not supported by the ${modelType} family here`);
+function choicesFromFields(config: Fields, modelType: DenseType): Partial<DenseConfig> {
+  return defined({
+    ...ropeFromFields(config),
+    rmsNormEps: config.positive('rms_norm_eps') ?? 1e-6,
+    tieWordEmbeddings: config.boolean('tie_word_embeddings') ?? false,
+    qkNorm: modelType === 'qwen3',
+    attentionBias: modelType === 'qwen2' || (config.boolean('attention_bias') ?? false),
+    mlpBias: modelType === 'llama' && (config.boolean('mlp_bias') ?? false),
+    ...slidingFromFields(config, modelType),
+    initializerRange: config.positive('initializer_range'),
+    ...tokensFromFields(config),
+  });
+}
+
+/** Qwen's layers from `max_window_layers` on slide, unless `layer_types` says which. */
+function slidingFromFields(config: Fields, modelType: DenseType) {
+  if (modelType === 'llama' || !config.boolean('use_sliding_window')) return {};
+  const count = layerCountOf(config);
+  const first = config.index('max_window_layers') ?? 28;
+  const derived = Array.from(
+    { length: count },
+    (_, i): LayerType => (i >= first ? 'sliding_attention' : 'full_attention'),
+  );
+  return {
+    slidingWindow: config.count('sliding_window') ?? 4096,
+    layerTypes: layerTypesOf(config, count) ?? derived,
+  };
 }

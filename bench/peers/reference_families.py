@@ -1,0 +1,147 @@
+"""Logits of small models of every dense family by `transformers` -> fixtures/families.json.
+
+Choices:
+1. The models are transformers' own classes in float32, eager attention, with the weights of `patterned.py` under their Hugging Face
+   names; no weights are stored. Dimensions are tiny, features are not: grouped queries, heads wider than d / heads and of widths that
+   are no multiple of 8, biases, rotary scaling and windows that bind within twelve positions.
+2. A case is two rows of 12 and 7 tokens. Their logits are computed one row at a time; then in one batch padded on the right, in one
+   padded on the left, and token by token over transformers' cache. The script stops when any of these differs by more than 2e-5, and
+   stores the logits of the rows: one truth for every form.
+3. `loss` is the mean next-token cross-entropy over both rows; `gradients` gives, for each parameter, the norm of its gradient and the
+   gradient's product with the pattern named `probe.` + name. Computed in float64 but for norms and tables, as transformers does.
+4. `config` is the config.json that transformers 5 writes, `older` the one that 4.57 would (given when it differs), `parameters` the
+   number of parameters, tied ones counted once.
+5. `greedy` continues the first five tokens of each row by the most likely ones; the script stops where two are nearly as likely.
+6. Token 0 does not occur: it pads, and transformers leaves the padding row out of the embedding's gradient.
+"""
+
+import json
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import transformers
+
+from fixture import tensor, write
+from patterned import token_ids, uniform, weight
+
+LENGTHS = (12, 7)
+SHAPE = dict(vocab_size=24, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+             max_position_embeddings=32, initializer_range=0.02, pad_token_id=0, bos_token_id=1, eos_token_id=2)
+LLAMA3 = dict(rope_type='llama3', factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16)
+YARN = dict(rope_type='yarn', factor=4.0, original_max_position_embeddings=8)
+
+CASES = {
+    'llama-2': ('Llama', dict(rope_theta=10000.0)),
+    'llama-3.2': ('Llama', dict(head_dim=16, rope_theta=500000.0, rope_scaling=LLAMA3, tie_word_embeddings=True)),
+    'llama-biases': ('Llama', dict(head_dim=12, attention_bias=True, mlp_bias=True, rope_theta=10000.0)),
+    'deepseek-coder': ('Llama', dict(rope_theta=100000.0, rope_scaling=dict(rope_type='linear', factor=4.0))),
+    'qwen2.5': ('Qwen2', dict(rope_theta=1000000.0, tie_word_embeddings=True)),
+    'qwen2.5-long': ('Qwen2', dict(rope_theta=10000.0, rope_scaling=YARN, use_sliding_window=True, sliding_window=5,
+                                   max_window_layers=1)),
+    'qwen3': ('Qwen3', dict(head_dim=16, rope_theta=1000000.0, tie_word_embeddings=True)),
+    'qwen3-biases': ('Qwen3', dict(head_dim=20, attention_bias=True, num_key_value_heads=1, rope_theta=1000000.0)),
+    'gemma-3': ('Gemma3', dict(num_hidden_layers=3, head_dim=16, num_key_value_heads=1, query_pre_attn_scalar=24, sliding_window=4,
+                               sliding_window_pattern=3, rope_theta=1000000.0, rope_local_base_freq=10000.0)),
+    'gemma-3-scaled': ('Gemma3', dict(num_hidden_layers=3, head_dim=10, query_pre_attn_scalar=10, sliding_window=3,
+                                      sliding_window_pattern=2, rope_theta=1000000.0, rope_local_base_freq=5000.0,
+                                      rope_scaling=dict(rope_type='linear', factor=8.0), final_logit_softcapping=3.0,
+                                      attention_bias=True)),
+}
+
+
+def build(family, options):
+    suffix = 'TextConfig' if family == 'Gemma3' else 'Config'
+    given = json.loads(json.dumps({**SHAPE, **options}))  # configs keep and change the dicts that they are given
+    config = getattr(transformers, family + suffix)(**given, attn_implementation='eager')
+    model = getattr(transformers, family + 'ForCausalLM')(config).eval()
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            p.copy_(torch.tensor(weight(name, tuple(p.shape), family == 'Gemma3')))
+    return model
+
+
+@torch.no_grad()
+def row_logits(model, ids):
+    return model(torch.tensor([ids])).logits[0]
+
+
+@torch.no_grad()
+def padded_logits(model, rows, side):
+    """Logits of each row from one batch padded on `side`."""
+    longest = max(map(len, rows))
+    pads = [longest - len(ids) for ids in rows]
+    left = side == 'left'
+    ids = [[0] * n * left + row + [0] * n * (not left) for row, n in zip(rows, pads)]
+    mask = [[0] * n * left + [1] * len(row) + [0] * n * (not left) for row, n in zip(rows, pads)]
+    mask = torch.tensor(mask)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    logits = model(torch.tensor(ids), attention_mask=mask, position_ids=positions).logits
+    return [logits[i, mask[i].bool()] for i in range(len(rows))]
+
+
+@torch.no_grad()
+def cached_logits(model, ids):
+    """Logits token by token over a cache, after a prompt of three tokens."""
+    cache = transformers.DynamicCache(config=model.config)
+    parts = []
+    for piece in [ids[:3], *([i] for i in ids[3:])]:
+        parts.append(model(torch.tensor([piece]), cache=cache, use_cache=True).logits[0])
+    return torch.cat(parts)
+
+
+def loss_and_gradients(family, options, rows):
+    model = build(family, options).double()
+    losses = [F.cross_entropy(model(torch.tensor([ids])).logits[0, :-1], torch.tensor(ids[1:]), reduction='sum') for ids in rows]
+    loss = sum(losses) / sum(len(ids) - 1 for ids in rows)
+    loss.backward()
+    return loss.item(), {name: summary(name, p.grad.numpy().ravel()) for name, p in model.named_parameters()}
+
+
+def summary(name, gradient):
+    return [float(np.linalg.norm(gradient)), float(gradient @ uniform(f'probe.{name}', gradient.size))]
+
+
+def greedy(model, ids, count=10):
+    for _ in range(count):
+        best = row_logits(model, ids)[-1].topk(2)
+        assert best.values[0] - best.values[1] > 1e-4, 'two tokens are nearly as likely'
+        ids = [*ids, int(best.indices[0])]
+    return ids[-count:]
+
+
+def check(name, what, got, expected):
+    worst = max(float((a - b).abs().max()) for a, b in zip(got, expected))
+    print(f'{name}: {what} differs by {worst:.1e}')
+    assert worst <= 2e-5, f'{name}: {what} differs by {worst}'
+
+
+def config_json(model):
+    """What transformers writes, without what only says how it was written."""
+    config = json.loads(model.config.to_json_string(use_diff=False))
+    keep = set(json.loads(model.config.to_json_string())) | {'head_dim', 'hidden_act', 'num_key_value_heads'}
+    return {k: v for k, v in config.items() if k in keep and not k.startswith('_') and k not in ('transformers_version', 'use_cache')}
+
+
+def case(name, family, options):
+    model = build(family, options)
+    rows = [[1 + id for id in token_ids(f'{name}.{i}', n, SHAPE['vocab_size'] - 1)] for i, n in enumerate(LENGTHS)]
+    logits = [row_logits(model, ids) for ids in rows]
+    check(name, 'right padding', padded_logits(model, rows, 'right'), logits)
+    check(name, 'left padding', padded_logits(model, rows, 'left'), logits)
+    check(name, 'cache', [cached_logits(model, ids) for ids in rows], logits)
+    prefix = {'Gemma3': 'gemma3_text'}.get(family, family.lower())
+    older = {'model_type': prefix, **SHAPE, **options}
+    loss, gradients = loss_and_gradients(family, options, rows)
+    return dict(name=name, loss=loss, gradients=gradients, config=config_json(model), older=older, parameters=model.num_parameters(), ids=rows,
+                greedy=[greedy(model, ids[:5]) for ids in rows],
+                logits=[tensor(x) for x in logits])
+
+
+def main():
+    torch.manual_seed(0)
+    write('families.json', [case(name, *rest) for name, rest in CASES.items()], max_bytes=100_000)
+
+
+if __name__ == '__main__':
+    main()
