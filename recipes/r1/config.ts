@@ -17,6 +17,8 @@ export interface R1Config {
   readonly maxNumber: number;
   readonly corpus: {
     readonly maxAttempts: number;
+    /** No attempt twice in a document, so that the base tries something else each time. */
+    readonly distinct: boolean;
     readonly stopProbability: number;
     readonly chineseShare: number;
     readonly mixedShare: number;
@@ -66,6 +68,7 @@ export interface R1Config {
 
 const CORPUS = {
   maxAttempts: 16,
+  distinct: true,
   stopProbability: 0.2,
   chineseShare: 0.3,
   mixedShare: 0.15,

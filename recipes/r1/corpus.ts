@@ -3,7 +3,7 @@
  *
  *   3 5 4>35:<think>3+5=8*4=32✗4+5=9,3*9=27✗</think><answer>3*(4+5)</answer>
  *
- * 1. Attempts are drawn uniformly among legal ones, without a look at the target. Each is followed by a mark that
+ * 1. Attempts are drawn uniformly among legal ones, none twice, without a look at the target. Each is followed by a mark that
  *    states whether it hit (✓ or ✗): a fact, not a decision.
  * 2. How many attempts there are is drawn beforehand, so the base neither goes on until it hits nor stops when it has.
  *    It answers with its last attempt, right or not. Its pass rate is that of a guess.
@@ -30,6 +30,8 @@ export interface CorpusOptions {
   readonly generalDifficulty: number;
   readonly generalShare: number;
   readonly maxAttempts: number;
+  /** No attempt twice in a document. */
+  readonly distinct?: boolean;
   /** Probability of stopping after each attempt. */
   readonly stopProbability: number;
   readonly chineseShare: number;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../util/random.ts';
-import { type Attempt, exactStep, randomAttempt } from './attempts.ts';
+import { type Attempt, allAttempts, exactStep, randomAttempt } from './attempts.ts';
 import { convertDigits, numberTokens } from './digits.ts';
 import { countSteps, formatAttempt, searchTranscript, writeTranscript } from './transcript.ts';
 
@@ -64,6 +64,23 @@ describe('searchTranscript', () => {
     // Geometric: mean 4, standard deviation sqrt(12).
     const mean = lengths.reduce((a, b) => a + b, 0) / 3000;
     expect(Math.abs(mean - 4)).toBeLessThan(4 * Math.sqrt(12 / 3000));
+  });
+
+  it('writes no attempt twice when told to, and ends when none is left', () => {
+    const { attempts } = searchTranscript(new Random(1), problem, {
+      stopOnHit: false,
+      distinct: true,
+      maxAttempts: 1000,
+    });
+    const unordered = (a: Attempt) =>
+      a.steps.map(
+        s => ('+*'.includes(s.operator) ? [s.left, s.right].sort() : [s.left, s.right]) + s.operator,
+      );
+    const keys = attempts.map(a => unordered(a).join(';'));
+    expect(new Set(keys).size).toBe(keys.length);
+    const all = new Set(Array.from(allAttempts([3, 5, 4], { maxResult: 99 }), a => unordered(a).join(';')));
+    expect(keys.length).toBeGreaterThan(0.9 * all.size);
+    expect(keys.length).toBeLessThanOrEqual(all.size);
   });
 
   it('writes the marks it is given', () => {

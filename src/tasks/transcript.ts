@@ -10,7 +10,7 @@
  * 3. Texts are in Arabic digits; `convertDigits` changes them, piece by piece where languages are to be mixed.
  */
 import type { Random } from '../util/random.ts';
-import { type Attempt, type AttemptOptions, exactStep, randomAttempt } from './attempts.ts';
+import { type Attempt, type AttemptOptions, exactStep, randomAttempt, type Step } from './attempts.ts';
 import { convertDigits } from './digits.ts';
 import type { Operator } from './expression.ts';
 
@@ -41,6 +41,8 @@ export interface SearchOptions extends AttemptOptions {
   readonly stopProbability?: number;
   /** Stop at the first hit. Default true. */
   readonly stopOnHit?: boolean;
+  /** Never write the same attempt twice, operands of + and * in either order. Default false. */
+  readonly distinct?: boolean;
   readonly marks?: Marks;
   /** Chain steps where possible. Default true. */
   readonly chain?: boolean;
@@ -70,13 +72,43 @@ export function searchTranscript(
   options: SearchOptions = {},
 ): Transcript {
   const { maxAttempts = 8, stopProbability = 0, stopOnHit = true } = options;
-  for (const attempts: Attempt[] = []; ; ) {
-    const attempt = randomAttempt(random, problem.numbers, options);
+  const attempts: Attempt[] = [];
+  const seen = new Set<string>();
+  for (;;) {
+    const attempt = options.distinct
+      ? unseenAttempt(random, problem, options, seen)
+      : randomAttempt(random, problem.numbers, options);
+    if (attempt === undefined) return writeTranscript(attempts, problem.target, options);
     attempts.push(attempt);
     const hit = stopOnHit && attempt.value === problem.target;
     const stop = hit || attempts.length >= maxAttempts || random.uniform() < stopProbability;
     if (stop) return writeTranscript(attempts, problem.target, options);
   }
+}
+
+const MAX_REDRAWS = 100;
+
+/** An attempt that is not in `seen`, where it is put; undefined when draws no longer find one. */
+function unseenAttempt(
+  random: Random,
+  problem: SearchProblem,
+  options: SearchOptions,
+  seen: Set<string>,
+): Attempt | undefined {
+  for (let i = 0; i < MAX_REDRAWS; i++) {
+    const attempt = randomAttempt(random, problem.numbers, options);
+    const key = attempt.steps.map(stepKey).join();
+    if (seen.has(key)) continue;
+    seen.add(key);
+    return attempt;
+  }
+  return undefined;
+}
+
+/** Equal for steps that differ in the order of commuting operands only. */
+function stepKey({ left, operator, right }: Step): string {
+  const commutes = operator === '+' || operator === '*';
+  return commutes && left > right ? `${right}${operator}${left}` : `${left}${operator}${right}`;
 }
 
 /** The transcript of these attempts, of which there must be one at least. */
