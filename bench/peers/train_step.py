@@ -23,8 +23,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 SHAPES = {  # FFN 1408 brings the second to 29.9M
-    '3.7m': dict(vocab=512, width=256, layers=4, heads=4, ffn=768, batch=8, sequence=256, learning_rate=1e-3),
-    '30m': dict(vocab=4096, width=512, layers=8, heads=8, ffn=1408, batch=4, sequence=256, learning_rate=3e-4),
+    '3.7m': dict(vocab=512, width=256, layers=4, heads=4, ffn=768, batch=16, sequence=256, learning_rate=1e-3),
+    '30m': dict(vocab=4096, width=512, layers=8, heads=8, ffn=1408, batch=16, sequence=256, learning_rate=3e-4),
 }
 EPSILON = 1e-5
 
