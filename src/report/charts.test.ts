@@ -104,6 +104,7 @@ describe('what stages are to each other', () => {
       'rl',
       'sft',
       'rl',
+      'pretrain',
       'distil',
       'export',
       'export',
@@ -182,12 +183,13 @@ describe('the diagram', () => {
         ),
     );
 
-  it('is a zigzag of five columns and two rows for r1', () => {
+  it('is a zigzag of six columns for r1, the student’s reinforcement below its base', () => {
     const cells = cellsOf(nodes);
     expect(cells.get('zero')).toEqual({ column: 0, row: 0 });
     expect(cells.get('rejection-sft')).toEqual({ column: 2, row: 1 });
-    expect(cells.get('student-int4')).toEqual({ column: 4, row: 1 });
-    expect(cells.get('student-rl-only')).toEqual({ column: 3, row: 0 });
+    expect(cells.get('student-int4')).toEqual({ column: 5, row: 1 });
+    expect(cells.get('student-base')).toEqual({ column: 3, row: 1 });
+    expect(cells.get('student-rl-only')).toEqual({ column: 3, row: 2 });
   });
 
   it('boxes do not overlap and stay inside, also when everything starts from one stage', () => {

@@ -1,8 +1,8 @@
 /**
  * Where the boxes and arrows of the pipeline's diagram go: pure geometry, in the diagram's own units.
  *
- * 1. Wide: a zigzag. Reinforcement learning goes up from the model it starts from; whatever starts from a model's
- *    answers or copies a model goes one column to the right.
+ * 1. Wide: a zigzag. Reinforcement learning goes up from the model it starts from (down from a second base, so that arrows
+ *    to the right of it stay free); whatever starts from a model's answers or copies a model goes one column to the right.
  * 2. Narrow: one column in order of training; arrows that skip stages run through lanes in the margin.
  */
 import type { Kind } from './story.ts';
@@ -46,9 +46,11 @@ export function cellsOf(nodes: readonly Node[]): Map<string, Cell> {
   for (const node of nodes) {
     const parents = node.from.map(name => cells.get(name)).filter(cell => cell !== undefined);
     const furthest = parents.reduce((column, cell) => Math.max(column, cell.column), -1);
-    const up = node.kind === 'rl' && parents.length > 0;
-    const column = up ? furthest : parents.length > 0 ? furthest + 1 : freeColumn(cells, node.kind);
-    cells.set(node.name, { column, row: freeRow(cells, column, node.kind) });
+    const stays = node.kind === 'rl' && parents.length > 0;
+    const column = stays ? furthest : parents.length > 0 ? furthest + 1 : freeColumn(cells, node.kind);
+    const down =
+      stays && column > 0 && nodes.some(other => other.name === node.from[0] && other.kind === 'pretrain');
+    cells.set(node.name, { column, row: freeRow(cells, column, down ? [2, 3] : rowsFor(node.kind)) });
   }
   return cells;
 }
@@ -61,9 +63,9 @@ const rowsFor = (kind: Kind): readonly number[] =>
 const rowsIn = (cells: Cells, column: number): number[] =>
   [...cells.values()].filter(cell => cell.column === column).map(cell => cell.row);
 
-function freeRow(cells: Cells, column: number, kind: Kind): number {
+function freeRow(cells: Cells, column: number, rows: readonly number[]): number {
   const taken = rowsIn(cells, column);
-  return rowsFor(kind).find(row => !taken.includes(row)) ?? Math.max(...taken) + 1;
+  return rows.find(row => !taken.includes(row)) ?? Math.max(...taken) + 1;
 }
 
 /** For a stage that starts from nothing: the last column with room in its row, beside what it stands for comparison. */

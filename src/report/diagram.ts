@@ -8,7 +8,7 @@ import { GAP, isNumber, type Maybe, percent, percentInterval, plain, si } from '
 import { html, type Markup } from './html.ts';
 import { givesWeights, type Kind, kindOf } from './story.ts';
 
-const WIDE = { width: 1120, boxHeight: 158, gapX: 44, gapY: 40 };
+const WIDE = { width: 1120, boxHeight: 174, gapX: 44, gapY: 40 };
 const NARROW = { width: 350, boxHeight: 140, gap: 28, lane: 16 };
 
 /** Both forms; the page shows the one that fits. */
@@ -35,8 +35,12 @@ ${arrows}${boxes}</svg>`;
 /** A stage: title, pass@1 with its interval as a bar, pass@k, tokens, parameters. */
 function stageBox(stage: Stage, kind: Kind, { x, y, width, height }: Box): Markup {
   const lines = wrap(stage.title, Math.floor((width - 28) / 7.4));
-  const top = height - 110;
+  // in a narrow box the interval has no room beside the figure
+  const beside = width >= BESIDE;
+  const top = height - (beside ? 110 : 126);
+  const interval = percentInterval(stage.passAt1Interval);
   const rows = [
+    ...(beside ? [] : ([['95 %', interval]] as const)),
     [`pass@${stage.k}`, percent(stage.passAtK)],
     ['answer', `${plain(rounded(stage.responseTokens))}${GAP}tokens`],
     ['parameters', si(stage.activeParameters)],
@@ -45,11 +49,14 @@ function stageBox(stage: Stage, kind: Kind, { x, y, width, height }: Box): Marku
 <rect class="card" width="${width}" height="${height}" rx="10"/><rect class="edge" x="0" y="${12}" width="3.5" height="${height - 24}" rx="1.75"/>
 ${lines.map((line, i) => html`<text class="title" x="15" y="${(lines.length === 1 ? 25 : 21) + 15 * i}">${line}</text>`)}
 <text class="big" x="15" y="${top + 30}">${percent(stage.passAt1)}</text>
-<text class="small end" x="${width - 14}" y="${top + 29}">${percentInterval(stage.passAt1Interval)}</text>
+${beside && html`<text class="small end" x="${width - 14}" y="${top + 29}">${interval}</text>`}
 ${intervalBar(stage, 15, top + 42, width - 29)}
 ${rows.map(([name, value], i) => html`<text x="15" y="${top + 64 + 16 * i}">${name}</text><text class="end strong" x="${width - 14}" y="${top + 64 + 16 * i}">${value}</text>`)}
 </g></a>`;
 }
+
+/** Least width of a box in which the interval stands beside pass@1. */
+const BESIDE = 180;
 
 const rounded = (x: Maybe): Maybe => (isNumber(x) ? Number(x.toFixed(1)) : x);
 

@@ -203,7 +203,7 @@ describe('reading a run folder', () => {
     const data = await collectReport(folderOf(run, false), 'run');
     expect(data.finished).toBe(false);
     expect(data.stages.map(stage => stage.name)).toEqual(run.stages.map(stage => stage.name));
-    expect(data.seconds).toBe(118 + 214 + 31 + 74 + 52 + 71 + 66 + 81 + 6 + 6);
+    expect(data.seconds).toBe(118 + 214 + 31 + 74 + 52 + 71 + 40 + 66 + 81 + 6 + 6);
   });
 
   it('reads a folder with a configuration alone', async () => {

@@ -41,7 +41,7 @@ nav a:hover{color:var(--ink)}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(180px,1fr));gap:16px}
 .tile{background:var(--card);border:1px solid var(--line);border-radius:14px;padding:18px 20px;box-shadow:var(--shade);display:flex;flex-direction:column;gap:4px}
 .tile .label{font-size:13px;color:var(--soft)}
-.tile>strong{font-size:38px;line-height:1.15;font-weight:650;letter-spacing:-.025em;margin:auto 0}
+.tile>strong{font-size:clamp(26px,2.7vw,36px);white-space:nowrap;line-height:1.15;font-weight:650;letter-spacing:-.025em;margin:auto 0}
 .ladder{grid-column:span 2}
 .ladder ol{list-style:none;margin:8px 0 0;padding:0;display:grid;gap:7px}
 .ladder strong{white-space:nowrap}
