@@ -43,7 +43,14 @@ const QUANTIZING: ReadonlySet<string> = new Set([
   'ConvInteger',
   'MatMulInteger',
 ]);
-const RANDOM: ReadonlySet<string> = new Set(['Bernoulli', 'RandomUniformLike', 'RandomNormalLike', 'RandomUniform', 'RandomNormal', 'Multinomial']);
+const RANDOM: ReadonlySet<string> = new Set([
+  'Bernoulli',
+  'RandomUniformLike',
+  'RandomNormalLike',
+  'RandomUniform',
+  'RandomNormal',
+  'Multinomial',
+]);
 const STRING = 8;
 const FLOATS: ReadonlySet<number> = new Set([1, 10, 11, 16, 17, 18, 19, 20, 23, 24]);
 
@@ -66,7 +73,9 @@ const oneLine = (error: unknown): string =>
 
 /** Sentences that say that something is not there, not that something is wrong. */
 const isRefusal = (message: string): boolean =>
-  /is not known|op list|only tensors can be|not supported|is of opset|has no kernel|is a Scan of opset 8/.test(message);
+  /is not known|op list|only tensors can be|not supported|is of opset|has no kernel|is a Scan of opset 8/.test(
+    message,
+  );
 
 function categoryOf(proto: ModelProto): Category {
   const nodes = proto.graph?.node ?? [];
@@ -99,7 +108,9 @@ function differenceOfSet({ graph }: Model, folder: string): string {
   const outputs = graph.outputs.map(({ name, shape }, i) => {
     const want = readTensor(join(folder, `output_${i}.pb`));
     const got = results[name] as Tensor;
-    return want ? difference(name, got, want) || typeDifference(graph.types.get(name)?.shape ?? shape, got) : '';
+    return want
+      ? difference(name, got, want) || typeDifference(graph.types.get(name)?.shape ?? shape, got)
+      : '';
   });
   return outputs.find(d => d !== '') ?? '';
 }
@@ -112,14 +123,16 @@ function readTensor(path: string): Tensor | undefined {
 
 function typeDifference(shape: readonly (number | string)[] | undefined, got: Tensor): string {
   if (!shape) return '';
-  const fits = shape.length === got.dims.length && shape.every((d, i) => typeof d === 'string' || d === got.dims[i]);
+  const fits =
+    shape.length === got.dims.length && shape.every((d, i) => typeof d === 'string' || d === got.dims[i]);
   return fits ? '' : `inferred [${shape}], computed [${got.dims}]`;
 }
 
 function difference(name: string, got: Tensor, want: Tensor): string {
   const [is, should] = [got, want].map(t => `${t.dtype}[${t.dims}]`);
   if (is !== should) return `output "${name}" is ${is}, not ${should}`;
-  if (want.dtype === 'string') return String(got.data) === String(want.data) ? '' : `output "${name}" differs`;
+  if (want.dtype === 'string')
+    return String(got.data) === String(want.data) ? '' : `output "${name}" differs`;
   const [x, y] = [doubles(got), doubles(want)];
   const wide = want.dtype === 'float32' || want.dtype === 'float64';
   const [relative, absolute] = !isFloat(want.dtype) ? [0, 0] : wide ? [1e-3, 1e-6] : [1e-2, 1e-3];

@@ -27,7 +27,8 @@ function scalarLike(node: Node, w: Writer, value: number): Tensor {
   const dtype = w.typeOf(node.inputs[0] as string)?.dtype ?? 'float32';
   if (dtype === 'float32') return float32([], [value]);
   if (dtype === 'float64') return { dtype, dims: [], data: Float64Array.of(value) };
-  if (dtype === 'float16') return w.fail(node, 'has float16 bounds as attributes; upgrade it with onnx.version_converter');
+  if (dtype === 'float16')
+    return w.fail(node, 'has float16 bounds as attributes; upgrade it with onnx.version_converter');
   return w.fail(node, `has bounds as attributes and an input of dtype ${dtype}`);
 }
 
@@ -37,7 +38,12 @@ const clip: Rewrite = (node, w) => {
     const value = number(node.attributes[name]);
     return value === undefined ? '' : w.constant(node, name, scalarLike(node, w, value));
   });
-  return [changed(node, { inputs: [node.inputs[0] as string, ...bounds], attributes: { min: undefined, max: undefined } })];
+  return [
+    changed(node, {
+      inputs: [node.inputs[0] as string, ...bounds],
+      attributes: { min: undefined, max: undefined },
+    }),
+  ];
 };
 
 /** Slice(x; starts, ends, axes) -> Slice(x, starts, ends, axes). */

@@ -5,7 +5,8 @@ import type { Change } from './upgrade.ts';
 import { attributesOf, changed, type Rewrite, type Writer } from './writer.ts';
 
 const text = (a: Attribute | undefined): string | undefined => (a?.type === 'string' ? a.value : undefined);
-const whole = (a: Attribute | undefined): number | undefined => (a?.type === 'int' ? Number(a.value) : undefined);
+const whole = (a: Attribute | undefined): number | undefined =>
+  a?.type === 'int' ? Number(a.value) : undefined;
 
 /** Dropout-7 and -10 never drop in inference; Dropout-7's mask has the input's dtype. */
 const dropout: Rewrite = (node, w) => {
@@ -55,16 +56,22 @@ function perChannel(node: Node, w: Writer, name: string, channels: number): stri
   const groups = sizeOf(t.dims);
   if (t.dtype !== 'float32' && t.dtype !== 'float64') w.fail(node, `has scales by group of dtype ${t.dtype}`);
   const data = (t.data as Float32Array).slice();
-  const repeated = Array.from({ length: channels }, (_, c) => data[Math.floor((c * groups) / channels)] as number);
+  const repeated = Array.from(
+    { length: channels },
+    (_, c) => data[Math.floor((c * groups) / channels)] as number,
+  );
   const tensor: Tensor =
-    t.dtype === 'float64' ? { dtype: 'float64', dims: [channels], data: Float64Array.from(repeated) } : float32([channels], repeated);
+    t.dtype === 'float64'
+      ? { dtype: 'float64', dims: [channels], data: Float64Array.from(repeated) }
+      : float32([channels], repeated);
   return w.constant(node, 'perChannel', tensor);
 }
 
 /** GroupNormalization-18 scaled by group, today's scales by channel. */
 const groupNormalization: Rewrite = (node, w) => {
   const channels = w.typeOf(node.inputs[0] as string)?.shape?.[1];
-  if (typeof channels !== 'number') return w.fail(node, 'scales by group and its number of channels is not known');
+  if (typeof channels !== 'number')
+    return w.fail(node, 'scales by group and its number of channels is not known');
   const [x, ...tables] = node.inputs as [string, ...string[]];
   return [changed(node, { inputs: [x, ...tables.map(name => perChannel(node, w, name, channels))] })];
 };
@@ -96,7 +103,10 @@ const upsample: Rewrite = (node, w) => {
 /** Resize-11 knew tf_half_pixel_for_nn: floor((x + 0.5)/scale), which is half_pixel rounded up at halves. */
 const resize: Rewrite = (node, w) => {
   if (text(node.attributes.coordinate_transformation_mode) !== 'tf_half_pixel_for_nn') return [node];
-  if (text(node.attributes.nearest_mode) !== 'floor' || (text(node.attributes.mode) ?? 'nearest') !== 'nearest')
+  if (
+    text(node.attributes.nearest_mode) !== 'floor' ||
+    (text(node.attributes.mode) ?? 'nearest') !== 'nearest'
+  )
     w.fail(node, 'uses tf_half_pixel_for_nn with another rounding than floor, which no later opset has');
   return [
     changed(node, {
@@ -127,7 +137,10 @@ const renamed =
 
 /** Scan-8 had a batch axis and sequence lengths. */
 const oldScan: Rewrite = (node, w) =>
-  w.fail(node, 'is a Scan of opset 8 (batched, with sequence lengths); later opsets have another op of that name');
+  w.fail(
+    node,
+    'is a Scan of opset 8 (batched, with sequence lengths); later opsets have another op of that name',
+  );
 
 /** `since` of an op that only ever had the old meaning. */
 const ALWAYS = Infinity;
@@ -144,9 +157,7 @@ export const MEANING_CHANGES: Readonly<Record<string, readonly Change[]>> = {
     { since: 11, rewrite: upsample },
     { since: 13, rewrite: resize },
   ],
-  RoiAlign: [
-    { since: 16, rewrite: formerDefault('coordinate_transformation_mode', 'output_half_pixel') },
-  ],
+  RoiAlign: [{ since: 16, rewrite: formerDefault('coordinate_transformation_mode', 'output_half_pixel') }],
   GridSample: [{ since: 20, rewrite: gridSample }],
   Scatter: [{ since: ALWAYS, rewrite: renamed('ScatterElements') }],
   Scan: [{ since: 9, rewrite: oldScan }],

@@ -12,7 +12,13 @@ const floats = (a: Attribute | undefined): readonly number[] => (a?.type === 'fl
 const float = (a: Attribute | undefined): number | undefined => (a?.type === 'float' ? a.value : undefined);
 
 /** The node that applies `activation` to `x` and makes `outputs`. */
-function activation(node: Node, w: Writer, name: string, [alpha, beta]: readonly (number | undefined)[], x: string): Node[] {
+function activation(
+  node: Node,
+  w: Writer,
+  name: string,
+  [alpha, beta]: readonly (number | undefined)[],
+  x: string,
+): Node[] {
   const made = (opType: string, attributes = {}, more: readonly string[] = []) => [
     w.beside(node, opType, [x, ...more], attributes, node.outputs),
   ];
@@ -37,7 +43,13 @@ function activation(node: Node, w: Writer, name: string, [alpha, beta]: readonly
 }
 
 /** `plain` followed by an addend and an activation, where there are some. */
-function followed(node: Node, w: Writer, plain: Node, addend: string | undefined, parameters: readonly (number | undefined)[]): Node[] {
+function followed(
+  node: Node,
+  w: Writer,
+  plain: Node,
+  addend: string | undefined,
+  parameters: readonly (number | undefined)[],
+): Node[] {
   const name = text(node.attributes.activation);
   const nodes = [plain];
   const make = (next: Node) => {
@@ -45,7 +57,9 @@ function followed(node: Node, w: Writer, plain: Node, addend: string | undefined
     return next.outputs[0] as string;
   };
   plain.outputs = [w.fresh(`${node.name}/${plain.opType}`)];
-  const x = addend ? make(w.beside(node, 'Add', [plain.outputs[0] as string, addend])) : (plain.outputs[0] as string);
+  const x = addend
+    ? make(w.beside(node, 'Add', [plain.outputs[0] as string, addend]))
+    : (plain.outputs[0] as string);
   if (name !== '') return [...nodes, ...activation(node, w, name, parameters, x)];
   (nodes.at(-1) as Node).outputs = node.outputs;
   return nodes;
@@ -68,7 +82,13 @@ const fusedGemm: Rewrite = (node, w) => {
     opType: 'Gemm',
     attributes: { activation: undefined, ...Object.fromEntries(names.map(name => [name, undefined])) },
   });
-  return followed(node, w, plain, undefined, names.map(name => float(node.attributes[name])));
+  return followed(
+    node,
+    w,
+    plain,
+    undefined,
+    names.map(name => float(node.attributes[name])),
+  );
 };
 
 const standard: Rewrite = node => [changed(node, { domain: '' })];

@@ -3,8 +3,16 @@
  *
  * A rewrite gets a node and returns the nodes that stand in its place, in order. Outputs keep their names.
  */
-import { type Attribute, type Graph, int64, type Node, type Tensor, type TensorType, typeOf } from '../graph/ir.ts';
-import { FreshNames } from '../graph/walk.ts';
+import {
+  type Attribute,
+  type Graph,
+  int64,
+  type Node,
+  type Tensor,
+  type TensorType,
+  typeOf,
+} from '../graph/ir.ts';
+import type { FreshNames } from '../graph/walk.ts';
 import { constantTensor } from '../ops/shape/values.ts';
 import { GaslawError } from '../util/errors.ts';
 

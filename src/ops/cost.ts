@@ -293,9 +293,15 @@ const requantized =
   };
 
 const qlinearConcat: CostRule = c =>
-  flops(c.inputs.reduce((n, _, i) => (i >= 2 && i % 3 === 2 ? n + 2 * size(dimsIn(c, i)) : n), 3 * size(dimsOut(c))));
+  flops(
+    c.inputs.reduce(
+      (n, _, i) => (i >= 2 && i % 3 === 2 ? n + 2 * size(dimsIn(c, i)) : n),
+      3 * size(dimsOut(c)),
+    ),
+  );
 
-const qgemm: CostRule = c => macs(size(dimsOut(c)) * at(dimsIn(c, 0), c.attributes.int('transA', 0) !== 0 ? 0 : 1), size(dimsOut(c)));
+const qgemm: CostRule = c =>
+  macs(size(dimsOut(c)) * at(dimsIn(c, 0), c.attributes.int('transA', 0) !== 0 ? 0 : 1), size(dimsOut(c)));
 
 export const COST_RULES: { readonly [K in OpType]: CostRule } = {
   // elementwise, one input

@@ -1,5 +1,13 @@
 /** Shape inference: one node through the shape rules, or a whole graph in order. */
-import { type Graph, type Node, opKey, type Tensor, type TensorType, typeOf, type ValueInfo } from '../graph/ir.ts';
+import {
+  type Graph,
+  type Node,
+  opKey,
+  type Tensor,
+  type TensorType,
+  typeOf,
+  type ValueInfo,
+} from '../graph/ir.ts';
 import { capturedNames } from '../graph/walk.ts';
 import { GaslawError } from '../util/errors.ts';
 import { Attributes, type RuleContext } from './rule.ts';

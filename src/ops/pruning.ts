@@ -18,6 +18,7 @@ import {
   sampled,
   spaceMoved,
   stretched,
+  toEveryOutput,
 } from './coupling/channels.ts';
 import type { PruningRule } from './coupling/coupling.ts';
 import {
@@ -191,7 +192,7 @@ export const PRUNING_RULES: { readonly [K in OpType]: PruningRule } = {
   MeanVarianceNormalization: mixedAlong(c => c.attributes.ints('axes') ?? [0, 2, 3]),
   LpNormalization: pass(),
   LRN: mixedAlong(() => [1]),
-  Dropout: first,
+  Dropout: toEveryOutput,
   'com.microsoft.SkipLayerNormalization': normalized('last'),
   'com.microsoft.SkipSimplifiedLayerNormalization': normalized('last'),
   // fused activations
@@ -215,11 +216,11 @@ export const PRUNING_RULES: { readonly [K in OpType]: PruningRule } = {
   Pad: padded,
   Trilu: triangular,
   ReverseSequence: none('positions along its time axis change places'),
-  CenterCropPad: stretched([{ input: 1 }]),
+  CenterCropPad: stretched(1),
   DepthToSpace: depthMoved,
   SpaceToDepth: spaceMoved,
   // sampling images
-  Resize: stretched([{ input: 3 }]),
+  Resize: stretched(3),
   GridSample: sampled('batch'),
   AffineGrid: none('makes positions'),
   RoiAlign: sampled('regions'),

@@ -33,7 +33,13 @@ const variadic = (since: number) => op(since, [1, MANY], [1, 1], {});
 const reduce = (since: number) => op(since, [1, 2], [1, 1], { keepdims: 'int', noop_with_empty_axes: 'int' });
 const argReduce = op(13, [1, 1], [1, 1], { axis: 'int', keepdims: 'int', select_last_index: 'int' });
 /** Attributes of ops that move a window over the axes behind the first two. */
-const window = { auto_pad: 'string', dilations: 'ints', kernel_shape: 'ints', pads: 'ints', strides: 'ints' } as const;
+const window = {
+  auto_pad: 'string',
+  dilations: 'ints',
+  kernel_shape: 'ints',
+  pads: 'ints',
+  strides: 'ints',
+} as const;
 const convolution = { ...window, group: 'int' } as const;
 const recurrent = {
   activation_alpha: 'floats',

@@ -19,7 +19,6 @@ import {
   type PruningRule,
   runs,
   SAME,
-  type SizeSource,
   same,
   shapeIn,
   shapeOut,
@@ -125,10 +124,14 @@ export const groupNormalized: PruningRule = c => {
   const rows = tables(c, [1, 2]).map(i => fromGroup(inputPlace(i, 0), size));
   const mixing = spatial(shapeIn(c, 0).length, axis => inputPlace(0, axis));
   const rest = aligned(c, 0).filter(p => p.from.axis !== 1);
-  return couple('pass', [fromGroup(inputPlace(0, 1), size), fromGroup(outputPlace(1), size), ...rest, ...rows], {
-    mixing,
-    sizes: [{ attribute: 'num_groups' }],
-  });
+  return couple(
+    'pass',
+    [fromGroup(inputPlace(0, 1), size), fromGroup(outputPlace(1), size), ...rest, ...rows],
+    {
+      mixing,
+      sizes: [{ attribute: 'num_groups' }],
+    },
+  );
 };
 
 /** Each element sees others along `axes`. */
@@ -160,19 +163,30 @@ export const spaceMoved: PruningRule = c => {
   });
 };
 
-/** Axes that keep their length pass, others stay; lists at `sizes` speak of all axes. */
+/** Axes that keep their length pass, others stay. The list at input `sizes` states the lengths of `axes`, or of all. */
 export const stretched =
-  (sizes: readonly SizeSource[]): PruningRule =>
+  (sizes: number): PruningRule =>
   c => {
     const [from, to] = [shapeIn(c, 0), shapeOut(c)];
-    const kept = from.flatMap((d, axis) => (d === to[axis] ? [axis] : []));
-    const stays = from.flatMap((d, axis) => (d === to[axis] ? [] : [axis]));
+    const named = c.attributes.ints('axes')?.map(a => (a < 0 ? a + from.length : a));
+    const passes = (axis: number) => from[axis] === to[axis] && !named?.includes(axis);
+    const axes = from.map((_, axis) => axis);
     return couple(
       'move',
-      kept.map(axis => same(inputPlace(0, axis), outputPlace(axis))),
-      { fixed: stays.flatMap(axis => [inputPlace(0, axis), outputPlace(axis)]), sizes },
+      axes.filter(passes).map(axis => same(inputPlace(0, axis), outputPlace(axis))),
+      {
+        fixed: axes.filter(axis => !passes(axis)).flatMap(axis => [inputPlace(0, axis), outputPlace(axis)]),
+        sizes: named ? [] : [{ input: sizes }],
+      },
     );
   };
+
+/** Every output is elementwise in input 0. */
+export const toEveryOutput: PruningRule = c =>
+  couple(
+    'pass',
+    c.outputs.flatMap((_, o) => aligned(c, 0, o)),
+  );
 
 /** Samples and channels pass to the output; positions come from input 1, whose first axis is `rows` of the output. */
 export const sampled =
@@ -180,10 +194,9 @@ export const sampled =
   c => {
     const channels = same(inputPlace(0, 1), outputPlace(1));
     const fixed = [...spatialPlaces(c), ...allAxes(shapeIn(c, 1), axis => inputPlace(1, axis)).slice(1)];
-    if (rows === 'batch') return couple('pass', [channels, batch, same(inputPlace(1, 0), batch.to)], { fixed });
-    const regions = [1, 2]
-      .filter(i => c.inputs[i])
-      .map(i => same(inputPlace(i, 0), outputPlace(0)));
+    if (rows === 'batch')
+      return couple('pass', [channels, batch, same(inputPlace(1, 0), batch.to)], { fixed });
+    const regions = [1, 2].filter(i => c.inputs[i]).map(i => same(inputPlace(i, 0), outputPlace(0)));
     return couple('pass', [channels, ...regions], { fixed: [...fixed, inputPlace(0, 0)] });
   };
 

@@ -6,7 +6,16 @@
  */
 import type { Value } from '../builder.ts';
 import type { GradientContext } from '../rule.ts';
-import { decomposed, dimsVector, first, type Gradients, input, range, reshapeLike, extentOf as sizeAt } from './common.ts';
+import {
+  decomposed,
+  dimsVector,
+  first,
+  type Gradients,
+  input,
+  range,
+  reshapeLike,
+  extentOf as sizeAt,
+} from './common.ts';
 import type { Family } from './family.ts';
 
 /** A vector over channels, made to broadcast against [N,C,..]. */
@@ -55,9 +64,14 @@ const batchNormalization = first((c, g) =>
 function grouped(c: GradientContext, groups: number | undefined): Value {
   const x = input(c, 0);
   const [scale, bias] = [perChannel(input(c, 1), x.rank), perChannel(input(c, 2), x.rank)];
-  if (groups === undefined) return standardized(x, range(x.rank - 2, 2), epsilonOf(c)).hat.mul(scale).add(bias);
+  if (groups === undefined)
+    return standardized(x, range(x.rank - 2, 2), epsilonOf(c))
+      .hat.mul(scale)
+      .add(bias);
   const rows = x.reshapeTo(dimsVector(x, [sizeAt(x, 0), groups, -1]));
-  return reshapeLike(standardized(rows, [2], epsilonOf(c)).hat, x).mul(scale).add(bias);
+  return reshapeLike(standardized(rows, [2], epsilonOf(c)).hat, x)
+    .mul(scale)
+    .add(bias);
 }
 
 /** x/(bias + alpha·mean of x² over `size` channels)^beta; the mean is an AveragePool along channels. */
@@ -71,9 +85,7 @@ function localResponse(c: GradientContext): Value {
     pads: [before, 0, after, 0],
     count_include_pad: 1,
   });
-  const base = reshapeLike(near, x)
-    .mul(c.attributes.float('alpha', 1e-4))
-    .add(c.attributes.float('bias', 1));
+  const base = reshapeLike(near, x).mul(c.attributes.float('alpha', 1e-4)).add(c.attributes.float('bias', 1));
   return x.mul(base.pow(-c.attributes.float('beta', 0.75)));
 }
 

@@ -11,7 +11,14 @@ import type { Shape } from '../../graph/ir.ts';
 import { staticDims } from '../../graph/ir.ts';
 import type { Value } from '../builder.ts';
 import { type GradientContext, none } from '../rule.ts';
-import { extentOf, padsFor, transposedPads, transposedWindowOf, type Window, windowOf } from '../shape/window.ts';
+import {
+  extentOf,
+  padsFor,
+  transposedPads,
+  transposedWindowOf,
+  type Window,
+  windowOf,
+} from '../shape/window.ts';
 import {
   decomposedAll,
   dimsVector,
@@ -45,7 +52,9 @@ function sizesFor(c: GradientContext, w: Window, shape: Shape): readonly number[
   const free = !w.autoPad.startsWith('SAME') || w.strides.every(s => s === 1);
   return (
     sizes ??
-    (free ? w.kernel.map(() => 1) : c.fail(`has no gradient with auto_pad ${w.autoPad} while sizes are symbolic`))
+    (free
+      ? w.kernel.map(() => 1)
+      : c.fail(`has no gradient with auto_pad ${w.autoPad} while sizes are symbolic`))
   );
 }
 
@@ -65,7 +74,9 @@ function turned(w: Value, group: number): Value {
   const [outs, ins, ...kernel] = staticDims(w.shape) as number[];
   const axes = spatialAxes(kernel.length);
   const grouped = group === 1 ? w.unsqueeze([0]) : w.reshape([group, outs / group, ins, ...kernel]);
-  const swapped = grouped.transpose([0, 2, 1, ...axes.map(a => a + 1)]).reshape([group * ins, outs / group, ...kernel]);
+  const swapped = grouped
+    .transpose([0, 2, 1, ...axes.map(a => a + 1)])
+    .reshape([group * ins, outs / group, ...kernel]);
   if (kernel.every(k => k === 1)) return swapped;
   const b = w.builder;
   const all = (n: number) => b.ints(axes.map(() => n));
@@ -101,7 +112,10 @@ function leftOvers({ window, pads }: Geometry, g: Value, x: Value): number[] | u
 function cropped(y: Value, x: Value): Value {
   const { builder: b } = y;
   const axes = spatialAxes(x.rank - 2);
-  const ends = dimsVector(x, axes.map(a => sizeAt(x, a)));
+  const ends = dimsVector(
+    x,
+    axes.map(a => sizeAt(x, a)),
+  );
   return b.op('Slice', [y, b.ints(axes.map(() => 0)), ends, b.ints(axes)], {});
 }
 
@@ -158,7 +172,11 @@ function conv(c: GradientContext, g: Value): Gradients {
 }
 
 /** Pads of a transposed convolution; where they are negative its output has zeros, whose gradients are dropped. */
-function transposedGeometry(c: GradientContext, x: Value, w: Value): { geometry: Geometry; crop: readonly number[] } {
+function transposedGeometry(
+  c: GradientContext,
+  x: Value,
+  w: Value,
+): { geometry: Geometry; crop: readonly number[] } {
   const window = transposedWindowOf(c, x.rank - 2, kernelOf(c, w));
   const settled = window.outputShape || window.autoPad.startsWith('SAME');
   const sizes = staticDims(x.shape.slice(2));
@@ -193,7 +211,8 @@ function causal(c: GradientContext): readonly (Value | undefined)[] {
   const padded = past ? c.b.concat([past, x], 2) : c.b.op('Pad', [x, c.b.ints([0, 0, kept, 0, 0, 0])], {});
   const y = c.b.op('Conv', [padded, w, c.inputs[2]], { group: channels });
   const plain = c.attributes.string('activation', 'none') === 'none';
-  const state = c.grads[1] && c.b.op('Slice', [padded, c.b.ints([-kept]), c.b.ints([2 ** 31]), c.b.ints([2])], {});
+  const state =
+    c.grads[1] && c.b.op('Slice', [padded, c.b.ints([-kept]), c.b.ints([2 ** 31]), c.b.ints([2])], {});
   return [plain ? y : y.mul(y.sigmoid()), state];
 }
 

@@ -116,7 +116,8 @@ function mishSlope(x: Value): Value {
 function dropout(c: GradientContext, g: Value): (Value | undefined)[] {
   const training = c.constant(2);
   if (!c.inputs[2] || training?.data[0] === 0) return [g];
-  const mask = c.outputs[1] ?? c.fail('has a gradient in training only while its output 1, the mask, is named');
+  const mask =
+    c.outputs[1] ?? c.fail('has a gradient in training only while its output 1, the mask, is named');
   const ratio = c.inputs[1]?.cast(g.dtype) ?? c.b.scalar(0.5, g.dtype);
   const kept = masked(g, mask).div(ratio.neg().add(1));
   return [training ? kept : c.b.where(c.inputs[2], kept, g)];

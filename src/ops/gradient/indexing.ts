@@ -167,7 +167,15 @@ function compressBack(c: GradientContext, g: Value): Gradients {
   const x = input(c, 0);
   const places = c.b.op('NonZero', [input(c, 1)], {}).reshape([-1]);
   if (!c.attributes.has('axis')) {
-    const flat = gatherGradient(g, places, 0, product(range(x.rank).map(i => extentOf(x, i)), x));
+    const flat = gatherGradient(
+      g,
+      places,
+      0,
+      product(
+        range(x.rank).map(i => extentOf(x, i)),
+        x,
+      ),
+    );
     return [shaped(flat.reshapeTo(x.dims()), x.shape)];
   }
   const axis = axisOf(c.attributes.int('axis', 0), x.rank);

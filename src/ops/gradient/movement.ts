@@ -207,7 +207,10 @@ function depthBack(c: GradientContext, g: Value): Gradients {
 function uncrop(c: GradientContext, g: Value): Gradients {
   const x = input(c, 0);
   const axes = (c.attributes.ints('axes') ?? range(x.rank)).map(a => axisOf(a, x.rank));
-  const lengths = dimsVector(x, axes.map(a => extentOf(x, a)));
+  const lengths = dimsVector(
+    x,
+    axes.map(a => extentOf(x, a)),
+  );
   return [shaped(c.b.op('CenterCropPad', [g, lengths], { axes }), x.shape)];
 }
 

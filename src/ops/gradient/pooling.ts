@@ -54,8 +54,7 @@ function roundedPads(c: GradientContext, w: Window, x: Value): readonly number[]
   return [...pads.slice(0, sizes.length), ...ends];
 }
 
-const overlaps = (w: Window): boolean =>
-  w.kernel.some((_, i) => extentOf(w, i) > (w.strides[i] as number));
+const overlaps = (w: Window): boolean => w.kernel.some((_, i) => extentOf(w, i) > (w.strides[i] as number));
 
 /** Row-major Indices of a MaxPool: its own output, or another MaxPool's. */
 function indicesOf(c: GradientContext, x: Value, w: Window): Value {
@@ -91,7 +90,8 @@ function countsOf(c: GradientContext, x: Value, w: Window): number | Value {
   const padded = c.attributes.int('count_include_pad', 0) !== 0;
   if (!w.ceil && (padded || pads.every(p => p === 0))) return whole;
   const [sizes, lengths] = [staticDims(x.shape.slice(2)), staticDims(output(c).shape.slice(2))];
-  if (!sizes || !lengths) return c.fail('has no gradient with pads that do not count while sizes are symbolic');
+  if (!sizes || !lengths)
+    return c.fail('has no gradient with pads that do not count while sizes are symbolic');
   const lists = sizes.map((size, i) => {
     const [start, end] = [pads[i] as number, pads[i + sizes.length] as number];
     return insideCounts(w, i, lengths[i] as number, start, padded ? [-start, size + end] : [0, size]);
@@ -118,7 +118,9 @@ function copied(c: GradientContext, g: Value, w: Window, x: Value): Value {
   const axes = range(w.kernel.length, 2);
   const apart = g.unsqueeze(w.kernel.map((_, i) => 3 + 2 * i));
   const lead = [sizeAt(g, 0), sizeAt(g, 1)];
-  const wide = apart.expandTo(dimsVector(g, [...lead, ...axes.flatMap((a, i) => [sizeAt(g, a), w.kernel[i] as number])]));
+  const wide = apart.expandTo(
+    dimsVector(g, [...lead, ...axes.flatMap((a, i) => [sizeAt(g, a), w.kernel[i] as number])]),
+  );
   const merged = axes.map((a, i) => {
     const length = sizeAt(g, a);
     return typeof length === 'number' ? length * (w.kernel[i] as number) : length.mul(w.kernel[i] as number);

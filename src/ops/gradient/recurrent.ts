@@ -19,12 +19,30 @@ const ACTIVATIONS: Readonly<Record<string, (alpha?: number, beta?: number) => Ac
   relu: () => x => x.builder.op('Relu', [x], {}),
   tanh: () => x => x.tanh(),
   sigmoid: () => x => x.sigmoid(),
-  affine: (a = 1, b = 0) => x => x.mul(a).add(b),
-  leakyrelu: (alpha = 0.01) => x => x.builder.op('LeakyRelu', [x], { alpha }),
-  thresholdedrelu: (alpha = 1) => x => x.builder.op('ThresholdedRelu', [x], { alpha }),
-  scaledtanh: (a = 1, b = 1) => x => x.mul(b).tanh().mul(a),
-  hardsigmoid: (alpha = 0.2, beta = 0.5) => x => x.builder.op('HardSigmoid', [x], { alpha, beta }),
-  elu: (alpha = 1) => x => x.builder.op('Elu', [x], { alpha }),
+  affine:
+    (a = 1, b = 0) =>
+    x =>
+      x.mul(a).add(b),
+  leakyrelu:
+    (alpha = 0.01) =>
+    x =>
+      x.builder.op('LeakyRelu', [x], { alpha }),
+  thresholdedrelu:
+    (alpha = 1) =>
+    x =>
+      x.builder.op('ThresholdedRelu', [x], { alpha }),
+  scaledtanh:
+    (a = 1, b = 1) =>
+    x =>
+      x.mul(b).tanh().mul(a),
+  hardsigmoid:
+    (alpha = 0.2, beta = 0.5) =>
+    x =>
+      x.builder.op('HardSigmoid', [x], { alpha, beta }),
+  elu:
+    (alpha = 1) =>
+    x =>
+      x.builder.op('Elu', [x], { alpha }),
   softsign: () => x => x.builder.op('Softsign', [x], {}),
   softplus: () => x => x.builder.op('Softplus', [x], {}),
 };
@@ -70,7 +88,12 @@ type Step = (cell: Cell, x: Value, state: State) => State;
 
 /** Parts of [.., gates·H], one a gate. */
 const gatesOf = (v: Value, count: number, hidden: number): Value[] =>
-  count === 1 ? [v] : v.split(range(count).map(() => hidden), -1);
+  count === 1
+    ? [v]
+    : v.split(
+        range(count).map(() => hidden),
+        -1,
+      );
 
 const plus = (x: Value, bias: Value | undefined): Value => (bias ? x.add(bias) : x);
 
@@ -101,7 +124,8 @@ const lstmStep: Step = ({ c, hidden, r, rb, peepholes, f, clip }, x, { h, cell }
   const [i0, o0, f0, c0] = sums;
   const before = cell as Value;
   const [gate, squash, put] = f as [Activation, Activation, Activation];
-  const peek = (v: Value, k: number, state: Value) => (peepholes ? v.add(state.mul(peepholes[k] as Value)) : v);
+  const peek = (v: Value, k: number, state: Value) =>
+    peepholes ? v.add(state.mul(peepholes[k] as Value)) : v;
   const i = gate(clip(peek(i0, 0, before)));
   const coupled = c.attributes.int('input_forget', 0) !== 0;
   const forget = coupled ? i.neg().add(1) : gate(clip(peek(f0, 2, before)));
@@ -127,7 +151,13 @@ function clipper(c: GradientContext): (x: Value) => Value {
 }
 
 /** Products with W for all steps, [T, N, gates·H], and what the steps need. */
-function cellOf(c: GradientContext, a: Architecture, x: Value, d: number, f: readonly Activation[]): { cell: Cell; xs: Value } {
+function cellOf(
+  c: GradientContext,
+  a: Architecture,
+  x: Value,
+  d: number,
+  f: readonly Activation[],
+): { cell: Cell; xs: Value } {
   const [w, r] = [ofDirection(input(c, 1), d), ofDirection(input(c, 2), d)];
   const hidden = Number(r.shape[1]);
   const bias = c.inputs[3] && ofDirection(c.inputs[3], d);
@@ -152,7 +182,14 @@ interface Unrolled {
 }
 
 /** Steps 0, 1, … of one direction; a reversed one walks a reversed input. */
-function unroll(c: GradientContext, a: Architecture, x: Value, d: number, reverse: boolean, f: readonly Activation[]): Unrolled {
+function unroll(
+  c: GradientContext,
+  a: Architecture,
+  x: Value,
+  d: number,
+  reverse: boolean,
+  f: readonly Activation[],
+): Unrolled {
   const lengths = c.inputs[4];
   const turned = reverse && lengths ? c.b.op('ReverseSequence', [x, lengths], {}) : x;
   const { cell, xs } = cellOf(c, a, turned, d, f);
@@ -174,11 +211,19 @@ function unroll(c: GradientContext, a: Architecture, x: Value, d: number, revers
 
 function stepsOf(c: GradientContext, x: Value): number {
   const steps: Dim | undefined = x.shape[0];
-  return typeof steps === 'number' ? steps : c.fail('has no gradient while its number of steps is symbolic; bind it first');
+  return typeof steps === 'number'
+    ? steps
+    : c.fail('has no gradient while its number of steps is symbolic; bind it first');
 }
 
 /** The new state where sample n is longer than t, else the old one; outputs past the end are 0. */
-function within(c: GradientContext, lengths: Value, t: number, next: State, old: State): { state: State; y: Value } {
+function within(
+  c: GradientContext,
+  lengths: Value,
+  t: number,
+  next: State,
+  old: State,
+): { state: State; y: Value } {
   const alive = lengths.greater(t).unsqueeze([1]);
   const pick = (a: Value, b: Value) => c.b.where(alive, a, b);
   const cell = next.cell && old.cell ? pick(next.cell, old.cell) : undefined;
@@ -197,8 +242,14 @@ const recurrent = (a: Architecture) =>
       unroll(c, a, x, d, direction === 'reverse' || d === 1, f.slice(d * count, (d + 1) * count)),
     );
     const stack = (parts: readonly Value[], axis: number) =>
-      c.b.concat(parts.map(v => v.unsqueeze([axis])), axis);
-    const y = stack(runs.map(r => r.y), batchFirst ? 2 : 1);
+      c.b.concat(
+        parts.map(v => v.unsqueeze([axis])),
+        axis,
+      );
+    const y = stack(
+      runs.map(r => r.y),
+      batchFirst ? 2 : 1,
+    );
     const states = [runs.map(r => r.state.h), runs.flatMap(r => r.state.cell ?? [])];
     return [
       batchFirst ? y.transpose([1, 0, 2, 3]) : y,

@@ -42,7 +42,9 @@ function changedAxes(c: GradientContext, x: Value): ResizedAxis[] {
   const axes = resizedAxes(c, x.rank).map(a => axisOf(a, x.rank));
   const scales = floats(c.constant(2));
   const crops = c.attributes.string('coordinate_transformation_mode', '') === 'tf_crop_and_resize';
-  const roi = crops ? (floats(c.constant(1)) ?? c.fail('has no gradient with a region that is not constant')) : undefined;
+  const roi = crops
+    ? (floats(c.constant(1)) ?? c.fail('has no gradient with a region that is not constant'))
+    : undefined;
   const all = axes.map((axis, i): ResizedAxis => {
     const [size, length] = [x.shape[axis], output(c).shape[axis]];
     const numbers = typeof size === 'number' && typeof length === 'number' ? length / size : undefined;
@@ -72,7 +74,10 @@ function copiesWhole(c: GradientContext, { scale, region }: ResizedAxis): boolea
 function runSums(g: Value, axis: number, factor: number, x: Value): Value {
   const dims = range(g.rank).flatMap(i => (i === axis ? [sizeAt(x, axis), factor] : [sizeAt(g, i)]));
   const summed = g.reshapeTo(dimsVector(g, dims)).sum([axis + 1], false);
-  return shaped(summed, g.shape.map((d, i) => (i === axis ? (x.shape[axis] as number | string) : d)));
+  return shaped(
+    summed,
+    g.shape.map((d, i) => (i === axis ? (x.shape[axis] as number | string) : d)),
+  );
 }
 
 /** The matrix [out, in] of one axis. */
@@ -117,12 +122,19 @@ interface Corner {
 
 /** Places of grid coordinate `v` in [−1, 1] among `size` elements. */
 const placed = (v: Value, size: number, corners: boolean): Value =>
-  corners ? v.add(1).mul((size - 1) / 2) : v.add(1).mul(size / 2).sub(0.5);
+  corners
+    ? v.add(1).mul((size - 1) / 2)
+    : v
+        .add(1)
+        .mul(size / 2)
+        .sub(0.5);
 
 /** Linear taps of one axis: two whole positions with their weights, those outside weighing nothing. */
 function linearTaps(place: Value, size: number, border: boolean): { at: Value; weight: Value }[] {
   const { builder: b } = place;
-  const x = border ? b.op('Clip', [place, b.scalar(0, place.dtype), b.scalar(size - 1, place.dtype)], {}) : place;
+  const x = border
+    ? b.op('Clip', [place, b.scalar(0, place.dtype), b.scalar(size - 1, place.dtype)], {})
+    : place;
   const low = b.op('Floor', [x], {}).stopGradient();
   return [0, 1].map(step => {
     const at = low.add(step);
@@ -152,7 +164,8 @@ function gridSample(c: GradientContext): Value {
   const padding = c.attributes.string('padding_mode', 'zeros');
   if ((mode !== 'linear' && mode !== 'bilinear') || padding === 'reflection')
     c.fail(`has no gradient in mode ${mode} with padding ${padding}; linear with zeros or border has one`);
-  const sizes = staticDims(x.shape.slice(2)) ?? c.fail('has no gradient while the sizes of the image are symbolic');
+  const sizes =
+    staticDims(x.shape.slice(2)) ?? c.fail('has no gradient while the sizes of the image are symbolic');
   const align = c.attributes.int('align_corners', 0) !== 0;
   const points = grid.reshapeTo(dimsVector(grid, [sizeAt(grid, 0), 1, -1, sizes.length]));
   // The grid names the last axis first.
@@ -162,7 +175,10 @@ function gridSample(c: GradientContext): Value {
   });
   const flat = x.reshapeTo(dimsVector(x, [sizeAt(x, 0), sizeAt(x, 1), -1]));
   const reads = cornersOf(taps, sizes).map(corner => gathered(flat, corner.index).mul(corner.weight));
-  return reshapeLike(reads.reduce((a, v) => a.add(v)), output(c));
+  return reshapeLike(
+    reads.reduce((a, v) => a.add(v)),
+    output(c),
+  );
 }
 
 /** Elements of every channel [N, C, S] at positions [N, 1, P]. */

@@ -16,7 +16,9 @@ function joined(c: RuleContext, a: TensorType, b: TensorType, what: string): Ten
   if (a.dtype !== b.dtype) c.fail(`${what} is ${a.dtype} in one place and ${b.dtype} in another`);
   const [x, y] = [a.shape, b.shape];
   if (!x || !y || x.length !== y.length) return { dtype: a.dtype };
-  const dims = x.map((d, i) => (sameDim(d, y[i] as Dim) ? d : unknownDim(c, `${what.replace(' ', '')}.${i}`)));
+  const dims = x.map((d, i) =>
+    sameDim(d, y[i] as Dim) ? d : unknownDim(c, `${what.replace(' ', '')}.${i}`),
+  );
   return { dtype: a.dtype, shape: dims };
 }
 
@@ -31,7 +33,11 @@ const branches: ShapeRule = c => {
 const MOST_ROUNDS = 4;
 
 /** Types of carried values that a round maps to themselves, and the outputs of that round. */
-function settled(c: RuleContext, start: Types, round: (carried: Types) => Types): { carried: Types; outputs: Types } {
+function settled(
+  c: RuleContext,
+  start: Types,
+  round: (carried: Types) => Types,
+): { carried: Types; outputs: Types } {
   let carried = start;
   for (let i = 0; i < MOST_ROUNDS; i++) {
     const outputs = round(carried);

@@ -16,13 +16,10 @@ import {
 import { divDims, mulDims, productOf, showShape, surelyDiffer } from './dims.ts';
 import { transposedLength, transposedWindowOf, type Window, windowLength, windowOf } from './window.ts';
 
-/** The weight's kernel dims, which must be numbers unless the attribute states them. */
-function kernelOf(c: RuleContext, weight: Shape): readonly number[] {
+/** The weight's kernel dims, or what the attribute states; undefined while neither is known. */
+function kernelOf(c: RuleContext, weight: Shape): readonly number[] | undefined {
   const stated = c.attributes.ints('kernel_shape');
-  return (
-    staticDims(weight.slice(2)) ??
-    (stated?.length ? stated : c.fail(`the kernel of weight ${showShape(weight)} is not known`))
-  );
+  return staticDims(weight.slice(2)) ?? (stated?.length ? stated : undefined);
 }
 
 /** Dims of a window's positions over the axes of `x` from the third on. Fails where the window does not fit. */
@@ -60,11 +57,11 @@ function convolved(c: RuleContext, weightAt: number, biasAt: number): Shape | un
   const group = c.attributes.int('group', 1);
   if (typeof weight[0] === 'number' && weight[0] % group !== 0)
     c.fail(`weight ${showShape(weight)} has ${weight[0]} outputs, which do not divide into ${group} groups`);
-  return [
-    x[0] as Dim,
-    weight[0] as Dim,
-    ...slidDims(c, windowOf(c, x.length - 2, kernelOf(c, weight)), x),
-  ];
+  const kernel = kernelOf(c, weight);
+  const spatial = kernel
+    ? slidDims(c, windowOf(c, x.length - 2, kernel), x)
+    : x.slice(2).map((_, i) => unknownDim(c, i + 2));
+  return [x[0] as Dim, weight[0] as Dim, ...spatial];
 }
 
 const conv: ShapeRule = c => {
@@ -90,10 +87,10 @@ const convTranspose: ShapeRule = c => {
     c.fail(`input ${showShape(x)} has ${x[1]} channels, weight ${showShape(weight)} takes ${weight[0]}`);
   const channels = mulDims(weight[1] as Dim, c.attributes.int('group', 1));
   checkBias(c, 2, channels);
-  const w = transposedWindowOf(c, x.length - 2, kernelOf(c, weight));
-  return [
-    type(dtype, [x[0] as Dim, channels, ...x.slice(2).map((size, i) => transposedLength(w, size, i))]),
-  ];
+  const kernel = kernelOf(c, weight);
+  const w = kernel && transposedWindowOf(c, x.length - 2, kernel);
+  const spatial = x.slice(2).map((size, i) => (w ? transposedLength(w, size, i) : unknownDim(c, i + 2)));
+  return [type(dtype, [x[0] as Dim, channels, ...spatial])];
 };
 
 /** Offsets [N, offset_group·kernel·rank, out..] say where the window samples. */

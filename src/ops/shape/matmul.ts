@@ -2,7 +2,17 @@
 import type { DType } from '../../graph/dtype.ts';
 import type { Dim, Shape } from '../../graph/ir.ts';
 import type { RuleContext, ShapeRule } from '../rule.ts';
-import { broadcast, input, requireKind, requireRank, sameDType, shapeAt, type, unify, withDim } from './common.ts';
+import {
+  broadcast,
+  input,
+  requireKind,
+  requireRank,
+  sameDType,
+  shapeAt,
+  type,
+  unify,
+  withDim,
+} from './common.ts';
 import { showShape, surelyDiffer } from './dims.ts';
 
 function checkInner(c: RuleContext, a: Shape, b: Shape, k: Dim, l: Dim): void {

@@ -12,7 +12,9 @@ export type Direction = (typeof DIRECTIONS)[number];
 
 export function directionOf(c: Pick<RuleContext, 'attributes' | 'fail'>): Direction {
   const text = c.attributes.string('direction', 'forward');
-  return DIRECTIONS.find(d => d === text) ?? c.fail(`direction "${text}" is none of ${DIRECTIONS.join(', ')}`);
+  return (
+    DIRECTIONS.find(d => d === text) ?? c.fail(`direction "${text}" is none of ${DIRECTIONS.join(', ')}`)
+  );
 }
 
 const recurrent =

@@ -39,8 +39,7 @@ function resizedBy(c: RuleContext, shape: Shape, axes: readonly number[]): Lengt
   const crops = c.attributes.string('coordinate_transformation_mode', '') === 'tf_crop_and_resize';
   const roi = crops ? floatsOf(c.constant(1)) : undefined;
   if (crops && !roi) return undefined;
-  const part = (i: number) =>
-    roi ? (roi[i + axes.length] as number) - (roi[i] as number) : 1;
+  const part = (i: number) => (roi ? (roi[i + axes.length] as number) - (roi[i] as number) : 1);
   return axes.map((axis, i) => scaledLength(shape[axis] as Dim, part(i) * (scales[i] as number)));
 }
 
@@ -48,7 +47,9 @@ function resizedBy(c: RuleContext, shape: Shape, axes: readonly number[]): Lengt
 export function scaledLength(size: Dim, factor: number): Dim | undefined {
   if (typeof size === 'number') return Math.floor(size * factor);
   if (Number.isInteger(factor)) return mulDims(size, factor);
-  return Number.isInteger(1 / factor) ? (divideExactly(size, 1 / factor) ?? `floor(${size}/${1 / factor})`) : undefined;
+  return Number.isInteger(1 / factor)
+    ? (divideExactly(size, 1 / factor) ?? `floor(${size}/${1 / factor})`)
+    : undefined;
 }
 
 const floatsOf = (t: Tensor | undefined): readonly number[] | undefined =>

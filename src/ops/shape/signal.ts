@@ -19,7 +19,8 @@ const dft: ShapeRule = c => {
   const length = c.inputs[1] ? (c.shapeValue(1)?.[0] ?? unknownDim(c, 'length')) : (x[axis] as Dim);
   const onesided = c.attributes.int('onesided', 0) !== 0;
   const inverse = c.attributes.int('inverse', 0) !== 0;
-  const out = onesided && !inverse ? half(length) : onesided ? onesidedLength(c, x[axis] as Dim, length) : length;
+  const out =
+    onesided && !inverse ? half(length) : onesided ? onesidedLength(c, x[axis] as Dim, length) : length;
   return [type(dtype, withDim(withDim(x, axis, out), x.length - 1, onesided && inverse ? 1 : 2))];
 };
 

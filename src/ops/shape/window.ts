@@ -117,10 +117,7 @@ export function transposedWindowOf(
 
 /** Length that axis i would have without pads: (size − 1)·stride + extent + output_padding. */
 const unpadded = (w: TransposedWindow, size: Dim, i: number): Dim =>
-  addDims(
-    mulDims(subDims(size, 1), w.strides[i] as number),
-    extentOf(w, i) + (w.outputPadding[i] as number),
-  );
+  addDims(mulDims(subDims(size, 1), w.strides[i] as number), extentOf(w, i) + (w.outputPadding[i] as number));
 
 /** Length of axis i of a transposed convolution's output. */
 export function transposedLength(w: TransposedWindow, size: Dim, i: number): Dim {

@@ -48,7 +48,9 @@ export function convolve(c: KernelContext, x: Values, w: Values, bias?: Float64A
   eachPlane(x.dims[0], groups, (n, m, ch, weight) => {
     const y = plane(out, n * w.dims[0] + m, sizeOf(lengths));
     const input = plane(x.values, n * x.dims[1] + ch, sizeOf(sizes));
-    taps.forEach((tap, k) => void accumulate(y, tap.outs, input, tap.ins, w.values[weight * taps.length + k]));
+    taps.forEach(
+      (tap, k) => void accumulate(y, tap.outs, input, tap.ins, w.values[weight * taps.length + k]),
+    );
   });
   if (bias) addBias(out, bias, sizeOf(lengths));
   return { dims, values: out };
@@ -99,7 +101,12 @@ const convTranspose: Kernel = c => {
   const groups = transposedGroups(c, x, w);
   const dims = [x.dims[0], groups.group * groups.outs, ...lengths];
   const out = new Float64Array(sizeOf(dims));
-  spread(out, doubles(x), doubles(w), { taps, groups, samples: x.dims[0], sizes: [sizeOf(sizes), sizeOf(lengths)] });
+  spread(out, doubles(x), doubles(w), {
+    taps,
+    groups,
+    samples: x.dims[0],
+    sizes: [sizeOf(sizes), sizeOf(lengths)],
+  });
   if (c.inputs[2]) addBias(out, doubles(c.inputs[2]), sizeOf(lengths));
   return [store(x.dtype, dims, out)];
 };

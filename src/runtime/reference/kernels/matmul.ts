@@ -140,7 +140,10 @@ function determinantOf(m: Float64Array, n: number): number {
   const rows = range(n).map(i => m.slice(i * n, (i + 1) * n));
   let result = 1;
   for (let k = 0; k < n; k++) {
-    const pivot = range(n - k).reduce((best, i) => (Math.abs(rows[k + i][k]) > Math.abs(rows[best][k]) ? k + i : best), k);
+    const pivot = range(n - k).reduce(
+      (best, i) => (Math.abs(rows[k + i][k]) > Math.abs(rows[best][k]) ? k + i : best),
+      k,
+    );
     if (pivot !== k) result = -result;
     [rows[k], rows[pivot]] = [rows[pivot], rows[k]];
     result *= rows[k][k];

@@ -53,7 +53,11 @@ function channelStatistics(x: Tensor): Statistics[] {
 }
 
 /** old·momentum + batch·(1 − momentum). */
-function runningStatistics(c: KernelContext, old: readonly Statistics[], found: readonly Statistics[]): Tensor[] {
+function runningStatistics(
+  c: KernelContext,
+  old: readonly Statistics[],
+  found: readonly Statistics[],
+): Tensor[] {
   const momentum = c.attributes.float('momentum', 0.9);
   return (['mean', 'variance'] as const).map((key, k) => {
     const { dtype, dims } = c.input(3 + k);
@@ -68,7 +72,9 @@ function groupNormalized(c: KernelContext, x: Tensor, size: number): Tensor {
   const at = channelOf(x.dims);
   const values = doubles(x);
   const epsilon = epsilonOf(c);
-  const groups = range(values.length / size).map(g => statisticsOf(values.subarray(g * size, (g + 1) * size)));
+  const groups = range(values.length / size).map(g =>
+    statisticsOf(values.subarray(g * size, (g + 1) * size)),
+  );
   const out = values.map((v, i) => {
     const { mean, variance } = groups[Math.floor(i / size)];
     return (scale[at(i)] * (v - mean)) / Math.sqrt(variance + epsilon) + bias[at(i)];
@@ -92,20 +98,24 @@ const meanVariance: Kernel = c => {
   const x = c.input(0);
   const rank = x.dims.length;
   const axes = (c.attributes.ints('axes') ?? [0, 2, 3]).map(a => axisOf(c, a, rank));
-  return [perLane(x, axes, lane => {
-    const { mean, variance } = statisticsOf(lane);
-    return lane.map(v => (v - mean) / (Math.sqrt(variance) + 1e-9));
-  })];
+  return [
+    perLane(x, axes, lane => {
+      const { mean, variance } = statisticsOf(lane);
+      return lane.map(v => (v - mean) / (Math.sqrt(variance) + 1e-9));
+    }),
+  ];
 };
 
 /** x/‖x‖_p along `axis`; a lane of zeros stays. */
 const lpNormalization: Kernel = c => {
   const x = c.input(0);
   const p = c.attributes.int('p', 2);
-  return [perLane(x, [axisOf(c, c.attributes.int('axis', -1), x.dims.length)], lane => {
-    const norm = lane.reduce((s, v) => s + Math.abs(v) ** p, 0) ** (1 / p);
-    return norm === 0 ? lane : lane.map(v => v / norm);
-  })];
+  return [
+    perLane(x, [axisOf(c, c.attributes.int('axis', -1), x.dims.length)], lane => {
+      const norm = lane.reduce((s, v) => s + Math.abs(v) ** p, 0) ** (1 / p);
+      return norm === 0 ? lane : lane.map(v => v / norm);
+    }),
+  ];
 };
 
 /** `x` with every lane along `axes` replaced by f of it. */
@@ -131,12 +141,14 @@ const localResponse: Kernel = c => {
     c.attributes.float('bias', 1),
   ];
   const [before, after] = [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)];
-  return [perLane(x, [1], lane =>
-    lane.map((v, i) => {
-      const near = lane.slice(Math.max(0, i - before), i + after + 1);
-      return v / (bias + (alpha / size) * near.reduce((s, u) => s + u * u, 0)) ** beta;
-    }),
-  )];
+  return [
+    perLane(x, [1], lane =>
+      lane.map((v, i) => {
+        const near = lane.slice(Math.max(0, i - before), i + after + 1);
+        return v / (bias + (alpha / size) * near.reduce((s, u) => s + u * u, 0)) ** beta;
+      }),
+    ),
+  ];
 };
 
 export const NORMALIZE_CHANNELS = {

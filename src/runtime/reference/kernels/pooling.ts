@@ -113,7 +113,13 @@ const lpPool: Kernel = c => {
   const pool = poolOf(c, x.dims);
   const p = c.attributes.int('p', 2);
   const sums = summed({ dims: x.dims, values: doubles(x) }, pool, v => Math.abs(v) ** p);
-  return [store(x.dtype, [...x.dims.slice(0, 2), ...pool.lengths], sums.map(s => s ** (1 / p)))];
+  return [
+    store(
+      x.dtype,
+      [...x.dims.slice(0, 2), ...pool.lengths],
+      sums.map(s => s ** (1 / p)),
+    ),
+  ];
 };
 
 /** f of all elements of each channel. */

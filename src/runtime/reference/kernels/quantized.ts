@@ -44,18 +44,36 @@ interface Target {
 /** The output's scale and zero point at inputs `i` and `i + 1`; without a zero point the dtype is that of `like`. */
 function targetAt(c: KernelContext, i: number, like: Tensor): Target {
   const zero = c.inputs[i + 1];
-  return { dtype: zero?.dtype ?? like.dtype, scale: doubles(c.input(i))[0], zero: zero ? doubles(zero)[0] : 0 };
+  return {
+    dtype: zero?.dtype ?? like.dtype,
+    scale: doubles(c.input(i))[0],
+    zero: zero ? doubles(zero)[0] : 0,
+  };
 }
 
 /** Values already divided by the target's scale, as codes. */
-function coded(c: KernelContext, dims: readonly number[], steps: Float64Array, { dtype, zero }: Target): Tensor {
+function coded(
+  c: KernelContext,
+  dims: readonly number[],
+  steps: Float64Array,
+  { dtype, zero }: Target,
+): Tensor {
   const bounds = INTEGER_RANGES[dtype] ?? c.fail(`it cannot quantize to ${dtype}`);
-  return store(dtype, dims, steps.map(v => saturated(roundHalfEven(Math.fround(v)) + zero, bounds)));
+  return store(
+    dtype,
+    dims,
+    steps.map(v => saturated(roundHalfEven(Math.fround(v)) + zero, bounds)),
+  );
 }
 
 /** Real values as codes. */
 const quantized = (c: KernelContext, { dims, values }: Values, target: Target): Tensor =>
-  coded(c, dims, values.map(v => v / target.scale), target);
+  coded(
+    c,
+    dims,
+    values.map(v => v / target.scale),
+    target,
+  );
 
 /** The real values of the tensor at inputs i, i + 1, i + 2. */
 function real(c: KernelContext, i: number): Values {
@@ -81,7 +99,11 @@ const qlinearConv: Kernel = c => {
 };
 
 /** acc · (a·b[channel]/y), the factor in float32; channels are axis 1. */
-function scaled(acc: Float64Array, dims: readonly number[], [a, b, y]: readonly [number, Tensor, number]): Float64Array {
+function scaled(
+  acc: Float64Array,
+  dims: readonly number[],
+  [a, b, y]: readonly [number, Tensor, number],
+): Float64Array {
   const factors = doubles(b).map(s => Math.fround(Math.fround(a * s) / y));
   const at = broadcastOffsets(along(b, 1, dims.length).dims, dims);
   return acc.map((v, i) => v * factors[at[i]]);
@@ -132,7 +154,13 @@ const qlinearConcat: Kernel = c => {
   const axis = c.attributes.int('axis', 0);
   const at = axis < 0 ? axis + parts[0].dims.length : axis;
   const total = parts.reduce((n, t) => n + t.dims[at], 0);
-  return [concatenated(parts, at, parts[0].dims.map((n, i) => (i === at ? total : n)))];
+  return [
+    concatenated(
+      parts,
+      at,
+      parts[0].dims.map((n, i) => (i === at ? total : n)),
+    ),
+  ];
 };
 
 /** A pool of real values, channels first inside. */

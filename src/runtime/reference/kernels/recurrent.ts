@@ -18,12 +18,30 @@ const ACTIVATIONS: Readonly<Record<string, (alpha?: number, beta?: number) => Ac
   relu: () => x => Math.max(0, x),
   tanh: () => Math.tanh,
   sigmoid: () => sigmoid,
-  affine: (a = 1, b = 0) => x => a * x + b,
-  leakyrelu: (a = 0.01) => x => (x < 0 ? a * x : x),
-  thresholdedrelu: (a = 1) => x => (x > a ? x : 0),
-  scaledtanh: (a = 1, b = 1) => x => a * Math.tanh(b * x),
-  hardsigmoid: (a = 0.2, b = 0.5) => x => Math.min(1, Math.max(0, a * x + b)),
-  elu: (a = 1) => x => (x < 0 ? a * Math.expm1(x) : x),
+  affine:
+    (a = 1, b = 0) =>
+    x =>
+      a * x + b,
+  leakyrelu:
+    (a = 0.01) =>
+    x =>
+      x < 0 ? a * x : x,
+  thresholdedrelu:
+    (a = 1) =>
+    x =>
+      x > a ? x : 0,
+  scaledtanh:
+    (a = 1, b = 1) =>
+    x =>
+      a * Math.tanh(b * x),
+  hardsigmoid:
+    (a = 0.2, b = 0.5) =>
+    x =>
+      Math.min(1, Math.max(0, a * x + b)),
+  elu:
+    (a = 1) =>
+    x =>
+      x < 0 ? a * Math.expm1(x) : x,
   softsign: () => x => x / (1 + Math.abs(x)),
   softplus: () => softplus,
 };
@@ -39,7 +57,12 @@ const PARAMETERS: Readonly<Record<string, readonly [number, number]>> = {
 };
 
 /** The activations of every direction, `count` each, in the order of the attribute. */
-function activationsOf(c: KernelContext, count: number, defaults: readonly string[], directions: number): Activation[] {
+function activationsOf(
+  c: KernelContext,
+  count: number,
+  defaults: readonly string[],
+  directions: number,
+): Activation[] {
   const names = c.attributes.strings('activations') ?? range(directions).flatMap(() => defaults);
   if (names.length < count * directions)
     c.fail(`${names.length} activations for ${directions} directions of ${count}`);
@@ -67,10 +90,21 @@ interface Cell {
 }
 
 /** Next hidden (and cell) state from x [input], h [H] and cell state [H]. */
-type Step = (cell: Cell, x: Float64Array, h: Float64Array, state: Float64Array) => [Float64Array, Float64Array];
+type Step = (
+  cell: Cell,
+  x: Float64Array,
+  h: Float64Array,
+  state: Float64Array,
+) => [Float64Array, Float64Array];
 
 /** m · v + bias over rows of v's length, rows `from`… */
-function product(m: Float64Array, v: Float64Array, bias: Float64Array, from: number, rows: number): Float64Array {
+function product(
+  m: Float64Array,
+  v: Float64Array,
+  bias: Float64Array,
+  from: number,
+  rows: number,
+): Float64Array {
   return Float64Array.from(range(rows), i => {
     const row = (from + i) * v.length;
     let sum = bias[from + i];
@@ -87,10 +121,7 @@ function gate({ w, r, wb, rb, hidden }: Cell, g: number, x: Float64Array, h: Flo
 }
 
 /** H = f(W x + R h + b). */
-const rnnStep: Step = (cell, x, h, state) => [
-  gate(cell, 0, x, h).map(v => cell.f[0](cell.clip(v))),
-  state,
-];
+const rnnStep: Step = (cell, x, h, state) => [gate(cell, 0, x, h).map(v => cell.f[0](cell.clip(v))), state];
 
 /** z, r = f(..); h~ = g(W_h x + r∘(R_h h)) or g(W_h x + R_h (r∘h)); H = (1 − z)∘h~ + z∘h. */
 const gruStep: Step = (cell, x, h, state) => {
@@ -110,9 +141,7 @@ const lstmStep: Step = (cell, x, h, state) => {
   const [i0, o0, f0, c0] = [0, 1, 2, 3].map(g => gate(cell, g, x, h));
   const coupled = cell.c.attributes.int('input_forget', 0) !== 0;
   const i = i0.map((v, k) => f[0](clip(v + p[k] * state[k])));
-  const forget = coupled
-    ? i.map(v => 1 - v)
-    : f0.map((v, k) => f[0](clip(v + p[2 * hidden + k] * state[k])));
+  const forget = coupled ? i.map(v => 1 - v) : f0.map((v, k) => f[0](clip(v + p[2 * hidden + k] * state[k])));
   const next = c0.map((v, k) => forget[k] * state[k] + i[k] * f[1](clip(v)));
   const o = o0.map((v, k) => f[0](clip(v + p[hidden + k] * next[k])));
   return [o.map((v, k) => v * f[2](next[k])), next];
@@ -165,7 +194,14 @@ interface Run {
 }
 
 /** Walks one sample in one direction, writing into Y [T,dirs,N,H]; returns the last states. */
-function walk(run: Run, cell: Cell, step: Step, place: Walk, x: Float64Array, y: Float64Array): [Float64Array, Float64Array] {
+function walk(
+  run: Run,
+  cell: Cell,
+  step: Step,
+  place: Walk,
+  x: Float64Array,
+  y: Float64Array,
+): [Float64Array, Float64Array] {
   const { batch, width, hidden, directions } = run;
   const steps = range(run.lengths[place.sample]);
   let [h, state] = [place.h, place.state];
@@ -222,7 +258,13 @@ const recurrent =
     return outputs(x, y, states, run, batchFirst);
   };
 
-function outputs(x: Tensor, y: Float64Array, states: readonly Float64Array[], run: Run, batchFirst: boolean): Tensor[] {
+function outputs(
+  x: Tensor,
+  y: Float64Array,
+  states: readonly Float64Array[],
+  run: Run,
+  batchFirst: boolean,
+): Tensor[] {
   const { time, batch, hidden, directions } = run;
   const all = store(x.dtype, [time, directions, batch, hidden], y);
   const last = states.map(s => store(x.dtype, [directions, batch, hidden], s));

@@ -119,25 +119,25 @@ const argExtreme =
 const scan =
   (fold: Fold, start: number): Kernel =>
   c => {
-  const x = c.input(0);
-  const axis = axisOf(c, scalar(c.input(1)), x.dims.length);
-  const exclusive = c.attributes.int('exclusive', 0) !== 0;
-  const { bases, steps } = lanesOf(x.dims, [axis]);
-  if (c.attributes.int('reverse', 0)) steps.reverse();
-  const values = exact(x);
-  const f = foldFor(fold, x.dtype);
-  const out = emptyExact(x.dtype, sizeOf(x.dims));
-  for (const base of bases) {
-    // BigInts travel as numbers in the types only; see `exact`.
-    let total = isBig(x.dtype) ? (BigInt(start) as unknown as number) : start;
-    for (const step of steps) {
-      const next = f(total, values[base + step]);
-      out[base + step] = exclusive ? total : next;
-      total = next;
+    const x = c.input(0);
+    const axis = axisOf(c, scalar(c.input(1)), x.dims.length);
+    const exclusive = c.attributes.int('exclusive', 0) !== 0;
+    const { bases, steps } = lanesOf(x.dims, [axis]);
+    if (c.attributes.int('reverse', 0)) steps.reverse();
+    const values = exact(x);
+    const f = foldFor(fold, x.dtype);
+    const out = emptyExact(x.dtype, sizeOf(x.dims));
+    for (const base of bases) {
+      // BigInts travel as numbers in the types only; see `exact`.
+      let total = isBig(x.dtype) ? (BigInt(start) as unknown as number) : start;
+      for (const step of steps) {
+        const next = f(total, values[base + step]);
+        out[base + step] = exclusive ? total : next;
+        total = next;
+      }
     }
-  }
-  return [storeExact(x.dtype, x.dims, out)];
-};
+    return [storeExact(x.dtype, x.dims, out)];
+  };
 
 /** The k largest (or smallest) along `axis`, in order; the lower index first among equals. */
 const topK: Kernel = c => {

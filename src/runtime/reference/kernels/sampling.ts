@@ -1,17 +1,21 @@
 /** Ops that sample images: Resize, GridSample, AffineGrid, RoiAlign, NonMaxSuppression. */
 import { sizeOf, type Tensor } from '../../../graph/ir.ts';
-import { resizeSettings, resizeTaps, type ResizeTap } from '../../../ops/shape/resizing.ts';
+import { type ResizeTap, resizeSettings, resizeTaps } from '../../../ops/shape/resizing.ts';
 import { keptAspect, resizedAxes } from '../../../ops/shape/sampling.ts';
+import { roundHalfEven } from '../../../util/float16.ts';
 import type { Kernel, KernelContext, KernelFamily } from '../kernel.ts';
 import { axisOf, lanesOf, range } from '../layout.ts';
 import { doubles, indices64, integers, scalar, store } from '../tensor.ts';
-import { roundHalfEven } from '../../../util/float16.ts';
 import type { Values } from './convolution.ts';
 
 const given = (t: Tensor | undefined): t is Tensor => t !== undefined && sizeOf(t.dims) > 0;
 
 /** Length and scale of every axis that the node resizes. */
-function resizedTo(c: KernelContext, sizes: readonly number[], regions: readonly (readonly [number, number])[]) {
+function resizedTo(
+  c: KernelContext,
+  sizes: readonly number[],
+  regions: readonly (readonly [number, number])[],
+) {
   const [scales, lengths] = [c.inputs[2], c.inputs[3]];
   if (given(lengths)) {
     const policy = c.attributes.string('keep_aspect_ratio_policy', 'stretch');
@@ -87,7 +91,10 @@ const GRID_MODES: Readonly<Record<string, Grid['mode']>> = {
 };
 
 function gridOf(c: KernelContext): Grid {
-  const [mode, padding] = [c.attributes.string('mode', 'linear'), c.attributes.string('padding_mode', 'zeros')];
+  const [mode, padding] = [
+    c.attributes.string('mode', 'linear'),
+    c.attributes.string('padding_mode', 'zeros'),
+  ];
   if (padding !== 'zeros' && padding !== 'border' && padding !== 'reflection')
     c.fail(`padding_mode "${padding}" is none of zeros, border, reflection`);
   return {
@@ -107,7 +114,11 @@ function padded(g: Grid, i: number, size: number): number | undefined {
 }
 
 const cubicWeight = (a: number, x: number): number =>
-  x <= 1 ? (a + 2) * x ** 3 - (a + 3) * x ** 2 + 1 : x < 2 ? a * x ** 3 - 5 * a * x ** 2 + 8 * a * x - 4 * a : 0;
+  x <= 1
+    ? (a + 2) * x ** 3 - (a + 3) * x ** 2 + 1
+    : x < 2
+      ? a * x ** 3 - 5 * a * x ** 2 + 8 * a * x - 4 * a
+      : 0;
 
 /** Taps of a grid position along one axis. */
 function gridTaps(g: Grid, v: number, size: number): [number | undefined, number][] {
@@ -117,13 +128,15 @@ function gridTaps(g: Grid, v: number, size: number): [number | undefined, number
   const low = Math.floor(x);
   if (g.mode === 'nearest') return [[padded(g, roundHalfEven(x), size), 1]];
   const reach = g.mode === 'linear' ? [0, 1] : [-1, 0, 1, 2];
-  const weight = (i: number) => (g.mode === 'linear' ? 1 - Math.abs(i - x) : cubicWeight(-0.75, Math.abs(i - x)));
+  const weight = (i: number) =>
+    g.mode === 'linear' ? 1 - Math.abs(i - x) : cubicWeight(-0.75, Math.abs(i - x));
   return reach.map(r => [padded(g, low + r, size), weight(low + r)]);
 }
 
 /** A position clamped or mirrored into the image. */
 function moved(g: Grid, x: number, size: number): number {
-  const inside = g.padding === 'reflection' ? reflected(x, g.corners ? 0 : -0.5, g.corners ? size - 1 : size - 0.5) : x;
+  const inside =
+    g.padding === 'reflection' ? reflected(x, g.corners ? 0 : -0.5, g.corners ? size - 1 : size - 0.5) : x;
   return Math.min(size - 1, Math.max(0, inside));
 }
 
@@ -140,7 +153,10 @@ const gridSample: Kernel = c => {
     for (let p = 0; p < points; p++) {
       const row = (n * points + p) * sizes.length;
       // The grid names the last axis first.
-      const taps = crossTaps(sizes.map((size, i) => gridTaps(g, places[row + sizes.length - 1 - i], size)), sizes);
+      const taps = crossTaps(
+        sizes.map((size, i) => gridTaps(g, places[row + sizes.length - 1 - i], size)),
+        sizes,
+      );
       for (let ch = 0; ch < channels; ch++) {
         const base = (n * channels + ch) * inside;
         out[(n * channels + ch) * points + p] = taps.reduce((s, [at, w]) => s + w * values[base + at], 0);
@@ -151,7 +167,10 @@ const gridSample: Kernel = c => {
 };
 
 /** Products of one tap an axis, those that read padding left out. */
-function crossTaps(axes: readonly [number | undefined, number][][], sizes: readonly number[]): [number, number][] {
+function crossTaps(
+  axes: readonly [number | undefined, number][][],
+  sizes: readonly number[],
+): [number, number][] {
   return axes.reduce<[number, number][]>(
     (taps, axis, i) =>
       taps.flatMap(([at, w]) =>
@@ -173,7 +192,9 @@ const affineGrid: Kernel = c => {
   const normalized = (i: number, size: number) =>
     corners ? (size === 1 ? 0 : (2 * i) / (size - 1) - 1) : (2 * i + 1) / size - 1;
   for (let p = 0; p < samples * sizeOf(sizes); p++) {
-    const place = coordinates(p % sizeOf(sizes), sizes).map((i, k) => normalized(i, sizes[k])).reverse();
+    const place = coordinates(p % sizeOf(sizes), sizes)
+      .map((i, k) => normalized(i, sizes[k]))
+      .reverse();
     const n = Math.floor(p / sizeOf(sizes));
     for (let r = 0; r < rank; r++) {
       const row = (n * rank + r) * (rank + 1);
@@ -209,7 +230,10 @@ const roiAlign: Kernel = c => {
   batches.forEach((batch, r) => {
     const cells = regionCells(c, rois.subarray(r * 4, r * 4 + 4), rows, columns);
     for (let ch = 0; ch < channels; ch++) {
-      const image = values.subarray((batch * channels + ch) * height * width, (batch * channels + ch + 1) * height * width);
+      const image = values.subarray(
+        (batch * channels + ch) * height * width,
+        (batch * channels + ch + 1) * height * width,
+      );
       for (const points of cells) out.push(pointsValue(c, points, image, height, width));
     }
   });
@@ -217,7 +241,12 @@ const roiAlign: Kernel = c => {
 };
 
 /** Sample points of every cell, row-major. */
-function regionCells(c: KernelContext, roi: Float64Array, rows: number, columns: number): [number, number][][] {
+function regionCells(
+  c: KernelContext,
+  roi: Float64Array,
+  rows: number,
+  columns: number,
+): [number, number][][] {
   const half = c.attributes.string('coordinate_transformation_mode', 'half_pixel') === 'half_pixel';
   const scale = c.attributes.float('spatial_scale', 1);
   const [x1, y1, x2, y2] = Array.from(roi, v => v * scale - (half ? 0.5 : 0));

@@ -3,14 +3,20 @@ import { sizeOf, type Tensor } from '../../../graph/ir.ts';
 import { Random } from '../../../util/random.ts';
 import type { Kernel, KernelContext, KernelFamily } from '../kernel.ts';
 import { axisOf, lanesOf, range, reshaped, takeAlong } from '../layout.ts';
-import { boolean, doubles, elements, indices64, scalar, type Slots, store } from '../tensor.ts';
+import { boolean, doubles, elements, indices64, type Slots, scalar, store } from '../tensor.ts';
 
 /** Slices along `axis` (elements of the flat tensor without it) where the condition holds. */
 const compress: Kernel = c => {
   const x = c.attributes.has('axis') ? c.input(0) : reshaped(c.input(0), [sizeOf(c.input(0).dims)]);
   const axis = axisOf(c, c.attributes.int('axis', 0), x.dims.length);
   const condition = doubles(c.input(1));
-  return [takeAlong(x, axis, range(Math.min(condition.length, x.dims[axis])).filter(i => condition[i] !== 0))];
+  return [
+    takeAlong(
+      x,
+      axis,
+      range(Math.min(condition.length, x.dims[axis])).filter(i => condition[i] !== 0),
+    ),
+  ];
 };
 
 /** Order of two slices, element by element. */
@@ -70,4 +76,8 @@ function keptMask(c: KernelContext, count: number, ratio: number): Uint8Array {
   return Uint8Array.from({ length: count }, () => (ratio === 0 || random.uniform() >= ratio ? 1 : 0));
 }
 
-export const SELECT = { Compress: compress, Unique: unique, Dropout: dropout } as const satisfies KernelFamily;
+export const SELECT = {
+  Compress: compress,
+  Unique: unique,
+  Dropout: dropout,
+} as const satisfies KernelFamily;

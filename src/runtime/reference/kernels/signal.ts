@@ -70,7 +70,9 @@ const stft: Kernel = c => {
   const x = c.input(0);
   const step = scalar(c.input(1));
   const window = c.inputs[2] && doubles(c.inputs[2]);
-  const width = c.inputs[3] ? scalar(c.inputs[3]) : (window?.length ?? c.fail('neither window nor frame_length is given'));
+  const width = c.inputs[3]
+    ? scalar(c.inputs[3])
+    : (window?.length ?? c.fail('neither window nor frame_length is given'));
   const [samples, length, parts = 1] = x.dims;
   const frames = Math.floor((length - width) / step) + 1;
   const bins = c.attributes.int('onesided', 1) !== 0 ? Math.floor(width / 2) + 1 : width;
@@ -78,8 +80,16 @@ const stft: Kernel = c => {
   const out: number[] = [];
   for (let n = 0; n < samples; n++) {
     for (let f = 0; f < frames; f++) {
-      const frame = pairs(values, (n * length + f * step) * parts, Int32Array.from(range(width * parts)), parts);
-      const shaped = frame.map(([re, im], i): [number, number] => [re * (window?.[i] ?? 1), im * (window?.[i] ?? 1)]);
+      const frame = pairs(
+        values,
+        (n * length + f * step) * parts,
+        Int32Array.from(range(width * parts)),
+        parts,
+      );
+      const shaped = frame.map(([re, im], i): [number, number] => [
+        re * (window?.[i] ?? 1),
+        im * (window?.[i] ?? 1),
+      ]);
       out.push(...transform(shaped, false).slice(0, bins).flat());
     }
   }
@@ -115,7 +125,12 @@ const melWeights: Kernel = c => {
   return [store(outputDType(c), [rows, bins], values)];
 };
 
-function melEdges(bins: number, length: number, rate: number, [low, high]: readonly [number, number]): number[] {
+function melEdges(
+  bins: number,
+  length: number,
+  rate: number,
+  [low, high]: readonly [number, number],
+): number[] {
   const step = (melOf(high) - melOf(low)) / (bins + 2);
   return range(bins + 2).map(i => Math.floor(((length + 1) * hertzOf(melOf(low) + i * step)) / rate));
 }

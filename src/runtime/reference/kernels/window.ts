@@ -4,7 +4,7 @@
  * 1. For each kernel position, row-major, a `Tap` lists which output element meets which input element; padding has no
  *    pair. Convolution, its transpose and pools of every rank are loops over the same taps.
  */
-import { windowLength, type Window } from '../../../ops/shape/window.ts';
+import { type Window, windowLength } from '../../../ops/shape/window.ts';
 import type { KernelContext } from '../kernel.ts';
 import { stridesOf } from '../layout.ts';
 
