@@ -194,7 +194,7 @@ function affineGrid(c: GradientContext): Value {
   const size = c.constant(1) ?? c.fail('has no gradient with a size that is not constant');
   const sizes = Array.from(size.data as BigInt64Array, Number).slice(2);
   const align = c.attributes.int('align_corners', 0) !== 0;
-  const at = (i: number, n: number) => (align ? (n === 1 ? 0 : (2 * i) / (n - 1) - 1) : (2 * i + 1) / n - 1);
+  const at = (i: number, n: number) => (align && n > 1 ? (2 * i) / (n - 1) - 1 : (2 * i + 1) / n - 1);
   const points = sizes.reduce<number[][]>(
     (all, n) => all.flatMap(p => range(n).map(i => [at(i, n), ...p])),
     [[1]],

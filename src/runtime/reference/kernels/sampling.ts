@@ -180,7 +180,7 @@ function crossTaps(
   );
 }
 
-/** theta · (x, y, .., 1) over a grid of normalized positions, the last axis first. */
+/** theta · (x, y, .., 1) over a grid of normalized positions, the last axis first; an axis of one stands at 0. */
 const affineGrid: Kernel = c => {
   const theta = c.input(0);
   const [samples, , ...sizes] = integers(c.input(1));
@@ -190,7 +190,7 @@ const affineGrid: Kernel = c => {
   const dims = [samples, ...sizes, rank];
   const out = new Float64Array(sizeOf(dims));
   const normalized = (i: number, size: number) =>
-    corners ? (size === 1 ? 0 : (2 * i) / (size - 1) - 1) : (2 * i + 1) / size - 1;
+    corners && size > 1 ? (2 * i) / (size - 1) - 1 : (2 * i + 1) / size - 1;
   for (let p = 0; p < samples * sizeOf(sizes); p++) {
     const place = coordinates(p % sizeOf(sizes), sizes)
       .map((i, k) => normalized(i, sizes[k]))
