@@ -61,10 +61,6 @@ export const CONVOLUTION = {
       inputs: [x(1, 1, 3, 3), x(1, 1, 2, 2)],
       attributes: { pads: [2, 2, 2, 2] },
       free: BATCH_AND_SPACE,
-      except: {
-        native: 'ONNX Runtime refuses pads as wide as the kernel',
-        web: 'ONNX Runtime refuses pads as wide as the kernel',
-      },
     },
   ],
   ConvTranspose: [
