@@ -43,6 +43,13 @@ export const CONVOLUTION = {
       attributes: { strides: [2, 2] },
       free: BATCH_AND_SPACE,
     },
+    { name: 'many channels', inputs: [x(2, 8, 3, 2), x(2, 8, 2, 2)], free: BATCH_AND_SPACE },
+    {
+      name: 'many channels, groups, strides, dilations and pads',
+      inputs: [x(1, 16, 4, 4), x(2, 8, 2, 1)],
+      attributes: { group: 2, strides: [2, 1], dilations: [2, 1], pads: [1, 0, 0, 1] },
+      free: BATCH_AND_SPACE,
+    },
     {
       name: 'one axis, as long as the strides ask',
       inputs: [x(2, 2, 5), x(2, 2, 3)],
@@ -75,6 +82,12 @@ export const CONVOLUTION = {
       name: 'groups and dilations',
       inputs: [x(1, 4, 3, 3), x(4, 1, 2, 2), x(2)],
       attributes: { group: 2, dilations: [2, 1] },
+      free: BATCH_AND_SPACE,
+    },
+    {
+      name: 'many channels',
+      inputs: [x(1, 2, 2, 2), x(2, 8, 2, 2)],
+      attributes: { strides: [2, 2] },
       free: BATCH_AND_SPACE,
     },
     {

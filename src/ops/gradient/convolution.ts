@@ -3,8 +3,11 @@
  *
  * 1. Input gradient: for stride 1 a Conv of g with the weight turned round and its channels exchanged, which ONNX
  *    Runtime runs faster than a ConvTranspose; else a ConvTranspose.
- * 2. Weight gradient: dW[m,c,k] = Σ_{n,o} g[n,m,o]·x[n,c,o·stride + k·dilation − pad] is a Conv of x by g with batch
- *    and channels exchanged, stride and dilation too. Groups go into the batch of x. A 1×1 kernel is a matrix product.
+ * 2. Weight gradient: dW[m,c,k] = Σ_{n,o} g[n,m,o]·x[n,c,o·stride + k·dilation − pad] is for every k a product of g by
+ *    a strided slice of x. Or, for few channels, where products are thin, a Conv of x by g with batch and channels
+ *    exchanged, stride and dilation too; groups go into the batch of x.
+ *    Measured on ONNX Runtime, 2 threads, 3×3 kernels: 194 against 77 GFLOP/s at 64 channels, 70 against 26 at 16;
+ *    at 3 channels and 7×7 the Conv has 72 against 17.
  * 3. ConvTranspose is the transpose of a Conv: its input gradient is that Conv, its weight gradient has x and g exchanged.
  */
 import type { Shape } from '../../graph/ir.ts';
@@ -130,33 +133,70 @@ function groupsToBatch(x: Value, group: number): Value {
   return moved.reshapeTo(dimsVector(x, [channels, -1, ...spatial] as Extent[]));
 }
 
+/** Fewer input channels a group make products too thin. */
+const FEW_CHANNELS = 8;
+
 /** dW of the Conv of `x` that gave the shape of `g`: [M, C/group, kernel..]. */
 function weightGradient(x: Value, g: Value, geometry: Geometry, shape: Shape): Value {
+  const thin = Number(shape[1]) < FEW_CHANNELS && geometry.window.kernel.some(k => k > 1);
+  return shaped(thin ? convolvedWeight(x, g, geometry) : multipliedWeight(x, g, geometry, shape), shape);
+}
+
+/** Batch and channels exchanged. */
+const exchanged = (v: Value): Value => v.transpose([1, 0, ...spatialAxes(v.rank - 2)]);
+
+/** A Conv of x by g, cut to the kernel. */
+function convolvedWeight(x: Value, g: Value, geometry: Geometry): Value {
   const { window, pads, group } = geometry;
-  if (group === 1 && isPointwise(geometry)) return shaped(pointwise(x, g), shape);
   const { builder: b } = x;
   const axes = spatialAxes(rankOf(geometry));
-  const y = b.op('Conv', [groupsToBatch(x, group), g.transpose([1, 0, ...axes])], {
+  const y = b.op('Conv', [groupsToBatch(x, group), exchanged(g)], {
     strides: window.dilations,
     dilations: window.strides,
     pads,
     group,
   });
-  const kernel = y.shape.slice(2).every((d, i) => d === window.kernel[i])
-    ? y
-    : b.op('Slice', [y, b.ints(axes.map(() => 0)), b.ints(window.kernel), b.ints(axes)], {});
-  return shaped(kernel.transpose([1, 0, ...axes]), shape);
+  const fits = y.shape.slice(2).every((d, i) => d === window.kernel[i]);
+  const zeros = b.ints(axes.map(() => 0));
+  return exchanged(fits ? y : b.op('Slice', [y, zeros, b.ints(window.kernel), b.ints(axes)], {}));
 }
 
-const isPointwise = ({ window, pads }: Geometry): boolean =>
-  [...window.kernel, ...window.strides].every(n => n === 1) && pads.every(p => p === 0);
+/** One product [M/group, N·out] × [N·out, C/group] for every kernel position, group by group. */
+function multipliedWeight(x: Value, g: Value, geometry: Geometry, shape: Shape): Value {
+  const { window, pads, group } = geometry;
+  const [outs, ins] = shape as number[];
+  const rows = exchanged(g).reshape([group, (outs as number) / group, -1]);
+  const moved = exchanged(x);
+  const around = [0, 0, ...pads.slice(0, rankOf(geometry)), 0, 0, ...pads.slice(rankOf(geometry))];
+  const padded = pads.some(p => p > 0) ? x.builder.op('Pad', [moved, x.builder.ints(around)], {}) : moved;
+  const parts = kernelPositions(window.kernel).map(at => {
+    const columns = readAt(padded, g, window, at).reshape([group, ins as number, -1]);
+    return x.builder.op('com.microsoft.FusedMatMul', [rows, columns], { transB: 1 }).unsqueeze([3]);
+  });
+  const all = parts.length === 1 ? (parts[0] as Value) : x.builder.concat(parts, 3);
+  return all.reshape(shape as number[]);
+}
 
-/** g [N,M,..] · xᵀ [..,C,N] summed over samples and positions, as one matrix product; [M, C, 1..]. */
-function pointwise(x: Value, g: Value): Value {
-  const axes = spatialAxes(x.rank - 2);
-  const flat = (v: Value) => v.builder.op('Flatten', [v.transpose([1, 0, ...axes])], { axis: 1 });
-  const product = x.builder.op('com.microsoft.FusedMatMul', [flat(g), flat(x)], { transB: 1 });
-  return product.unsqueeze(axes);
+/** All positions of a kernel, row-major. */
+const kernelPositions = (kernel: readonly number[]): number[][] =>
+  kernel.reduce<number[][]>((all, size) => all.flatMap(at => range(size).map(k => [...at, k])), [[]]);
+
+/** The elements of x [C, N, ..], padded, that kernel position `at` reads, in the spatial shape of `g`. */
+function readAt(x: Value, g: Value, { strides, dilations }: Window, at: readonly number[]): Value {
+  const { builder: b } = x;
+  const axes = spatialAxes(at.length);
+  const starts = at.map((k, i) => k * (dilations[i] as number));
+  const ends = axes.map((axis, i): Extent => {
+    const [count, stride, start] = [sizeAt(g, axis), strides[i] as number, starts[i] as number];
+    return typeof count === 'number'
+      ? (count - 1) * stride + start + 1
+      : count
+          .sub(1)
+          .mul(stride)
+          .add(start + 1);
+  });
+  const y = b.op('Slice', [x, b.ints(starts), dimsVector(x, ends), b.ints(axes), b.ints(strides)], {});
+  return shaped(y, [...x.shape.slice(0, 2), ...g.shape.slice(2)]);
 }
 
 const overChannels = (g: Value): Value => g.sum([0, ...spatialAxes(g.rank - 2)], false);
