@@ -67,17 +67,20 @@ describe('gradients of gradients agree with finite differences', () => {
 });
 
 /** Attention needs numbers for heads and head width: there batch and length alone are symbols. */
-const isFree = (key: OpType, axis: number, rank: number): boolean =>
-  !key.endsWith('Attention') || rank === 2 || axis === 0 || axis === rank - 2;
+const isFree = (key: OpType, c: OpCase, input: number, axis: number, rank: number): boolean =>
+  c.free
+    ? input === 0 && c.free.includes(axis)
+    : !key.endsWith('Attention') || rank === 2 || axis === 0 || axis === rank - 2;
 
 /** The case with fed dims other than 1 as symbols, equal dims the same symbol. */
 function symbolicCase(key: OpType, c: OpCase): CaseGraph {
   const made = caseGraph(key, c, 'float64');
   const b = new Builder('symbolic');
-  const inputs = made.inputs.map(v => {
+  const inputs = made.inputs.map((v, i) => {
     const constant = v && made.graph.initializers.get(v.name);
     if (constant) return b.initializer(v.name, constant);
-    const symbol = (d: Dim, axis: number): Dim => (d === 1 || !isFree(key, axis, v?.rank ?? 0) ? d : `d${d}`);
+    const symbol = (d: Dim, axis: number): Dim =>
+      d === 1 || !isFree(key, c, i, axis, v?.rank ?? 0) ? d : `d${d}`;
     return v && b.input(v.name, v.dtype, v.shape.map(symbol));
   });
   const outputs = b.ops(key, inputs, c.attributes ?? {}, c.outputs ?? 1);

@@ -268,7 +268,9 @@ function groupsOf(p: PruningCase): Group[] {
 function isApart(key: OpType, c: OpCase): boolean {
   if (isNone(PRUNING_RULES[key])) return true;
   // Zeroed inputs would divide by 0, or are not 0 beside zero points; backward and strided slices have other bounds to rewrite.
-  if (key === 'MatMulInteger' && c.inputs.length > 2) return true;
+  if ((key === 'MatMulInteger' || key === 'ConvInteger') && c.inputs.length > 2) return true;
+  // Which elements are dropped is drawn in order.
+  if (key === 'Dropout' && c.attributes) return true;
   if (key === 'Slice' && c.inputs[4] && Number((c.inputs[4].values as number[])[0]) !== 1) return true;
   if (key === 'Mod' && c.inputs[0]?.dtype !== 'float') return true;
   // Equal parts of another length are other parts; counts of Q/DQ and loss statistics come from all elements.

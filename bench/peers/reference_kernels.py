@@ -173,6 +173,8 @@ def write():
 
 if __name__ == "__main__":
     import reference_cases
+    import reference_image_cases
 
     reference_cases.add_all(sys.modules["__main__"])
+    reference_image_cases.add_all(sys.modules["__main__"])
     write()

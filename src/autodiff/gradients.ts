@@ -158,7 +158,7 @@ class BackwardPass {
       outputs: node.outputs.map(value),
       grads,
       wants,
-      differentiate: (forward, g) => differentiate(b, inputs, wants, forward, g),
+      differentiate: (forward, gs) => differentiate(b, inputs, wants, forward, gs),
     };
   }
 }
@@ -168,18 +168,18 @@ function differentiate(
   b: Builder,
   inputs: readonly (Value | undefined)[],
   wants: (i: number) => boolean,
-  forward: () => Value,
-  g: Value,
+  forward: () => readonly (Value | undefined)[],
+  grads: readonly (Value | undefined)[],
 ): (Value | undefined)[] {
   const start = b.graph.nodes.length;
-  const y = forward();
+  const made = forward();
   const end = b.graph.nodes.length;
   const pass = new BackwardPass(
     b,
     inputs.filter((v, i): v is Value => v !== undefined && wants(i)),
     start,
   );
-  pass.seed(y, g);
+  made.forEach((y, i) => void (y && grads[i] && pass.seed(y, grads[i])));
   pass.run(end);
   return inputs.map((v, i) => (v && wants(i) ? pass.total(v) : undefined));
 }

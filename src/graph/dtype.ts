@@ -3,7 +3,7 @@
  *
  * 1. Names are ONNX's in lower case; numbers are TensorProto.DataType's.
  * 2. Storage is a typed array of the stored width. Types without an array of their own keep raw bits:
- *    float16 and bfloat16 in Uint16Array, float8 and bool in Uint8Array, 4-bit types packed two a byte (low nibble first).
+ *    float16 and bfloat16 in Uint16Array, float8 and bool in Uint8Array, 4- and 2-bit types packed two or four a byte (low bits first).
  */
 export const DTYPE_CODES = {
   float32: 1,
@@ -27,6 +27,9 @@ export const DTYPE_CODES = {
   uint4: 21,
   int4: 22,
   float4e2m1: 23,
+  float8e8m0: 24,
+  uint2: 25,
+  int2: 26,
 } as const;
 
 export type DType = keyof typeof DTYPE_CODES;
@@ -65,6 +68,9 @@ const ARRAYS = {
   uint4: Uint8Array,
   int4: Uint8Array,
   float4e2m1: Uint8Array,
+  float8e8m0: Uint8Array,
+  uint2: Uint8Array,
+  int2: Uint8Array,
 } as const;
 
 type NumericDType = keyof typeof ARRAYS;
@@ -90,6 +96,9 @@ const BITS: Record<NumericDType, number> = {
   uint4: 4,
   int4: 4,
   float4e2m1: 4,
+  float8e8m0: 8,
+  uint2: 2,
+  int2: 2,
 };
 
 const BY_CODE = new Map<number, DType>(
@@ -107,7 +116,10 @@ export function bitsOf(dtype: DType): number {
   return BITS[dtype];
 }
 
-/** Bytes that `count` elements take; 4-bit types are packed two a byte and rounded up. */
+/** Whether several elements share a byte. */
+export const isPacked = (dtype: DType): boolean => dtype !== 'string' && bitsOf(dtype) < 8;
+
+/** Bytes that `count` elements take; types of less than a byte are packed and rounded up. */
 export function byteLength(dtype: DType, count: number): number {
   return Math.ceil((count * bitsOf(dtype)) / 8);
 }
@@ -115,7 +127,7 @@ export function byteLength(dtype: DType, count: number): number {
 /** A zero-filled array that stores `count` elements of `dtype`. */
 export function allocate(dtype: DType, count: number): TensorData {
   if (dtype === 'string') return new Array<string>(count).fill('');
-  const length = bitsOf(dtype) === 4 ? Math.ceil(count / 2) : count;
+  const length = isPacked(dtype) ? byteLength(dtype, count) : count;
   return new ARRAYS[dtype](length);
 }
 

@@ -4,7 +4,9 @@
  * 1. Nodes without a name, or with one that another node has, get one from their op and position.
  * 2. A dimension without a name gets a symbol of its own that starts with `?`: two of them are never equal.
  * 3. Before IR version 4 initializers were listed as inputs too; such inputs are dropped and the version becomes 4.
- * 4. What the IR cannot hold and what changes meaning (local functions, sequences, references to function
+ * 4. Bodies may leave the types of their inputs and outputs open: those stand as float32 of unknown rank until shape
+ *    inference, which knows what goes in, writes the true ones.
+ * 5. What the IR cannot hold and what changes meaning (local functions, sequences, references to function
  *    attributes) is refused by name; doc strings and hints are dropped.
  */
 import { GaslawError } from '../util/errors.ts';
@@ -31,7 +33,7 @@ export function modelFromProto(proto: ModelProto, readExternal?: ReadExternal): 
   }
   if (proto.trainingInfo?.length) throw new GaslawError('training information in the file is not supported');
   const irVersion = Number(proto.irVersion ?? 0);
-  const graph = graphFromProto(proto.graph, readExternal);
+  const graph = graphFromProto(proto.graph, 'main', readExternal);
   if (irVersion < FIRST_IR_WITHOUT_INITIALIZER_INPUTS) dropInitializerInputs(graph);
   return {
     irVersion: Math.max(irVersion, FIRST_IR_WITHOUT_INITIALIZER_INPUTS),
@@ -48,10 +50,13 @@ function dropInitializerInputs(graph: Graph): void {
   graph.inputs = graph.inputs.filter(input => !graph.initializers.has(input.name));
 }
 
-function graphFromProto(proto: GraphProto, readExternal?: ReadExternal): Graph {
+function graphFromProto(proto: GraphProto, role: 'main' | 'body', readExternal?: ReadExternal): Graph {
   const name = proto.name ?? '';
   const known = typesFromProto(proto.valueInfo ?? []);
-  const info = (value: ValueInfoProto) => infoFromProto(value, known, name);
+  const info = (value: ValueInfoProto) =>
+    role === 'body' && !value.type
+      ? { name: value.name ?? '', ...(known.get(value.name ?? '') ?? OPEN) }
+      : infoFromProto(value, known, name);
   const inputs = (proto.input ?? []).map(info);
   const outputs = (proto.output ?? []).map(info);
   const initializers = initializersFromProto(proto, readExternal);
@@ -61,6 +66,9 @@ function graphFromProto(proto: GraphProto, readExternal?: ReadExternal): Graph {
   for (const { name: output, ...type } of outputs) if (!given.has(output)) types.set(output, type);
   return { name, inputs, outputs, initializers, nodes, types };
 }
+
+/** The type of a body's value that the file leaves open. */
+const OPEN: TensorType = { dtype: 'float32' };
 
 // ---- values ----
 
@@ -212,5 +220,5 @@ function valueFromProto(
   if (kind === 'floats') return { type: kind, value: proto.floats ?? [] };
   if (kind === 'strings') return { type: kind, value: (proto.strings ?? []).map(s => utf8(s, what)) };
   if (kind === 'tensor') return { type: kind, value: tensorFromProto(proto.t ?? {}, readExternal) };
-  return { type: kind, value: graphFromProto(proto.g ?? {}, readExternal) };
+  return { type: kind, value: graphFromProto(proto.g ?? {}, 'body', readExternal) };
 }

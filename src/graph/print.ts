@@ -10,8 +10,8 @@
  * 2. A node's name follows as a comment when it says more than its output's name.
  * 3. Lines are cut at a width, since a line that wraps hides the shape of a graph.
  */
-import { decodeFloats, isSmallFloat } from '../util/float16.ts';
-import { byteLength } from './dtype.ts';
+import { decodeFloats, fromFloat8e8m0, isSmallFloat } from '../util/float16.ts';
+import { bitsOf, byteLength, type DType, isPacked } from './dtype.ts';
 import {
   type Attribute,
   type Graph,
@@ -139,12 +139,19 @@ function elementTexts({ dtype, dims, data }: Tensor): string[] {
   const plain = Array.from(data as Float64Array, Number); // all arrays that remain hold numbers or bigints
   if (dtype === 'int64' || dtype === 'uint64') return Array.from(data as BigInt64Array, String);
   if (dtype === 'bool') return plain.map(v => (v === 0 ? 'false' : 'true'));
-  const codes = byteLength(dtype, 2) === 1 ? nibbles(plain, dtype === 'int4').slice(0, sizeOf(dims)) : plain;
+  const codes = isPacked(dtype) ? unpacked(plain, dtype).slice(0, sizeOf(dims)) : plain;
+  if (dtype === 'float8e8m0') return codes.map(code => floatText(fromFloat8e8m0(code)));
   return Array.from(isSmallFloat(dtype) ? decodeFloats(codes, dtype) : codes, floatText);
 }
 
-const nibbles = (bytes: readonly number[], signed: boolean): number[] =>
-  bytes.flatMap(byte => [byte & 15, byte >> 4]).map(v => (signed && v > 7 ? v - 16 : v));
+/** Elements of less than a byte, low bits first; `int` types in two's complement. */
+function unpacked(bytes: readonly number[], dtype: DType): number[] {
+  const bits = bitsOf(dtype);
+  const codes = bytes.flatMap(byte =>
+    Array.from({ length: 8 / bits }, (_, i) => (byte >> (i * bits)) & (2 ** bits - 1)),
+  );
+  return dtype.startsWith('int') ? codes.map(v => (v >= 2 ** (bits - 1) ? v - 2 ** bits : v)) : codes;
+}
 
 /** Six significant digits: enough to recognise, short enough to read. */
 const floatText = (value: number): string =>

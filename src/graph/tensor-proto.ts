@@ -9,11 +9,11 @@
 import { GaslawError } from '../util/errors.ts';
 import {
   allocate,
-  bitsOf,
   byteLength,
   DTYPE_CODES,
   type DType,
   dtypeOfCode,
+  isPacked,
   storesDType,
   type TensorData,
   viewBytes,
@@ -62,7 +62,7 @@ export function checkTensor(tensor: Tensor, what: string): void {
   }
   if (!storesDType(dtype, data))
     throw new GaslawError(`${what}: ${data.constructor.name} does not store ${dtype}`);
-  const expected = dtype !== 'string' && bitsOf(dtype) === 4 ? Math.ceil(count / 2) : count;
+  const expected = isPacked(dtype) ? byteLength(dtype, count) : count;
   if (data.length !== expected) {
     throw new GaslawError(
       `${what}: ${dtype}[${dims}] takes ${expected} stored elements, its data has ${data.length}`,
@@ -198,6 +198,9 @@ const TYPED_FIELDS: Record<
   uint4: 'int32Data',
   int4: 'int32Data',
   float4e2m1: 'int32Data',
+  float8e8m0: 'int32Data',
+  uint2: 'int32Data',
+  int2: 'int32Data',
 };
 
 function fromTyped(
@@ -207,8 +210,8 @@ function fromTyped(
   what: string,
 ): TensorData {
   const list: readonly Int64[] = proto[TYPED_FIELDS[dtype]] ?? [];
-  // 4-bit types pack two elements into each entry, as they do into each stored byte.
-  const expected = bitsOf(dtype) === 4 ? Math.ceil(count / 2) : count;
+  // Packed types fill each entry as they do each stored byte.
+  const expected = isPacked(dtype) ? byteLength(dtype, count) : count;
   if (list.length !== expected) {
     throw new GaslawError(
       `${what}: ${dtype} with ${count} elements takes ${expected} values, the file has ${list.length}`,
@@ -235,7 +238,7 @@ export function denseFromProto(proto: SparseTensorProto, readExternal?: ReadExte
 }
 
 function emptyDense(dtype: DType, dims: readonly number[], what: string): TensorData {
-  if (dtype === 'string' || bitsOf(dtype) < 8) throw new GaslawError(`${what}: ${dtype} cannot be sparse`);
+  if (dtype === 'string' || isPacked(dtype)) throw new GaslawError(`${what}: ${dtype} cannot be sparse`);
   const bytes = byteLength(dtype, sizeOf(dims));
   if (bytes > MAX_DENSE_BYTES)
     throw new GaslawError(`${what}: ${bytes} bytes when dense are over the 1 GiB limit`);

@@ -28,7 +28,9 @@ export function modelToProto(model: Model, sink?: ExternalSink): ModelProto {
 }
 
 function graphToProto(graph: Graph, sink?: ExternalSink): GraphProto {
-  const outputs = new Set(graph.outputs.map(output => output.name));
+  // Types of values that a body captures belong to the graph around it.
+  const made = new Set(graph.nodes.flatMap(node => node.outputs));
+  for (const { name } of graph.outputs) made.delete(name);
   return {
     node: graph.nodes.map(nodeToProto),
     name: graph.name,
@@ -36,7 +38,7 @@ function graphToProto(graph: Graph, sink?: ExternalSink): GraphProto {
     input: graph.inputs.map(infoToProto),
     output: graph.outputs.map(infoToProto),
     valueInfo: [...graph.types]
-      .filter(([name]) => !outputs.has(name))
+      .filter(([name]) => made.has(name))
       .map(([name, type]) => infoToProto({ name, ...type })),
   };
 }

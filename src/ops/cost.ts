@@ -8,7 +8,8 @@
  * 4. Attention counts both products and the softmax as a dense kernel computes them: a causal mask saves nothing here,
  *    though half of a causal kernel's work can be skipped.
  */
-import type { TensorType } from '../graph/ir.ts';
+import { type Graph, type TensorType, typeOf } from '../graph/ir.ts';
+import { ruleContext } from './infer.ts';
 import type { Cost, CostContext, CostRule } from './rule.ts';
 import type { OpType } from './schema.ts';
 import { labelsOf, parseEquation } from './shape/matmul.ts';
@@ -171,6 +172,137 @@ const gatherBlockQuantized = perOutput(2);
 
 const crossEntropy = perInput(SOFTMAX_FLOPS);
 
+/** Every output element of a convolution sums the weight's channels of its group times its kernel. */
+const convolution =
+  (weight: number, bias?: number): CostRule =>
+  c => {
+    const out = size(dimsOut(c));
+    return macs(out * size(dimsIn(c, weight).slice(1)), bias !== undefined && c.inputs[bias] ? out : 0);
+  };
+
+/** Every input element is spread over the weight's outputs of its group times its kernel. */
+const transposedConvolution: CostRule = c =>
+  macs(size(dimsIn(c, 0)) * size(dimsIn(c, 1).slice(1)), c.inputs[2] ? size(dimsOut(c)) : 0);
+
+/** As a convolution; each of its readings is interpolated: 4 products and 3 sums. */
+const deformConvolution: CostRule = c => {
+  const { flops: n, macs: m } = convolution(1, 3)(c);
+  return { flops: n + 7 * m, macs: m };
+};
+
+/** `n` operations for each element of each window. */
+const pool =
+  (n: number): CostRule =>
+  c =>
+    flops(n * size(dimsOut(c)) * size(c.attributes.ints('kernel_shape') ?? []));
+
+/** Weighted sums of 2, or 4 when cubic, neighbours along each resized axis in turn. */
+const resize: CostRule = c => {
+  const [from, to] = [dimsIn(c, 0), dimsOut(c)];
+  const taps = { linear: 2, cubic: 4 }[c.attributes.string('mode', 'nearest')] ?? 0;
+  const done = [...from];
+  const steps = to.map((length, i) => {
+    if (length === from[i]) return 0;
+    done[i] = length;
+    return size(done) * taps * 2;
+  });
+  return flops(steps.reduce((a, b) => a + b, 0));
+};
+
+/** Weighted sums of 2 or 4 neighbours in each spatial direction. */
+const gridSample: CostRule = c => {
+  const taps = { linear: 2, bilinear: 2, cubic: 4, bicubic: 4 }[c.attributes.string('mode', 'linear')] ?? 0;
+  return flops(2 * size(dimsOut(c)) * taps ** (dimsIn(c, 0).length - 2));
+};
+
+/** Products with W and R for every step and gate; a dozen operations an element of state, as gates and state need. */
+const recurrent: CostRule = c => {
+  const [time, batch] = dimsIn(c, 0);
+  const weights = size(dimsIn(c, 1)) + size(dimsIn(c, 2));
+  const [directions, rows] = dimsIn(c, 1);
+  const steps = (time as number) * (batch as number);
+  return macs(steps * weights, 4 * steps * (directions as number) * (rows as number));
+};
+
+/** Sums of the bodies' nodes. */
+function bodyCost(c: CostContext, name: string): Cost {
+  const body = c.attributes.graph(name) ?? c.fail(`attribute "${name}" is missing`);
+  return graphCost(body);
+}
+
+/** Cost of all nodes of a graph with inferred types. Throws where a dim is symbolic. */
+export function graphCost(graph: Graph): Cost {
+  const costs = graph.nodes.map(node => {
+    const context = ruleContext(graph, node);
+    const outputs = node.outputs.map(name => typeOf(graph, name) ?? context.fail(`no type of "${name}"`));
+    return COST_RULES[context.key]({ ...context, outputs });
+  });
+  return {
+    flops: costs.reduce((n, one) => n + one.flops, 0),
+    macs: costs.reduce((n, one) => n + one.macs, 0),
+  };
+}
+
+const times = ({ flops: f, macs: m }: Cost, n: number): Cost => ({ flops: f * n, macs: m * n });
+
+/** The dearer branch. */
+const branches: CostRule = c => {
+  const [yes, no] = [bodyCost(c, 'then_branch'), bodyCost(c, 'else_branch')];
+  return yes.flops >= no.flops ? yes : no;
+};
+
+const loop: CostRule = c => {
+  const rounds = c.shapeValue(0)?.[0];
+  return typeof rounds === 'number'
+    ? times(bodyCost(c, 'body'), rounds)
+    : c.fail('the cost needs a constant number of rounds');
+};
+
+const scan: CostRule = c => {
+  const scanned = c.inputs.length - c.attributes.int('num_scan_inputs', 1);
+  const dims = dimsIn(c, scanned);
+  return times(bodyCost(c, 'body'), at(dims, c.attributes.ints('scan_input_axes')?.[0] ?? 0));
+};
+
+/** A plain transform: for every frequency and every sample a product of complex numbers, 4 multiply-adds. */
+const dft: CostRule = c => {
+  const [x, out] = [dimsIn(c, 0), dimsOut(c)];
+  return macs(2 * size(out) * Math.max(...x.slice(1, -1)));
+};
+
+const stft: CostRule = c => {
+  const width = c.shapeValue(3)?.[0] ?? c.inputs[2]?.shape?.[0];
+  return typeof width === 'number'
+    ? macs(2 * size(dimsOut(c)) * width)
+    : c.fail('the cost needs a constant frame length');
+};
+
+/** Elimination of an n x n matrix: n³/3 multiply-adds. */
+const determinant: CostRule = c => {
+  const dims = dimsIn(c, 0);
+  return macs(Math.round((size(dims) * at(dims, -1)) / 3));
+};
+
+/** The float op's cost, plus dequantizing (2) each input and quantizing (3) the output. */
+const requantized =
+  (rule: CostRule, inputs: readonly number[]): CostRule =>
+  c => {
+    const inner = rule(c);
+    const around = inputs.reduce((n, i) => n + 2 * size(dimsIn(c, i)), 3 * size(dimsOut(c)));
+    return { flops: inner.flops + around, macs: inner.macs };
+  };
+
+const qlinearConcat: CostRule = c =>
+  flops(
+    c.inputs.reduce(
+      (n, _, i) => (i >= 2 && i % 3 === 2 ? n + 2 * size(dimsIn(c, i)) : n),
+      3 * size(dimsOut(c)),
+    ),
+  );
+
+const qgemm: CostRule = c =>
+  macs(size(dimsOut(c)) * at(dimsIn(c, 0), c.attributes.int('transA', 0) !== 0 ? 0 : 1), size(dimsOut(c)));
+
 export const COST_RULES: { readonly [K in OpType]: CostRule } = {
   // elementwise, one input
   Abs: perOutput(),
@@ -182,26 +314,43 @@ export const COST_RULES: { readonly [K in OpType]: CostRule } = {
   Reciprocal: perOutput(),
   Sin: perOutput(),
   Cos: perOutput(),
+  Tan: perOutput(),
+  Asin: perOutput(),
+  Acos: perOutput(),
+  Atan: perOutput(),
+  Sinh: perOutput(),
+  Cosh: perOutput(),
+  Asinh: perOutput(),
+  Acosh: perOutput(),
+  Atanh: perOutput(),
   Tanh: perOutput(),
   Sigmoid: perOutput(3), // 1 / (1 + exp -x)
   Erf: perOutput(),
   Relu: perOutput(),
   Softplus: perOutput(3), // log(1 + exp x)
+  Softsign: perOutput(3), // x / (1 + |x|)
+  Mish: perOutput(5), // x tanh(log(1 + exp x))
   Floor: perOutput(),
   Ceil: perOutput(),
   Round: perOutput(),
   Not: perOutput(),
+  BitwiseNot: perOutput(),
   Identity: free,
   IsNaN: perOutput(),
   IsInf: perOutput(),
   LeakyRelu: perOutput(2),
   Elu: perOutput(3),
+  Selu: perOutput(4),
+  Celu: perOutput(6),
+  ThresholdedRelu: perOutput(),
+  Shrink: perOutput(3),
   HardSigmoid: perOutput(4),
   HardSwish: perOutput(5),
   Gelu: perOutput(5), // x/2 (1 + erf(x/√2))
   Swish: perOutput(4), // x sigmoid(αx)
   Cast: free,
   CastLike: free,
+  BitCast: free,
   Clip: perOutput(2),
   // elementwise, two inputs and more
   Add: perOutput(),
@@ -223,12 +372,30 @@ export const COST_RULES: { readonly [K in OpType]: CostRule } = {
   And: perOutput(),
   Or: perOutput(),
   Xor: perOutput(),
+  BitwiseAnd: perOutput(),
+  BitwiseOr: perOutput(),
+  BitwiseXor: perOutput(),
+  BitShift: perOutput(),
   Where: perOutput(),
   // matrix products
   MatMul: matmul,
   Gemm: gemm,
   Einsum: einsum,
   'com.microsoft.FusedMatMul': fusedMatMul,
+  Det: determinant,
+  // convolution and pooling
+  Conv: convolution(1, 2),
+  ConvTranspose: transposedConvolution,
+  DeformConv: deformConvolution,
+  CausalConvWithState: convolution(1, 2),
+  Col2Im: perInput(),
+  MaxPool: pool(1),
+  AveragePool: pool(1),
+  LpPool: pool(2),
+  GlobalAveragePool: perInput(),
+  GlobalMaxPool: perInput(),
+  GlobalLpPool: perInput(2),
+  MaxUnpool: free,
   // reductions
   ReduceSum: perInput(),
   ReduceMean: c => flops(size(dimsIn(c, 0)) + size(dimsOut(c))),
@@ -238,15 +405,26 @@ export const COST_RULES: { readonly [K in OpType]: CostRule } = {
   ReduceL1: perInput(2),
   ReduceL2: c => flops(2 * size(dimsIn(c, 0)) + size(dimsOut(c))),
   ReduceSumSquare: perInput(2),
+  ReduceLogSum: c => flops(size(dimsIn(c, 0)) + size(dimsOut(c))),
   ReduceLogSumExp: c => flops(4 * size(dimsIn(c, 0)) + 2 * size(dimsOut(c))), // max, subtract, exp, sum; log, add
   ArgMax: perInput(),
   ArgMin: perInput(),
   CumSum: perInput(),
+  CumProd: perInput(),
   TopK: perInput(),
   // softmax and normalization
   Softmax: perInput(SOFTMAX_FLOPS),
   LogSoftmax: perInput(SOFTMAX_FLOPS),
+  Hardmax: perInput(),
+  NegativeLogLikelihoodLoss: c => flops(size(dimsIn(c, 1))),
   SoftmaxCrossEntropyLoss: crossEntropy,
+  BatchNormalization: c => perInput(c.attributes.int('training_mode', 0) === 0 ? 2 : 7)(c),
+  InstanceNormalization: perInput(7),
+  GroupNormalization: perInput(7),
+  MeanVarianceNormalization: perInput(5),
+  LpNormalization: perInput(3),
+  LRN: c => flops((2 * c.attributes.int('size', 1) + 4) * size(dimsIn(c, 0))),
+  Dropout: perOutput(),
   LayerNormalization: perInput(7), // sum, subtract, square, sum, normalize, scale, shift
   RMSNormalization: perInput(4), // square, sum, normalize, scale
   SimplifiedLayerNormalization: perInput(4),
@@ -272,6 +450,32 @@ export const COST_RULES: { readonly [K in OpType]: CostRule } = {
   Slice: free,
   Pad: free,
   Trilu: free,
+  ReverseSequence: free,
+  CenterCropPad: free,
+  DepthToSpace: free,
+  SpaceToDepth: free,
+  // sampling images
+  Resize: resize,
+  GridSample: gridSample,
+  AffineGrid: c => macs(size(dimsOut(c)) * at(dimsIn(c, 0), -1)),
+  RoiAlign: c => flops(8 * size(dimsOut(c)) * Math.max(1, c.attributes.int('sampling_ratio', 0)) ** 2),
+  MaxRoiPool: perInput(),
+  NonMaxSuppression: perInput(10),
+  // recurrent networks
+  RNN: recurrent,
+  GRU: recurrent,
+  LSTM: recurrent,
+  // control flow
+  If: branches,
+  Loop: loop,
+  Scan: scan,
+  // signals
+  DFT: dft,
+  STFT: stft,
+  HannWindow: perOutput(4),
+  HammingWindow: perOutput(4),
+  BlackmanWindow: perOutput(7),
+  MelWeightMatrix: perOutput(3),
   // making values
   Constant: free,
   ConstantOfShape: free,
@@ -288,6 +492,8 @@ export const COST_RULES: { readonly [K in OpType]: CostRule } = {
     c.attributes.string('reduction', 'none') === 'none' ? flops(0) : flops(size(dimsIn(c, 2))),
   TensorScatter: free,
   NonZero: perInput(),
+  Compress: free,
+  Unique: perInput(),
   // attention
   Attention: attention,
   RotaryEmbedding: rotary,
@@ -300,6 +506,18 @@ export const COST_RULES: { readonly [K in OpType]: CostRule } = {
   DequantizeLinear: perOutput(2),
   DynamicQuantizeLinear: perInput(5), // min, max, then as QuantizeLinear
   MatMulInteger: matmul,
+  ConvInteger: convolution(1),
+  QLinearConv: c => requantized(convolution(3, 8), [])(c),
+  QLinearMatMul: requantized(matmul, []),
+  'com.microsoft.QLinearAdd': requantized(perOutput(), [0, 3]),
+  'com.microsoft.QLinearMul': requantized(perOutput(), [0, 3]),
+  'com.microsoft.QLinearSigmoid': requantized(perOutput(3), [0]),
+  'com.microsoft.QLinearLeakyRelu': requantized(perOutput(2), [0]),
+  'com.microsoft.QLinearConcat': qlinearConcat,
+  'com.microsoft.QLinearAveragePool': requantized(pool(1), [0]),
+  'com.microsoft.QLinearGlobalAveragePool': requantized(perInput(), [0]),
+  'com.microsoft.QGemm': qgemm,
+  'com.microsoft.NhwcMaxPool': pool(1),
   'com.microsoft.DynamicQuantizeMatMul': dynamicQuantizeMatMul,
   'com.microsoft.MatMulNBits': matmulNBits,
   'com.microsoft.GatherBlockQuantized': gatherBlockQuantized,

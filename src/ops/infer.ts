@@ -1,5 +1,14 @@
 /** Shape inference: one node through the shape rules, or a whole graph in order. */
-import { type Graph, type Node, opKey, type Tensor, type TensorType, typeOf } from '../graph/ir.ts';
+import {
+  type Graph,
+  type Node,
+  opKey,
+  type Tensor,
+  type TensorType,
+  typeOf,
+  type ValueInfo,
+} from '../graph/ir.ts';
+import { capturedNames } from '../graph/walk.ts';
 import { GaslawError } from '../util/errors.ts';
 import { Attributes, type RuleContext } from './rule.ts';
 import { isOpType } from './schema.ts';
@@ -10,6 +19,7 @@ import {
   type DimValues,
   forgetValues,
   isNew,
+  lendValue,
   recordValues,
   valuesOf,
 } from './shape/values.ts';
@@ -46,10 +56,45 @@ export function ruleContext(
     outputCount: node.outputs.length,
     constant: i => constantAt(graph, node.inputs[i] ?? ''),
     shapeValue: i => valueAt(graph, node.inputs[i] ?? ''),
-    fail: message => {
-      throw new GaslawError(`node "${node.name}" (${key}): ${message}`);
-    },
+    body: (name, types) => inferBody(graph, node, name, types),
+    fail: message => fail(node, message),
   };
+}
+
+function fail(node: Node, message: string): never {
+  throw new GaslawError(`node "${node.name}" (${opKey(node)}): ${message}`);
+}
+
+/** Infers a body with the types that go in and what it captures of `graph`; returns the types of its outputs. */
+function inferBody(
+  graph: Graph,
+  node: Node,
+  name: string,
+  types: readonly TensorType[],
+): readonly TensorType[] {
+  const attribute = node.attributes[name];
+  if (attribute?.type !== 'graph') fail(node, `attribute "${name}" is missing`);
+  const body = attribute.value;
+  if (body.inputs.length !== types.length)
+    fail(node, `${name} takes ${body.inputs.length} inputs, ${types.length} go in`);
+  body.inputs = body.inputs.map(({ name: input }, i) => typed(input, types[i] as TensorType));
+  inferWith(body, () => lendCaptured(graph, body));
+  body.outputs = body.outputs.map(({ name: output }) =>
+    typed(output, typeOf(body, output) ?? fail(node, `the type of "${output}" is not known`)),
+  );
+  return body.outputs;
+}
+
+const typed = (name: string, { dtype, shape }: TensorType): ValueInfo =>
+  shape ? { name, dtype, shape } : { name, dtype };
+
+/** What a body reads of the graph around it: types, constants, values of shape arithmetic. */
+function lendCaptured(graph: Graph, body: Graph): void {
+  for (const captured of capturedNames(body)) {
+    const type = typeOf(graph, captured);
+    if (type) body.types.set(captured, type);
+    lendValue(graph, body, captured);
+  }
 }
 
 /** Elements of a small integer vector, as far as they are known. */
@@ -73,9 +118,12 @@ function ask(graph: Graph, name: string): void {
   recordValues(graph, producer, ruleContext(graph, producer), types);
 }
 
-/** Fills `graph.types` for every node output, in order. */
-export function inferShapes(graph: Graph): void {
+/** Fills `graph.types` for every node output, in order, bodies included. */
+export const inferShapes = (graph: Graph): void => inferWith(graph, () => undefined);
+
+function inferWith(graph: Graph, prepare: () => void): void {
   forgetValues(graph);
+  prepare();
   for (const node of graph.nodes) {
     const types = inferNode(graph, node);
     node.outputs.forEach((name, i) => {

@@ -2,7 +2,7 @@
  * Where each op can be quantized: which inputs may be stored as integers, where QuantizeLinear/DequantizeLinear pairs
  * belong, and which integer kernels ONNX Runtime's CPU provider has. Passes read this table; it quantizes nothing.
  *
- * 1. Axes count from the back, so that one entry serves every rank.
+ * 1. Negative axes count from the back, others from the front: one entry serves every rank.
  * 2. An op without an integer kernel may still want Q/DQ pairs: accelerators run whole graphs in integers. Passes that
  *    aim at ONNX Runtime on a CPU look for a kernel first.
  * 3. `transparent` ops select or move elements: output scale and zero point are those of input 0.
@@ -14,9 +14,9 @@ import type { OpType } from './schema.ts';
 /** An input that may be a stored integer tensor when it is constant. */
 export interface WeightPlace {
   readonly input: number;
-  /** Axis of the output channels (from the back): one scale each. */
+  /** Axis of the output channels: one scale each. */
   readonly channelAxis: number;
-  /** Axis that is summed over (from the back): what blocks of a block-wise scale are cut from. */
+  /** Axis that is summed over: what blocks of a block-wise scale are cut from. */
   readonly reductionAxis: number;
 }
 
@@ -124,6 +124,26 @@ const gather: QuantizationPlaces = {
   kernel: [byStatic('Gather', [8, 16]), byWeights('GatherBlockQuantized', [4, 8])],
 };
 
+/** Weight [M,C/group,kernel..], or [C,M/group,kernel..] when the convolution is transposed. */
+const convolution = (channelAxis: 0 | 1, kernel: readonly IntegerKernel[]): QuantizationPlaces => ({
+  weights: () => [{ input: 1, channelAxis, reductionAxis: 1 - channelAxis }],
+  activations: [0, 1],
+  bias: 2,
+  output: true,
+  kernel,
+});
+
+/** W [dirs,gates·H,input] and R [dirs,gates·H,H]; gates and states stay float. */
+const recurrent: QuantizationPlaces = {
+  weights: () => [1, 2].map(input => ({ input, channelAxis: -2, reductionAxis: -1 })),
+  activations: [0],
+  output: true,
+  kernel: [],
+};
+
+const BITS = none('computes on bits');
+const SIGNALS = none('makes spectra, whose range spans decades: it stays float');
+const BODIES = none('holds bodies: their nodes are quantized where they stand');
 const LOGIC = none('computes on booleans or compares: there is nothing to scale');
 const SHAPES = none('computes on shapes and positions, in integers already');
 const MAKES = none('makes its value from attributes and shapes');
@@ -142,26 +162,43 @@ export const QUANTIZATION_RULES: { readonly [K in OpType]: QuantizationRule } = 
   Reciprocal: float(),
   Sin: float([0], [], [-1, 1]),
   Cos: float([0], [], [-1, 1]),
+  Tan: float(),
+  Asin: float(),
+  Acos: float([0], [], [0, Math.PI]),
+  Atan: float([0], [], [-Math.PI / 2, Math.PI / 2]),
+  Sinh: float(),
+  Cosh: float(),
+  Asinh: float(),
+  Acosh: float(),
+  Atanh: float(),
   Tanh: float([0], [], [-1, 1]),
   Sigmoid: float([0], [byStatic('QLinearSigmoid')], [0, 1]),
   Erf: float([0], [], [-1, 1]),
   Relu: float(),
   Softplus: float(),
+  Softsign: float([0], [], [-1, 1]),
+  Mish: float(),
   Floor: float(),
   Ceil: float(),
   Round: float(),
   Not: LOGIC,
+  BitwiseNot: BITS,
   Identity: transparent('Identity', []),
   IsNaN: LOGIC,
   IsInf: LOGIC,
   LeakyRelu: float([0], [byStatic('QLinearLeakyRelu')]),
   Elu: float(),
+  Selu: float(),
+  Celu: float(),
+  ThresholdedRelu: float(),
+  Shrink: float(),
   HardSigmoid: float([0], [], [0, 1]),
   HardSwish: float(),
   Gelu: float(),
   Swish: float(),
   Cast: none('changes the dtype by itself'),
   CastLike: none('changes the dtype by itself'),
+  BitCast: BITS,
   Clip: float(),
   // elementwise, two inputs and more
   Add: float([0, 1], [byStatic('QLinearAdd')]),
@@ -183,12 +220,30 @@ export const QUANTIZATION_RULES: { readonly [K in OpType]: QuantizationRule } = 
   And: LOGIC,
   Or: LOGIC,
   Xor: LOGIC,
+  BitwiseAnd: BITS,
+  BitwiseOr: BITS,
+  BitwiseXor: BITS,
+  BitShift: BITS,
   Where: float([1, 2], [byStatic('QLinearWhere')]),
   // matrix products
   MatMul: matmul,
   Gemm: gemm,
   Einsum: float('all'),
   'com.microsoft.FusedMatMul': { ...matmul, weights: matrixWeight(1, transB), kernel: [] },
+  Det: float(),
+  // convolution and pooling
+  Conv: convolution(0, [byStatic('QLinearConv'), byDynamic('ConvInteger')]),
+  ConvTranspose: convolution(1, []),
+  DeformConv: { ...convolution(0, []), bias: 3 },
+  CausalConvWithState: { ...convolution(0, []), activations: [0, 1, 3] },
+  Col2Im: float(),
+  MaxPool: transparent('MaxPool', [8]),
+  AveragePool: float([0], [byStatic('QLinearAveragePool')]),
+  LpPool: float(),
+  GlobalAveragePool: float([0], [byStatic('QLinearGlobalAveragePool')]),
+  GlobalMaxPool: transparent('GlobalMaxPool', []),
+  GlobalLpPool: float(),
+  MaxUnpool: transparent('MaxUnpool', []),
   // reductions
   ReduceSum: float(),
   ReduceMean: float(),
@@ -198,15 +253,26 @@ export const QUANTIZATION_RULES: { readonly [K in OpType]: QuantizationRule } = 
   ReduceL1: float(),
   ReduceL2: float(),
   ReduceSumSquare: float(),
+  ReduceLogSum: float(),
   ReduceLogSumExp: float(),
   ArgMax: { ...float([0], [byStatic('ArgMax')]), output: false },
   ArgMin: { ...float(), output: false },
   CumSum: float(),
+  CumProd: float(),
   TopK: transparent('TopK', []),
   // softmax and normalization
   Softmax: float([0], [byStatic('QLinearSoftmax')], [0, 1]),
   LogSoftmax: float(),
+  Hardmax: float([0], [], [0, 1]),
+  NegativeLogLikelihoodLoss: LOSS,
   SoftmaxCrossEntropyLoss: LOSS,
+  BatchNormalization: normalization,
+  InstanceNormalization: normalization,
+  GroupNormalization: normalization,
+  MeanVarianceNormalization: normalization,
+  LpNormalization: float([0], [], [-1, 1]),
+  LRN: normalization,
+  Dropout: transparent('Dropout', []),
   LayerNormalization: normalization,
   RMSNormalization: normalization,
   SimplifiedLayerNormalization: normalization,
@@ -232,6 +298,32 @@ export const QUANTIZATION_RULES: { readonly [K in OpType]: QuantizationRule } = 
   Slice: transparent('Slice'),
   Pad: float(),
   Trilu: transparent('Trilu', []),
+  ReverseSequence: transparent('ReverseSequence', []),
+  CenterCropPad: transparent('CenterCropPad', []),
+  DepthToSpace: transparent('DepthToSpace', [8]),
+  SpaceToDepth: transparent('SpaceToDepth', []),
+  // sampling images
+  Resize: transparent('Resize', [8]),
+  GridSample: float(),
+  AffineGrid: none('makes positions, which need more digits than 8 bits hold'),
+  RoiAlign: float(),
+  MaxRoiPool: transparent('MaxRoiPool', []),
+  NonMaxSuppression: none('compares positions, which need more digits than 8 bits hold'),
+  // recurrent networks
+  RNN: recurrent,
+  GRU: recurrent,
+  LSTM: recurrent,
+  // control flow
+  If: BODIES,
+  Loop: BODIES,
+  Scan: BODIES,
+  // signals
+  DFT: SIGNALS,
+  STFT: SIGNALS,
+  HannWindow: MAKES,
+  HammingWindow: MAKES,
+  BlackmanWindow: MAKES,
+  MelWeightMatrix: MAKES,
   // making values
   Constant: MAKES,
   ConstantOfShape: MAKES,
@@ -246,6 +338,8 @@ export const QUANTIZATION_RULES: { readonly [K in OpType]: QuantizationRule } = 
   ScatterND: float([0, 2]),
   TensorScatter: float([0, 1]),
   NonZero: SHAPES,
+  Compress: transparent('Compress', []),
+  Unique: transparent('Unique', []),
   // attention
   Attention: float([0, 1, 2]),
   RotaryEmbedding: float(),
@@ -258,6 +352,18 @@ export const QUANTIZATION_RULES: { readonly [K in OpType]: QuantizationRule } = 
   DequantizeLinear: QUANTIZED,
   DynamicQuantizeLinear: QUANTIZED,
   MatMulInteger: QUANTIZED,
+  ConvInteger: QUANTIZED,
+  QLinearConv: QUANTIZED,
+  QLinearMatMul: QUANTIZED,
+  'com.microsoft.QLinearAdd': QUANTIZED,
+  'com.microsoft.QLinearMul': QUANTIZED,
+  'com.microsoft.QLinearSigmoid': QUANTIZED,
+  'com.microsoft.QLinearLeakyRelu': QUANTIZED,
+  'com.microsoft.QLinearConcat': QUANTIZED,
+  'com.microsoft.QLinearAveragePool': QUANTIZED,
+  'com.microsoft.QLinearGlobalAveragePool': QUANTIZED,
+  'com.microsoft.QGemm': QUANTIZED,
+  'com.microsoft.NhwcMaxPool': QUANTIZED,
   'com.microsoft.DynamicQuantizeMatMul': QUANTIZED,
   'com.microsoft.MatMulNBits': QUANTIZED,
   'com.microsoft.GatherBlockQuantized': QUANTIZED,

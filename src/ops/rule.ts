@@ -74,6 +74,8 @@ export interface RuleContext {
   constant(i: number): Tensor | undefined;
   /** Elements of integer input `i` as numbers and symbolic dims, when shape arithmetic tells them. */
   shapeValue(i: number): readonly Dim[] | undefined;
+  /** Types of what the body under attribute `name` makes when its inputs have these types. */
+  body(name: string, inputs: readonly TensorType[]): readonly TensorType[];
   /** Throws a GaslawError `node "x" (Op): message`. */
   fail(message: string): never;
 }
@@ -98,8 +100,11 @@ export interface GradientContext extends Omit<RuleContext, 'inputs'> {
   readonly grads: readonly (Value | undefined)[];
   /** Whether the gradient of input `i` is needed: rules may skip work for those that are not. */
   wants(i: number): boolean;
-  /** Gradients of the inputs through the ops that `forward` emits, given the gradient `g` of what it returns. */
-  differentiate(forward: () => Value, g: Value): readonly (Value | undefined)[];
+  /** Gradients of the inputs through the ops that `forward` emits, given the gradients `g` of what it returns. */
+  differentiate(
+    forward: () => readonly (Value | undefined)[],
+    g: readonly (Value | undefined)[],
+  ): readonly (Value | undefined)[];
 }
 
 /** Gradients of the inputs, by position; undefined where none flows. */

@@ -5,6 +5,7 @@
  *    codes mean. Encoding divides by the quantum of the value's binade and rounds half to even, straight from double,
  *    so no value is rounded twice.
  * 2. float16 and bfloat16 overflow to infinity. The 8-bit formats saturate unless told otherwise, as ONNX's Cast does.
+ * 3. float8e8m0 is apart: a power of two without sign, 255 for NaN, rounded up unless told otherwise.
  * Sources: IEEE 754-2019; Micikevicius et al. 2022, arXiv:2209.05433 (E4M3, E5M2); ONNX "Float stored in 8 bits".
  */
 export interface FloatFormat {
@@ -77,7 +78,6 @@ function magnitudeCode(x: number, f: FloatFormat): number {
 /** The bits of `x` in a format. `saturate` sends overflow to the largest finite value. */
 export function encodeFloat(x: number, f: FloatFormat, saturate = false): number {
   if (Number.isNaN(x)) return nanCode(f);
-  if (f.specials === 'fnuz' && Math.abs(x) === Infinity) return nanCode(f);
   const sign = x < 0 || Object.is(x, -0) ? signBit(f) : 0;
   const code = magnitudeCode(Math.abs(x), f);
   if (code > largestCode(f)) {
@@ -113,6 +113,21 @@ export const fromFloat8e4m3fn = (bits: number): number => decodeFloat(bits, FLOA
 export const toFloat8e5m2 = (x: number, saturate = true): number =>
   encodeFloat(x, FLOAT_FORMATS.float8e5m2, saturate);
 export const fromFloat8e5m2 = (bits: number): number => decodeFloat(bits, FLOAT_FORMATS.float8e5m2);
+
+/** Which power of two a value between two of them becomes; `nearest` sends the middle up. */
+export type PowerRounding = 'up' | 'down' | 'nearest';
+
+/** Exponent code e of 2^(e − 127), 255 for NaN. Out of range: the nearest code, or NaN without `saturate`. */
+export function toFloat8e8m0(x: number, rounding: PowerRounding = 'up', saturate = true): number {
+  if (Number.isNaN(x) || x < 0) return 255;
+  const low = x === Infinity ? 255 : x === 0 ? -1 : Math.floor(Math.log2(x)) + 127;
+  const rest = x / 2 ** (low - 127);
+  const raised = rounding === 'up' ? rest > 1 : rounding === 'nearest' && rest >= 1.5;
+  const code = raised && Number.isFinite(rest) ? low + 1 : low;
+  if (code >= 0 && code <= 254) return code;
+  return saturate ? Math.min(254, Math.max(0, code)) : 255;
+}
+export const fromFloat8e8m0 = (code: number): number => (code === 255 ? Number.NaN : 2 ** (code - 127));
 
 const TABLES = new Map<SmallFloat, Float64Array>();
 

@@ -10,12 +10,14 @@ const two = (left = x, right = x) => [
 const comparison = [{ name: 'broadcast', inputs: [floats([1, 2, 3, 4], [2, 2]), floats([2, 3])] }];
 const bools = (values: readonly number[], shape: readonly number[]) => fed('bool', values, shape);
 const logical = [{ name: 'broadcast', inputs: [bools([0, 1, 1, 0], [2, 2]), bools([1, 0], [2])] }];
+const bits = [{ name: 'broadcast', inputs: [fed('int32', [12, 10, -1, 7], [2, 2]), fed('int32', [6, 3])] }];
 const many = [
   { name: 'three, broadcast', inputs: [apart(2, 3), within(-1.4, 1.6, [3]), within(-1, 1, [2, 1])] },
   { name: 'one', inputs: [x(3)] },
 ];
 const FLOAT32 = 1;
 const INT32 = 6;
+const UINT32 = 12;
 
 export const ELEMENTWISE = {
   Abs: one(apart(2, 3)),
@@ -27,15 +29,27 @@ export const ELEMENTWISE = {
   Reciprocal: one(positive(2, 3)),
   Sin: one(),
   Cos: one(),
+  Tan: one(within(-1.2, 1.2, [2, 3])),
+  Asin: one(within(-0.9, 0.9, [2, 3])),
+  Acos: one(within(-0.9, 0.9, [2, 3])),
+  Atan: one(),
+  Sinh: one(),
+  Cosh: one(),
+  Asinh: one(),
+  Acosh: one(within(1.2, 3, [2, 3])),
+  Atanh: one(within(-0.9, 0.9, [2, 3])),
   Tanh: one(),
   Sigmoid: one(),
   Erf: one(),
   Relu: one(apart(2, 3)),
   Softplus: one(),
+  Softsign: one(apart(2, 3)),
+  Mish: one(within(-3, 3, [2, 4])),
   Floor: one(apart(2, 3)),
   Ceil: one(apart(2, 3)),
   Round: [{ name: 'halves to even', inputs: [floats([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 0.3])] }],
   Not: [{ name: 'plain', inputs: [bools([0, 1, 1], [3])] }],
+  BitwiseNot: [{ name: 'uint8', inputs: [fed('uint8', [0, 1, 254])] }],
   Identity: one(),
   IsNaN: [{ name: 'plain', inputs: [floats([Number.NaN, 1, Number.POSITIVE_INFINITY])] }],
   IsInf: [
@@ -51,6 +65,35 @@ export const ELEMENTWISE = {
   ],
   LeakyRelu: [{ name: 'alpha', inputs: [apart(2, 3)], attributes: { alpha: 0.2 } }],
   Elu: [{ name: 'alpha', inputs: [apart(2, 3)], attributes: { alpha: 0.7 } }],
+  Selu: [
+    { name: 'plain', inputs: [apart(2, 3)] },
+    { name: 'alpha and gamma', inputs: [apart(2, 3)], attributes: { alpha: 2, gamma: 3 } },
+  ],
+  Celu: [{ name: 'alpha', inputs: [apart(2, 3)], attributes: { alpha: 0.7 } }],
+  ThresholdedRelu: [{ name: 'alpha', inputs: [apart(2, 3)], attributes: { alpha: 0.5 } }],
+  Shrink: [
+    { name: 'soft', inputs: [apart(2, 5)], attributes: { bias: 0.4, lambd: 0.4 } },
+    { name: 'hard', inputs: [apart(2, 5)], attributes: { lambd: 0.4 } },
+  ],
+  Dropout: [
+    { name: 'inference', inputs: [x(2, 3)] },
+    { name: 'inference, mask', inputs: [x(2, 3), scalar(0.3, 'float')], outputs: 2 },
+    {
+      name: 'training that keeps all',
+      inputs: [x(2, 3), scalar(0, 'float'), scalar(1, 'bool')],
+      outputs: 2,
+    },
+    {
+      name: 'training',
+      inputs: [x(2, 6), scalar(0.5, 'float'), scalar(1, 'bool')],
+      attributes: { seed: 3 },
+      outputs: 2,
+      except: {
+        native: 'which elements are dropped is drawn in another order',
+        web: 'which elements are dropped is drawn in another order',
+      },
+    },
+  ],
   HardSigmoid: [
     {
       name: 'inside and outside',
@@ -77,6 +120,13 @@ export const ELEMENTWISE = {
   Cast: [
     { name: 'float to int', inputs: [floats([1.7, -1.7, 0.2])], attributes: { to: INT32 }, wrt: [] },
     { name: 'int to float', inputs: [fed('int64', [3, -2])], attributes: { to: FLOAT32 } },
+  ],
+  BitCast: [
+    {
+      name: 'int32 to uint32',
+      inputs: [fed('int32', [1, -1])],
+      attributes: { to: UINT32 },
+    },
   ],
   CastLike: [{ name: 'int like float', inputs: [fed('int64', [3, -2]), x(1)], wrt: [] }],
   Clip: [
@@ -119,6 +169,21 @@ export const ELEMENTWISE = {
   And: logical,
   Or: logical,
   Xor: logical,
+  BitwiseAnd: bits,
+  BitwiseOr: bits,
+  BitwiseXor: bits,
+  BitShift: [
+    {
+      name: 'left',
+      inputs: [fed('uint8', [1, 255]), fed('uint8', [3, 1])],
+      attributes: { direction: 'LEFT' },
+    },
+    {
+      name: 'right',
+      inputs: [fed('uint32', [16, 255]), fed('uint32', [3, 1])],
+      attributes: { direction: 'RIGHT' },
+    },
+  ],
   Where: [
     { name: 'same shape', inputs: [bools([1, 0, 0, 1, 1, 0], [2, 3]), x(2, 3), x(2, 3)] },
     { name: 'broadcast', inputs: [bools([1, 0], [2, 1]), x(3), x(4, 1, 1)] },
@@ -126,6 +191,10 @@ export const ELEMENTWISE = {
   CumSum: [
     { name: 'plain', inputs: [x(2, 4), scalar(1)] },
     { name: 'exclusive', inputs: [x(2, 4), scalar(-1)], attributes: { exclusive: 1 } },
+    { name: 'exclusive, reverse', inputs: [x(3, 2), scalar(0)], attributes: { exclusive: 1, reverse: 1 } },
+  ],
+  CumProd: [
+    { name: 'plain', inputs: [x(2, 4), scalar(1)] },
     { name: 'exclusive, reverse', inputs: [x(3, 2), scalar(0)], attributes: { exclusive: 1, reverse: 1 } },
   ],
   Trilu: [

@@ -40,6 +40,7 @@ export const MATRIX = {
     },
     { name: 'implicit output', inputs: [x(2, 3), x(3, 2)], attributes: { equation: 'ba,ac' } },
   ],
+  Det: [{ name: 'batch', inputs: [x(2, 3, 3)] }],
   'com.microsoft.FusedMatMul': [
     { name: 'transB', inputs: [x(2, 3, 4), x(2, 2, 4)], attributes: { alpha: 0.5, transB: 1 } },
     { name: 'transA', inputs: [x(2, 4, 3), x(2, 4, 2)], attributes: { alpha: 0.25, transA: 1 } },

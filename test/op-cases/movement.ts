@@ -75,6 +75,19 @@ export const MOVEMENT = {
     { name: 'edge', inputs: [x(2, 3), held([1, 2, 0, 1])], attributes: { mode: 'edge' } },
     { name: 'wrap', inputs: [x(2, 3), held([0, 1, 0, 2])], attributes: { mode: 'wrap' } },
   ],
+  ReverseSequence: [
+    { name: 'time first', inputs: [x(4, 2, 3), ids([2, 4])] },
+    { name: 'batch first', inputs: [x(2, 4), ids([3, 1])], attributes: { batch_axis: 0, time_axis: 1 } },
+  ],
+  CenterCropPad: [
+    { name: 'crop and pad', inputs: [x(2, 5, 3), held([3, 6])], attributes: { axes: [1, 2] }, free: [0] },
+    { name: 'all axes', inputs: [x(3, 4), held([2, 4])], free: [] },
+  ],
+  DepthToSpace: [
+    { name: 'DCR', inputs: [x(1, 8, 2, 3)], attributes: { blocksize: 2 }, free: [0, 2, 3] },
+    { name: 'CRD', inputs: [x(2, 8, 1, 2)], attributes: { blocksize: 2, mode: 'CRD' }, free: [0, 2, 3] },
+  ],
+  SpaceToDepth: [{ name: 'plain', inputs: [x(2, 2, 4, 2)], attributes: { blocksize: 2 }, free: [0, 1] }],
   Constant: [{ name: 'tensor', inputs: [], attributes: { value: float32([2], [1, 2]) } }],
   ConstantOfShape: [
     { name: 'zeros', inputs: [held([2, 3])] },
@@ -141,6 +154,20 @@ export const MOVEMENT = {
   ],
   TensorScatter: [
     { name: 'at an index', inputs: [x(2, 4, 3), x(2, 1, 3), ids([1, 3])], attributes: { axis: 1 } },
+  ],
+  Compress: [
+    { name: 'axis 1', inputs: [x(2, 4), fed('bool', [0, 1, 1])], attributes: { axis: 1 } },
+    { name: 'elements', inputs: [x(2, 3), fed('bool', [1, 0, 0, 1, 1])] },
+  ],
+  Unique: [
+    { name: 'sorted', inputs: [floats([2, 1, 1, 3, 4, 3])], outputs: 4 },
+    { name: 'in order', inputs: [floats([2, 1, 1, 3, 4, 3])], attributes: { sorted: 0 }, outputs: 4 },
+    {
+      name: 'rows',
+      inputs: [floats([1, 0, 0, 1, 0, 0, 2, 3, 4], [3, 3])],
+      attributes: { axis: 0 },
+      outputs: 4,
+    },
   ],
   NonZero: [{ name: 'plain', inputs: [floats([1, 0, 0, 2], [2, 2])] }],
   'gaslaw.StopGradient': [

@@ -13,6 +13,30 @@ const bytes = (...shape: number[]): CaseInput => ({
   constant: true,
 });
 
+/** Any codes of the dtype, the same ones always, fed. */
+const codes = (dtype: 'uint8' | 'int8', ...shape: number[]): CaseInput => ({
+  dtype,
+  shape,
+  values: (random, count) =>
+    Array.from({ length: count }, () => random.int(256) - (dtype === 'int8' ? 128 : 0)),
+});
+const floats32 = (values: readonly number[], shape: readonly number[] = [values.length]) =>
+  fed('float32', values, shape);
+/** A scale and a uint8 zero point. */
+const scale = (step: number, zero: number) => [floats32([step], []), fed('uint8', [zero], [])];
+const qlinearBinary = [
+  codes('uint8', 2, 3),
+  ...scale(0.02, 120),
+  codes('uint8', 3),
+  ...scale(0.03, 130),
+  ...scale(0.05, 100),
+];
+const qlinearUnary = (step: number, zero: number) => [
+  codes('uint8', 2, 5),
+  ...scale(0.03, 120),
+  ...scale(step, zero),
+];
+
 export const QUANTIZATION = {
   QuantizeLinear: [
     {
@@ -51,6 +75,109 @@ export const QUANTIZATION = {
         fed('uint8', [128], []),
         fed('int8', [1], []),
       ],
+    },
+  ],
+  ConvInteger: [
+    { name: 'plain', inputs: [codes('uint8', 1, 2, 4, 4), codes('uint8', 3, 2, 2, 2)] },
+    {
+      name: 'zero points and pads',
+      inputs: [
+        codes('uint8', 1, 2, 4, 4),
+        codes('uint8', 3, 2, 3, 3),
+        fed('uint8', [7], []),
+        fed('uint8', [9], []),
+      ],
+      attributes: { pads: [1, 1, 1, 1], strides: [2, 2] },
+    },
+  ],
+  QLinearConv: [
+    {
+      name: 'by channel, with bias',
+      inputs: [
+        codes('uint8', 1, 4, 5, 5),
+        ...scale(0.02, 120),
+        codes('int8', 2, 2, 3, 3),
+        floats32([0.01, 0.03]),
+        fed('int8', [0, 0]),
+        ...scale(0.1, 100),
+        fed('int32', [50, -40]),
+      ],
+      attributes: { group: 2, pads: [1, 1, 1, 1] },
+    },
+  ],
+  QLinearMatMul: [
+    {
+      name: 'plain',
+      inputs: [
+        codes('uint8', 3, 4),
+        ...scale(0.02, 110),
+        codes('uint8', 4, 2),
+        ...scale(0.03, 120),
+        ...scale(0.1, 90),
+      ],
+    },
+  ],
+  'com.microsoft.QLinearAdd': [{ name: 'broadcast', inputs: qlinearBinary }],
+  'com.microsoft.QLinearMul': [{ name: 'broadcast', inputs: qlinearBinary }],
+  'com.microsoft.QLinearSigmoid': [{ name: 'plain', inputs: qlinearUnary(1 / 256, 0) }],
+  'com.microsoft.QLinearLeakyRelu': [
+    { name: 'alpha', inputs: qlinearUnary(0.04, 60), attributes: { alpha: 0.2 } },
+  ],
+  'com.microsoft.QLinearConcat': [
+    {
+      name: 'axis 1',
+      inputs: [
+        ...scale(0.05, 100),
+        codes('uint8', 2, 3),
+        ...scale(0.02, 90),
+        codes('uint8', 2, 2),
+        ...scale(0.07, 128),
+      ],
+      attributes: { axis: 1 },
+    },
+  ],
+  'com.microsoft.QLinearAveragePool': [
+    {
+      name: 'pads that do not count',
+      inputs: [codes('uint8', 1, 2, 4, 4), ...scale(0.02, 120), ...scale(0.03, 110)],
+      attributes: { kernel_shape: [3, 3], pads: [1, 1, 1, 1], strides: [2, 2] },
+    },
+    {
+      name: 'channels last',
+      inputs: [codes('uint8', 1, 4, 4, 2), ...scale(0.02, 120), ...scale(0.03, 110)],
+      attributes: { kernel_shape: [2, 2], strides: [2, 2], channels_last: 1 },
+    },
+  ],
+  'com.microsoft.QLinearGlobalAveragePool': [
+    {
+      name: 'plain',
+      inputs: [codes('uint8', 2, 3, 3, 3), ...scale(0.02, 120), ...scale(0.03, 110)],
+      attributes: { channels_last: 0 },
+    },
+  ],
+  'com.microsoft.QGemm': [
+    {
+      name: 'transposed weight with bias',
+      inputs: [
+        codes('uint8', 3, 4),
+        ...scale(0.02, 110),
+        codes('uint8', 2, 4),
+        ...scale(0.03, 120),
+        fed('int32', [30, -20]),
+        ...scale(0.1, 90),
+      ],
+      attributes: { transB: 1 },
+    },
+    {
+      name: 'float output',
+      inputs: [codes('uint8', 3, 4), ...scale(0.02, 110), codes('uint8', 4, 2), ...scale(0.03, 120)],
+    },
+  ],
+  'com.microsoft.NhwcMaxPool': [
+    {
+      name: 'pads',
+      inputs: [codes('uint8', 1, 4, 5, 2)],
+      attributes: { kernel_shape: [3, 3], pads: [1, 1, 1, 1], strides: [2, 2] },
     },
   ],
   'com.microsoft.DynamicQuantizeMatMul': [

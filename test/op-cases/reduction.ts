@@ -34,6 +34,7 @@ export const REDUCTION = {
   ReduceL1: reduction(apart),
   ReduceL2: reduction(),
   ReduceSumSquare: reduction(),
+  ReduceLogSum: reduction(positive),
   ReduceLogSumExp: reduction(),
   ArgMax: positions,
   ArgMin: positions,
@@ -48,6 +49,22 @@ export const REDUCTION = {
   ],
   Softmax: softmax,
   LogSoftmax: softmax,
+  Hardmax: [{ name: 'last axis', inputs: [apart(2, 4)] }],
+  NegativeLogLikelihoodLoss: [
+    { name: 'mean', inputs: [x(4, 5), labels(0, 4, 2, 1)] },
+    { name: 'ignored label', inputs: [x(4, 5), labels(0, -1, 2, 1)], attributes: { ignore_index: -1 } },
+    {
+      name: 'class weights, sum',
+      inputs: [x(4, 5), labels(0, 4, 2, 1), positive(5)],
+      attributes: { reduction: 'sum' },
+      wrt: [0],
+    },
+    {
+      name: 'positions, none',
+      inputs: [x(2, 4, 3), fed('int64', [0, 1, 2, 3, 0, 1], [2, 3])],
+      attributes: { reduction: 'none' },
+    },
+  ],
   SoftmaxCrossEntropyLoss: [
     { name: 'mean', inputs: [x(4, 5), labels(0, 4, 2, 1)] },
     { name: 'ignored label', inputs: [x(4, 5), labels(0, -100, 2, 1)], attributes: { ignore_index: -100 } },

@@ -32,6 +32,8 @@ export interface OpCase<K extends OpType = OpType> {
   readonly wrt?: readonly number[];
   /** Outputs that take part in the gradient check; output 0 when absent. */
   readonly through?: readonly number[];
+  /** Axes of input 0 that may be symbols; every axis of every fed input when absent. */
+  readonly free?: readonly number[];
   /** Why a suite leaves the case out. */
   readonly except?: Readonly<Partial<Record<'gradient' | 'native' | 'web', string>>>;
   /** Largest relative difference between runtimes in float32; 1e-5 when absent. */

@@ -53,7 +53,13 @@ export const flat: GradientRule = () => [];
 
 /** The gradient of an op written as other ops: `forward` emits them, and they are differentiated in turn. */
 export const decomposed = (forward: (c: GradientContext) => Value): GradientRule =>
-  first((c, g) => c.differentiate(() => forward(c), g));
+  first((c, g) => c.differentiate(() => [forward(c)], [g]));
+
+/** The same for an op whose outputs may all carry gradients. */
+export const decomposedAll =
+  (forward: (c: GradientContext) => readonly (Value | undefined)[]): GradientRule =>
+  c =>
+    c.differentiate(() => forward(c), c.grads);
 
 const sameShape = (a: Shape, b: Shape): boolean =>
   a.length === b.length && a.every((d, i) => sameDim(d, b[i] as Dim));

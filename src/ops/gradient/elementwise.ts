@@ -23,6 +23,7 @@ import {
 import type { Family } from './family.ts';
 
 const BOOL = none('its output is bool');
+const BITS = none('it works on bits');
 const STEPS = none(
   'it is piecewise constant; write a straight-through estimator with gaslaw.StraightThrough',
 );
@@ -105,6 +106,23 @@ function clip(c: GradientContext, g: Value): (Value | undefined)[] {
   ];
 }
 
+/** d/dx of x·tanh(softplus x) = t + x(1 − t²)σ(x). */
+function mishSlope(x: Value): Value {
+  const t = x.builder.op('Softplus', [x], {}).tanh();
+  return t.add(x.mul(t.mul(t).neg().add(1)).mul(x.sigmoid()));
+}
+
+/** Which elements a Dropout kept, and by how much it scaled them. */
+function dropout(c: GradientContext, g: Value): (Value | undefined)[] {
+  const training = c.constant(2);
+  if (!c.inputs[2] || training?.data[0] === 0) return [g];
+  const mask =
+    c.outputs[1] ?? c.fail('has a gradient in training only while its output 1, the mask, is named');
+  const ratio = c.inputs[1]?.cast(g.dtype) ?? c.b.scalar(0.5, g.dtype);
+  const kept = masked(g, mask).div(ratio.neg().add(1));
+  return [training ? kept : c.b.where(c.inputs[2], kept, g)];
+}
+
 const castBack = unary((g, x, _y, c) =>
   isFloat(x.dtype) ? g.cast(x.dtype) : c.fail('no gradient flows into integers'),
 );
@@ -127,6 +145,24 @@ export const ELEMENTWISE = {
   Sin: unary((g, x) => g.mul(x.builder.op('Cos', [x], {}))),
   // cos x: −g·sin x
   Cos: unary((g, x) => g.mul(x.builder.op('Sin', [x], {})).neg()),
+  // tan x: g·(1 + y²)
+  Tan: unary((g, _x, y) => g.add(g.mul(y).mul(y))),
+  // asin x: g/√(1 − x²)
+  Asin: unary((g, x) => g.div(x.mul(x).neg().add(1).sqrt())),
+  // acos x: −g/√(1 − x²)
+  Acos: unary((g, x) => g.div(x.mul(x).neg().add(1).sqrt()).neg()),
+  // atan x: g/(1 + x²)
+  Atan: unary((g, x) => g.div(x.mul(x).add(1))),
+  // sinh x: g·cosh x
+  Sinh: unary((g, x) => g.mul(x.builder.op('Cosh', [x], {}))),
+  // cosh x: g·sinh x
+  Cosh: unary((g, x) => g.mul(x.builder.op('Sinh', [x], {}))),
+  // asinh x: g/√(x² + 1)
+  Asinh: unary((g, x) => g.div(x.mul(x).add(1).sqrt())),
+  // acosh x: g/√(x² − 1)
+  Acosh: unary((g, x) => g.div(x.mul(x).sub(1).sqrt())),
+  // atanh x: g/(1 − x²)
+  Atanh: unary((g, x) => g.div(x.mul(x).neg().add(1))),
   // tanh x: g·(1 − y²)
   Tanh: unary((g, _x, y) => g.sub(g.mul(y).mul(y))),
   // σ(x): g·y(1 − y)
@@ -145,10 +181,17 @@ export const ELEMENTWISE = {
   Relu: unary((g, _x, y) => g.mul(y.builder.op('Sign', [y], {}))),
   // ln(1 + eˣ): g·σ(x)
   Softplus: unary((g, x) => g.mul(x.sigmoid())),
+  // x/(1 + |x|): g/(1 + |x|)²
+  Softsign: unary((g, x) => {
+    const d = x.abs().add(1);
+    return g.div(d.mul(d));
+  }),
+  Mish: unary((g, x) => g.mul(mishSlope(x))),
   Floor: STEPS,
   Ceil: STEPS,
   Round: STEPS,
   Not: BOOL,
+  BitwiseNot: BITS,
   Identity: unary(g => g),
   IsNaN: BOOL,
   IsInf: BOOL,
@@ -156,6 +199,23 @@ export const ELEMENTWISE = {
   LeakyRelu: unary((g, x, _y, c) => c.b.where(x.less(0), g.mul(c.attributes.float('alpha', 0.01)), g)),
   // x < 0: g·αeˣ = g·(y + α), else g
   Elu: unary((g, x, y, c) => c.b.where(x.less(0), g.mul(y.add(c.attributes.float('alpha', 1))), g)),
+  // x > 0: γg, else g·γαeˣ = g·(y + γα)
+  Selu: unary((g, x, y, c) => {
+    const [alpha, gamma] = [
+      c.attributes.float('alpha', 1.6732631921768188),
+      c.attributes.float('gamma', 1.0507010221481323),
+    ];
+    return c.b.where(x.greater(0), g.mul(gamma), g.mul(y.add(gamma * alpha)));
+  }),
+  // x > 0: g, else g·e^(x/α) = g·(y/α + 1)
+  Celu: unary((g, x, y, c) =>
+    c.b.where(x.greater(0), g, g.mul(y.div(c.attributes.float('alpha', 1)).add(1))),
+  ),
+  // x > α: g
+  ThresholdedRelu: unary((g, x, _y, c) => masked(g, x.greater(c.attributes.float('alpha', 1)))),
+  // |x| > λ: g
+  Shrink: unary((g, x, _y, c) => masked(g, x.abs().greater(c.attributes.float('lambd', 0.5)))),
+  Dropout: first(dropout),
   // clip(αx + β, 0, 1): αg inside
   HardSigmoid: unary((g, _x, y, c) =>
     masked(g.mul(c.attributes.float('alpha', 0.2)), c.b.op('And', [y.greater(0), y.less(1)], {})),
@@ -180,6 +240,7 @@ export const ELEMENTWISE = {
   }),
   Cast: castBack,
   CastLike: castBack,
+  BitCast: BITS,
   Clip: first(clip),
   // x + y
   Add: binary(
@@ -228,6 +289,10 @@ export const ELEMENTWISE = {
   And: BOOL,
   Or: BOOL,
   Xor: BOOL,
+  BitwiseAnd: BITS,
+  BitwiseOr: BITS,
+  BitwiseXor: BITS,
+  BitShift: BITS,
   // condition ? x : y
   Where: first((c, g) => [
     undefined,
@@ -241,6 +306,7 @@ export const ELEMENTWISE = {
       reverse: 1 - c.attributes.int('reverse', 0),
     }),
   ),
+  CumProd: none('dividing by a factor that may be 0 is no derivative; write the product with ReduceProd'),
   // zeroes a triangle: zeroes the same one
   Trilu: unary((g, _x, _y, c) => c.b.op('Trilu', [g, c.inputs[1]], { upper: c.attributes.int('upper', 1) })),
   'gaslaw.StopGradient': flat,

@@ -162,6 +162,26 @@ function scatterNDBack(c: GradientContext, g: Value): Gradients {
   ];
 }
 
+/** Slices that a condition picks are a gather at the places where it holds. */
+function compressBack(c: GradientContext, g: Value): Gradients {
+  const x = input(c, 0);
+  const places = c.b.op('NonZero', [input(c, 1)], {}).reshape([-1]);
+  if (!c.attributes.has('axis')) {
+    const flat = gatherGradient(
+      g,
+      places,
+      0,
+      product(
+        range(x.rank).map(i => extentOf(x, i)),
+        x,
+      ),
+    );
+    return [shaped(flat.reshapeTo(x.dims()), x.shape)];
+  }
+  const axis = axisOf(c.attributes.int('axis', 0), x.rank);
+  return [shaped(gatherGradient(g, places, axis, extentOf(x, axis)), x.shape)];
+}
+
 export const INDEXING = {
   Gather: first(gatherBack),
   // x[indices along axis]: added back at the same places
@@ -178,4 +198,6 @@ export const INDEXING = {
     'it updates a cache in inference; write training graphs with Concat or ScatterElements',
   ),
   NonZero: none('its output is integer'),
+  Compress: first(compressBack),
+  Unique: none('which elements are equal is no smooth function of them'),
 } satisfies Family;

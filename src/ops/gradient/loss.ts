@@ -5,7 +5,7 @@
  */
 import type { Value } from '../builder.ts';
 import type { GradientContext } from '../rule.ts';
-import { expandLike, filledLike, type Gradients, input, output } from './common.ts';
+import { expandLike, filledLike, first, type Gradients, input, output } from './common.ts';
 import type { Family } from './family.ts';
 
 interface Labels {
@@ -52,4 +52,16 @@ function crossEntropy(c: GradientContext): Gradients {
   return [scoresGradient(c, c.grads[0], c.grads[1])];
 }
 
-export const LOSS = { SoftmaxCrossEntropyLoss: crossEntropy } satisfies Family;
+/** −weight at each label's place, from log-probabilities. */
+function negativeLogLikelihood(c: GradientContext, g: Value): Gradients {
+  if (c.wants(2)) c.fail('has no gradient for class weights; apply stopGradient to them');
+  const labels = labelsOf(c, g.dtype);
+  const k = coefficient(c, g, labels).unsqueeze([1]).neg();
+  const inputs = [filledLike(input(c, 0)), labels.safe.unsqueeze([1]), k];
+  return [c.b.op('ScatterElements', inputs, { axis: 1, reduction: 'add' })];
+}
+
+export const LOSS = {
+  SoftmaxCrossEntropyLoss: crossEntropy,
+  NegativeLogLikelihoodLoss: first(negativeLogLikelihood),
+} satisfies Family;

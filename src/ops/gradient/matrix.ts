@@ -6,7 +6,7 @@
  * 2. One formula serves MatMul, Gemm and FusedMatMul; FusedMatMul's gradients are FusedMatMuls again.
  */
 import type { Value } from '../builder.ts';
-import type { GradientContext } from '../rule.ts';
+import { type GradientContext, none } from '../rule.ts';
 import { first, type Gradients, input, reshapeLike, sumTo } from './common.ts';
 import type { Family } from './family.ts';
 
@@ -92,4 +92,5 @@ export const MATRIX = {
   // α·op(a)·op(b) + β·bias
   Gemm: first(gemm),
   'com.microsoft.FusedMatMul': first(fused),
+  Det: none('it takes an inverse matrix, which no op computes'),
 } satisfies Family;

@@ -193,6 +193,27 @@ function oneHotBack(c: GradientContext, g: Value): Gradients {
   return [undefined, undefined, b.concat([off.unsqueeze([0]), on.unsqueeze([0])], 0)];
 }
 
+/** Blocks of pixels back into channels; CRD counts channels before the positions in a block. */
+function depthBack(c: GradientContext, g: Value): Gradients {
+  const [x, size] = [input(c, 0), c.attributes.int('blocksize', 1)];
+  const packed = c.b.op('SpaceToDepth', [g], { blocksize: size });
+  if (c.attributes.string('mode', 'DCR') === 'DCR') return [shaped(packed, x.shape)];
+  const [n, rows, columns] = [extentOf(packed, 0), extentOf(packed, 2), extentOf(packed, 3)];
+  const split = packed.reshapeTo(dimsVector(packed, [n, size * size, -1, rows, columns]));
+  return [reshapeLike(split.transpose([0, 2, 1, 3, 4]), x)];
+}
+
+/** A crop is undone by a pad around the same middle, and the other way round. */
+function uncrop(c: GradientContext, g: Value): Gradients {
+  const x = input(c, 0);
+  const axes = (c.attributes.ints('axes') ?? range(x.rank)).map(a => axisOf(a, x.rank));
+  const lengths = dimsVector(
+    x,
+    axes.map(a => extentOf(x, a)),
+  );
+  return [shaped(c.b.op('CenterCropPad', [g, lengths], { axes }), x.shape)];
+}
+
 const INTEGERS = none('its output is integer');
 
 export const MOVEMENT = {
@@ -210,6 +231,18 @@ export const MOVEMENT = {
   Split: joinBack,
   Slice: first(sliceBack),
   Pad: first(unpad),
+  // the same elements change places again
+  ReverseSequence: unary((g, _x, _y, c) =>
+    c.b.op('ReverseSequence', [g, input(c, 1)], {
+      batch_axis: c.attributes.int('batch_axis', 1),
+      time_axis: c.attributes.int('time_axis', 0),
+    }),
+  ),
+  CenterCropPad: first(uncrop),
+  DepthToSpace: first(depthBack),
+  SpaceToDepth: unary((g, x, _y, c) =>
+    shaped(c.b.op('DepthToSpace', [g], { blocksize: c.attributes.int('blocksize', 1) }), x.shape),
+  ),
   Constant: none('it has no inputs'),
   ConstantOfShape: none('its input is a shape'),
   Range: first((_c, g) => rangeBack(g)),

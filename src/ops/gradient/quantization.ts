@@ -28,6 +28,8 @@ import type { Family } from './family.ts';
 
 const INFERENCE = none('it is an inference op; train with QuantizeLinear and DequantizeLinear');
 
+const QOPERATOR = none('it computes on integers; import the model in its QDQ form');
+
 const RANGES: { readonly [K in DType]?: readonly [number, number] } = {
   uint4: [0, 15],
   int4: [-8, 7],
@@ -169,6 +171,18 @@ export const QUANTIZATION = {
   DequantizeLinear: first(dequantize),
   DynamicQuantizeLinear: INFERENCE,
   MatMulInteger: INFERENCE,
+  ConvInteger: INFERENCE,
+  QLinearConv: QOPERATOR,
+  QLinearMatMul: QOPERATOR,
+  'com.microsoft.QLinearAdd': QOPERATOR,
+  'com.microsoft.QLinearMul': QOPERATOR,
+  'com.microsoft.QLinearSigmoid': QOPERATOR,
+  'com.microsoft.QLinearLeakyRelu': QOPERATOR,
+  'com.microsoft.QLinearConcat': QOPERATOR,
+  'com.microsoft.QLinearAveragePool': QOPERATOR,
+  'com.microsoft.QLinearGlobalAveragePool': QOPERATOR,
+  'com.microsoft.QGemm': QOPERATOR,
+  'com.microsoft.NhwcMaxPool': QOPERATOR,
   'com.microsoft.DynamicQuantizeMatMul': INFERENCE,
   // a·wᵀ with w unpacked: the gradient of the activation, for training beside frozen quantized weights
   'com.microsoft.MatMulNBits': decomposed(matMulNBits),

@@ -137,6 +137,8 @@ export const REDUCTION = {
   ReduceL2: reduction(({ g, x, y, b }) => g.div(b.where(y.equal(0), 1, y)).mul(x)),
   // Σx²: 2gx
   ReduceSumSquare: reduction(({ g, x }) => g.mul(2).mul(x)),
+  // ln Σx: g/Σx
+  ReduceLogSum: reduction(({ g, x, sum }) => g.div(sum(x))),
   // ln Σeˣ: g·exp(x − y)
   ReduceLogSumExp: reduction(({ g, x, y }) => g.mul(x.sub(y).exp())),
   ArgMax: INDEX,
@@ -151,6 +153,7 @@ export const REDUCTION = {
   LogSoftmax: unary((g, _x, y, c) =>
     g.sub(y.exp().mul(g.sum([axisOf(c.attributes.int('axis', -1), y.rank)]))),
   ),
+  Hardmax: none('it is piecewise constant; use Softmax, or a straight-through estimator'),
   // the k largest: each value's gradient goes back to where it came from
   TopK: first((c, g) => {
     const x = input(c, 0);

@@ -1,5 +1,5 @@
 /** Shapes of elementwise ops: out = broadcast(inputs). */
-import { type DType, dtypeOfCode } from '../../graph/dtype.ts';
+import { bitsOf, type DType, dtypeOfCode } from '../../graph/dtype.ts';
 import type { RuleContext, ShapeRule } from '../rule.ts';
 import { broadcast, elementwise, input, requireKind, sameDType, shapeAt, type, unary } from './common.ts';
 import { showShape } from './dims.ts';
@@ -15,6 +15,14 @@ export function dtypeAttribute(c: RuleContext, name: string, otherwise: DType): 
 const cast: ShapeRule = c => {
   if (!c.attributes.has('to')) c.fail('attribute "to" is missing');
   return [type(dtypeAttribute(c, 'to', 'float32'), shapeAt(c, 0))];
+};
+
+/** BitCast: the bits stay, so both dtypes have one width. */
+const bitCast: ShapeRule = c => {
+  const [from, to] = [input(c, 0).dtype, dtypeAttribute(c, 'to', 'float32')];
+  if (from === 'string' || to === 'string' || bitsOf(from) !== bitsOf(to))
+    c.fail(`${from} and ${to} differ in width`);
+  return [type(to, shapeAt(c, 0))];
 };
 
 /** Clip(x, min?, max?): bounds are scalars of x's dtype. */
@@ -64,6 +72,12 @@ const biased: ShapeRule = c => {
   return [input(c, 0)];
 };
 
+/** Dropout(x, ratio?, training_mode?) -> y, mask. */
+const dropout: ShapeRule = c => {
+  requireKind(c, 0, 'float');
+  return [input(c, 0), type('bool', shapeAt(c, 0))];
+};
+
 const straightThrough: ShapeRule = c => {
   const shape = broadcast(c, [shapeAt(c, 0), shapeAt(c, 1)]);
   return [type(sameDType(c, [0, 1]), shape)];
@@ -79,25 +93,42 @@ export const ELEMENTWISE = {
   Reciprocal: unary(),
   Sin: unary(),
   Cos: unary(),
+  Tan: unary(),
+  Asin: unary(),
+  Acos: unary(),
+  Atan: unary(),
+  Sinh: unary(),
+  Cosh: unary(),
+  Asinh: unary(),
+  Acosh: unary(),
+  Atanh: unary(),
   Tanh: unary(),
   Sigmoid: unary(),
   Erf: unary('number'),
   Relu: unary('number'),
   Softplus: unary(),
+  Softsign: unary(),
+  Mish: unary(),
   Floor: unary(),
   Ceil: unary(),
   Round: unary(),
   Not: unary('bool'),
+  BitwiseNot: unary('integer'),
   Identity: unary('any'),
   IsNaN: toBool,
   IsInf: toBool,
   LeakyRelu: unary(),
   Elu: unary(),
+  Selu: unary(),
+  Celu: unary(),
+  ThresholdedRelu: unary(),
+  Shrink: unary('number'),
   HardSigmoid: unary(),
   HardSwish: unary(),
   Gelu: unary(),
   Swish: unary(),
   Cast: cast,
+  BitCast: bitCast,
   CastLike: c => [type(input(c, 1).dtype, shapeAt(c, 0))],
   Clip: clip,
   Add: elementwise(),
@@ -119,7 +150,12 @@ export const ELEMENTWISE = {
   And: elementwise('bool'),
   Or: elementwise('bool'),
   Xor: elementwise('bool'),
+  BitwiseAnd: elementwise('integer'),
+  BitwiseOr: elementwise('integer'),
+  BitwiseXor: elementwise('integer'),
+  BitShift: elementwise('integer'),
   Where: where,
+  Dropout: dropout,
   'com.microsoft.Gelu': unary(),
   'com.microsoft.FastGelu': biased,
   'com.microsoft.BiasGelu': biased,

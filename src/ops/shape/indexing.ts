@@ -12,8 +12,9 @@ import {
   type,
   unifyShapes,
   unknownDim,
+  withDim,
 } from './common.ts';
-import { mulDims, showShape, surelyDiffer } from './dims.ts';
+import { mulDims, productOf, showShape, surelyDiffer } from './dims.ts';
 
 /** data without `axis`, with the indices' dims in its place. */
 const gathered = (data: Shape, indices: Shape, axis: number): Shape => [
@@ -107,6 +108,27 @@ const nonZero: ShapeRule = c => {
   return [type('int64', [s ? s.length : unknownDim(c, 'rank'), unknownDim(c, 'count')])];
 };
 
+/** Compress(x, condition): slices along `axis` that the condition picks, elements of the flat tensor without it. */
+const compress: ShapeRule = c => {
+  const { dtype, shape } = input(c, 0);
+  requireKind(c, 1, 'bool');
+  const count = unknownDim(c, 'count');
+  if (!c.attributes.has('axis')) return [type(dtype, [count])];
+  return [type(dtype, shape && withDim(shape, axisAttribute(c, 0, shape.length), count))];
+};
+
+/** Unique(x) -> values, first positions, positions in values, counts. */
+const unique: ShapeRule = c => {
+  const { dtype, shape } = input(c, 0);
+  const count = unknownDim(c, 'count');
+  const has = c.attributes.has('axis');
+  const axis = has && shape ? axisAttribute(c, 0, shape.length) : 0;
+  const inverse = has ? shape?.[axis] : shape && productOf(shape);
+  const counts = type('int64', [count]);
+  const values = has ? shape && withDim(shape, axis, count) : [count];
+  return [type(dtype, values), counts, type('int64', inverse === undefined ? undefined : [inverse]), counts];
+};
+
 /** GatherBlockQuantized(data, indices, scales, zero_points?): uint8 data holds 8/bits values a byte along the last axis. */
 const gatherBlockQuantized: ShapeRule = c => {
   const { dtype, shape: data } = input(c, 0);
@@ -126,5 +148,7 @@ export const INDEXING = {
   ScatterND: scatterND,
   TensorScatter: tensorScatter,
   NonZero: nonZero,
+  Compress: compress,
+  Unique: unique,
   'com.microsoft.GatherBlockQuantized': gatherBlockQuantized,
 } satisfies Record<string, ShapeRule>;

@@ -2,7 +2,17 @@
 import type { DType } from '../../graph/dtype.ts';
 import type { Dim, Shape } from '../../graph/ir.ts';
 import type { RuleContext, ShapeRule } from '../rule.ts';
-import { broadcast, requireKind, requireRank, sameDType, shapeAt, type, unify, withDim } from './common.ts';
+import {
+  broadcast,
+  input,
+  requireKind,
+  requireRank,
+  sameDType,
+  shapeAt,
+  type,
+  unify,
+  withDim,
+} from './common.ts';
 import { showShape, surelyDiffer } from './dims.ts';
 
 function checkInner(c: RuleContext, a: Shape, b: Shape, k: Dim, l: Dim): void {
@@ -151,6 +161,26 @@ const einsum: ShapeRule = c => {
   ];
 };
 
+/** QLinearMatMul(a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero): the output dtype is y_zero's. */
+const qlinearMatMul: ShapeRule = c => [type(input(c, 7).dtype, matmulShape(c, shapeAt(c, 0), shapeAt(c, 3)))];
+
+/** QGemm(a, a_scale, a_zero, b, b_scale, b_zero, bias?, y_scale?, y_zero?): floats without an output scale. */
+const qgemm: ShapeRule = c => {
+  const [a, b] = [requireRank(c, 0, 2), requireRank(c, 3, 2)];
+  const dtype = c.inputs[8]?.dtype ?? (c.inputs[7] ? input(c, 0).dtype : 'float32');
+  if (!a || !b) return [{ dtype }];
+  const left = swapped(a, c.attributes.int('transA', 0) !== 0);
+  const right = swapped(b, c.attributes.int('transB', 0) !== 0);
+  return [type(dtype, matmulShape(c, left, right))];
+};
+
+/** Det: [.., n, n] -> [..]. */
+const determinant: ShapeRule = c => {
+  const s = requireRank(c, 0, 2, Infinity);
+  if (s && surelyDiffer(s.at(-1) as Dim, s.at(-2) as Dim)) c.fail(`${showShape(s)} holds no square matrices`);
+  return [type(requireKind(c, 0, 'float'), s?.slice(0, -2))];
+};
+
 /** MatMulNBits: A [...,K] by B packed [N, K/block_size, block_size*bits/8] -> [...,N]. */
 const matmulNBits: ShapeRule = c => {
   const a = shapeAt(c, 0);
@@ -165,6 +195,9 @@ export const MATMUL = {
   MatMul: matmul,
   Gemm: gemm,
   Einsum: einsum,
+  Det: determinant,
+  QLinearMatMul: qlinearMatMul,
+  'com.microsoft.QGemm': qgemm,
   MatMulInteger: product('int32'),
   'com.microsoft.FusedMatMul': fusedMatMul,
   'com.microsoft.DynamicQuantizeMatMul': product('float32'),

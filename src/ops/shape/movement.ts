@@ -193,7 +193,7 @@ const concat: ShapeRule = c => {
   return [type(dtype, concatShape(c, shapes as Shape[]))];
 };
 
-function concatShape(c: RuleContext, shapes: readonly Shape[]): Shape {
+export function concatShape(c: RuleContext, shapes: readonly Shape[]): Shape {
   const first = shapes[0] as Shape;
   if (!c.attributes.has('axis')) c.fail('attribute "axis" is missing');
   const axis = axisAttribute(c, 0, first.length);
@@ -279,6 +279,58 @@ const trilu: ShapeRule = c => {
   return [input(c, 0)];
 };
 
+/** CenterCropPad(x, lengths): those lengths along `axes`, all when absent. */
+const centerCropPad: ShapeRule = c => {
+  const { dtype, shape } = input(c, 0);
+  if (!shape) return [{ dtype }];
+  const axes = c.attributes.ints('axes')?.map(a => axisOf(c, a, shape.length)) ?? shape.map((_, i) => i);
+  const lengths = c.shapeValue(1);
+  const at = (i: number) => axes.indexOf(i);
+  return [
+    type(
+      dtype,
+      shape.map((d, i) => (at(i) < 0 ? d : (lengths?.[at(i)] ?? unknownDim(c, i)))),
+    ),
+  ];
+};
+
+const blockSize = (c: RuleContext): number => {
+  const size = c.attributes.int('blocksize', 0);
+  return size > 0 ? size : c.fail(`blocksize ${size} must be positive`);
+};
+
+/** [N,C,H,W] -> [N, C/b², H·b, W·b]. */
+const depthToSpace: ShapeRule = c => {
+  const { dtype } = input(c, 0);
+  const s = requireRank(c, 0, 4);
+  const b = blockSize(c);
+  if (!s) return [{ dtype }];
+  if (typeof s[1] === 'number' && s[1] % (b * b) !== 0)
+    c.fail(`${s[1]} channels of ${showShape(s)} are no multiple of blocksize² = ${b * b}`);
+  return [
+    type(dtype, [s[0] as Dim, divDims(s[1] as Dim, b * b), mulDims(s[2] as Dim, b), mulDims(s[3] as Dim, b)]),
+  ];
+};
+
+/** [N,C,H,W] -> [N, C·b², H/b, W/b]. */
+const spaceToDepth: ShapeRule = c => {
+  const { dtype } = input(c, 0);
+  const s = requireRank(c, 0, 4);
+  const b = blockSize(c);
+  if (!s) return [{ dtype }];
+  const odd = [2, 3].find(i => typeof s[i] === 'number' && (s[i] as number) % b !== 0);
+  if (odd !== undefined) c.fail(`axis ${odd} of ${showShape(s)} is no multiple of blocksize ${b}`);
+  return [
+    type(dtype, [s[0] as Dim, mulDims(s[1] as Dim, b * b), divDims(s[2] as Dim, b), divDims(s[3] as Dim, b)]),
+  ];
+};
+
+const reverseSequence: ShapeRule = c => {
+  requireRank(c, 0, 2, Infinity);
+  requireRank(c, 1, 1);
+  return [input(c, 0)];
+};
+
 export const MOVEMENT = {
   Reshape: reshape,
   Flatten: flatten,
@@ -292,4 +344,8 @@ export const MOVEMENT = {
   Slice: slice,
   Pad: pad,
   Trilu: trilu,
+  ReverseSequence: reverseSequence,
+  CenterCropPad: centerCropPad,
+  DepthToSpace: depthToSpace,
+  SpaceToDepth: spaceToDepth,
 } satisfies Record<string, ShapeRule>;

@@ -1,6 +1,6 @@
 /** Shapes of softmax, normalizations and the cross-entropy that goes with them. */
 import { type DType, dtypeOfCode } from '../../graph/dtype.ts';
-import type { Shape } from '../../graph/ir.ts';
+import type { Dim, Shape } from '../../graph/ir.ts';
 import type { RuleContext, ShapeRule } from '../rule.ts';
 import {
   axisAttribute,
@@ -76,10 +76,58 @@ function checkLabels(c: RuleContext, scores: Shape, labels: Shape): void {
   unifyShapes(c, wanted, labels, complaint);
 }
 
+/** A per-channel parameter is [channels]. */
+function checkPerChannel(c: RuleContext, inputs: readonly number[]): void {
+  const channels = shapeAt(c, 0)?.[1];
+  for (const i of inputs) {
+    const s = c.inputs[i]?.shape;
+    if (s && channels !== undefined && (s.length !== 1 || surelyDiffer(s[0] as Dim, channels)))
+      c.fail(`input ${i} ${showShape(s)} must be [${channels}], one entry a channel`);
+  }
+}
+
+/** BatchNormalization(x, scale, bias, mean, var) -> y, running_mean, running_var. */
+const batchNormalization: ShapeRule = c => {
+  requireKind(c, 0, 'float');
+  requireRank(c, 0, 2, Infinity);
+  checkPerChannel(c, [1, 2, 3, 4]);
+  return [input(c, 0), input(c, 3), input(c, 4)];
+};
+
+const channelNormalization: ShapeRule = c => {
+  requireKind(c, 0, 'float');
+  requireRank(c, 0, 2, Infinity);
+  checkPerChannel(c, [1, 2]);
+  return [input(c, 0)];
+};
+
+const groupNormalization: ShapeRule = c => {
+  const [groups, channels] = [c.attributes.int('num_groups', 1), shapeAt(c, 0)?.[1]];
+  if (typeof channels === 'number' && channels % groups !== 0)
+    c.fail(`${channels} channels do not divide into ${groups} groups`);
+  return channelNormalization(c);
+};
+
+/** Softmax's and its kin's losses from log-probabilities. */
+const negativeLogLikelihood: ShapeRule = c => crossEntropy(c).slice(0, 1);
+
+const sameAsInput: ShapeRule = c => {
+  requireKind(c, 0, 'float');
+  return [input(c, 0)];
+};
+
 export const NORMALIZATION = {
   Softmax: softmax,
   LogSoftmax: softmax,
+  Hardmax: softmax,
+  NegativeLogLikelihoodLoss: negativeLogLikelihood,
   SoftmaxCrossEntropyLoss: crossEntropy,
+  BatchNormalization: batchNormalization,
+  InstanceNormalization: channelNormalization,
+  GroupNormalization: groupNormalization,
+  MeanVarianceNormalization: sameAsInput,
+  LpNormalization: softmax,
+  LRN: sameAsInput,
   LayerNormalization: normalization(2),
   RMSNormalization: normalization(0),
   SimplifiedLayerNormalization: normalization(1),

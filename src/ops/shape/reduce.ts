@@ -88,9 +88,11 @@ export const REDUCE = {
   ReduceL1: reduce('number'),
   ReduceL2: reduce('number'),
   ReduceSumSquare: reduce('number'),
+  ReduceLogSum: reduce('number'),
   ReduceLogSumExp: reduce('number'),
   ArgMax: argReduce,
   ArgMin: argReduce,
   CumSum: unary('number'),
+  CumProd: unary('number'),
   TopK: topK,
 } satisfies Record<string, ShapeRule>;

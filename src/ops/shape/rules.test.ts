@@ -39,7 +39,62 @@ const QKV: Operand[] = [
   ['B', 'S', 32],
 ];
 const LENGTHS = [of('int32', 'B'), of('int32')];
+const BYTE = of('uint8');
+const Q = (...dims: Dim[]): Operand[] => [of('uint8', ...dims), [], BYTE];
 const OWN: readonly Case[] = [
+  {
+    op: 'com.microsoft.QLinearAdd',
+    inputs: [...Q('B', 3), ...Q(3), [], BYTE],
+    outputs: [['B', 3]],
+    dtype: 'uint8',
+  },
+  {
+    op: 'com.microsoft.QLinearMul',
+    inputs: [...Q('B', 1), ...Q(1, 4), [], BYTE],
+    outputs: [['B', 4]],
+    dtype: 'uint8',
+  },
+  { op: 'MeanVarianceNormalization', inputs: [['B', 3, 8, 8]], outputs: [['B', 3, 8, 8]] },
+  {
+    op: 'com.microsoft.QLinearSigmoid',
+    inputs: [...Q('B', 3), [], BYTE],
+    outputs: [['B', 3]],
+    dtype: 'uint8',
+  },
+  { op: 'com.microsoft.QLinearLeakyRelu', inputs: [...Q('B', 3), []], outputs: [['B', 3]], dtype: 'uint8' },
+  {
+    op: 'com.microsoft.QLinearConcat',
+    inputs: [[], BYTE, ...Q('B', 3), ...Q('B', 5)],
+    attributes: { axis: 1 },
+    outputs: [['B', 8]],
+    dtype: 'uint8',
+  },
+  {
+    op: 'com.microsoft.QLinearAveragePool',
+    inputs: [...Q('B', 8, 8, 3), [], BYTE],
+    attributes: { kernel_shape: [2, 2], strides: [2, 2], channels_last: 1 },
+    outputs: [['B', 4, 4, 3]],
+    dtype: 'uint8',
+  },
+  {
+    op: 'com.microsoft.QLinearGlobalAveragePool',
+    inputs: [...Q('B', 3, 8, 8), [], BYTE],
+    outputs: [['B', 3, 1, 1]],
+    dtype: 'uint8',
+  },
+  {
+    op: 'com.microsoft.QGemm',
+    inputs: [...Q('B', 8), ...Q(4, 8), of('int32', 4)],
+    attributes: { transB: 1 },
+    outputs: [['B', 4]],
+  },
+  {
+    op: 'com.microsoft.NhwcMaxPool',
+    inputs: [of('uint8', 'B', 8, 6, 3)],
+    attributes: { kernel_shape: [2, 2], strides: [2, 2] },
+    outputs: [['B', 4, 3, 3]],
+    dtype: 'uint8',
+  },
   { op: 'gaslaw.StopGradient', inputs: [['B', 3]], outputs: [['B', 3]] },
   {
     op: 'gaslaw.StraightThrough',

@@ -53,6 +53,14 @@ export function constantTensor(graph: Graph, name: string): Tensor | undefined {
   return graph.initializers.get(name) ?? known(graph).tensors.get(name);
 }
 
+/** Makes what `from` knows of a value known in a body that captures it. */
+export function lendValue(from: Graph, body: Graph, name: string): void {
+  const [tensor, values] = [constantTensor(from, name), known(from).values.get(name)];
+  if (tensor) known(body).tensors.set(name, tensor);
+  if (values) known(body).values.set(name, values);
+  known(body).asked.add(name);
+}
+
 /** Whether nobody has asked for the value of `name` yet; from now on somebody has. */
 export function isNew(graph: Graph, name: string): boolean {
   const { asked } = known(graph);

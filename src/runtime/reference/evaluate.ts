@@ -5,9 +5,10 @@
  * 2. A value is dropped after its last reader.
  */
 import { type Graph, type Node, opKey, type Tensor } from '../../graph/ir.ts';
+import { bodiesOf, usesOf } from '../../graph/walk.ts';
 import { isOpType } from '../../ops/schema.ts';
 import { GaslawError } from '../../util/errors.ts';
-import { kernelContext } from './kernel.ts';
+import { kernelContext, type RunBody } from './kernel.ts';
 import { KERNELS } from './kernels/index.ts';
 
 /** What to run for given outputs: nodes in order, and which values die after each. */
@@ -19,11 +20,15 @@ export interface Plan {
 /** Throws a GaslawError naming the first node whose op is unknown, or the output that nothing makes. */
 export function planRun(graph: Graph, outputs: readonly string[] = graph.outputs.map(o => o.name)): Plan {
   const nodes = neededNodes(graph, outputs);
-  const unknown = nodes.find(node => !isOpType(opKey(node)));
-  if (unknown) {
-    throw new GaslawError(`node "${unknown.name}": op ${opKey(unknown)} is not in gaslaw's op list`);
-  }
+  for (const node of nodes) checkKnown(node);
   return { steps: withDeaths(nodes, new Set(outputs)), outputs };
+}
+
+/** Throws for the first op, bodies included, that no kernel exists for. */
+function checkKnown(node: Node): void {
+  if (!isOpType(opKey(node)))
+    throw new GaslawError(`node "${node.name}": op ${opKey(node)} is not in gaslaw's op list`);
+  for (const body of bodiesOf(node)) body.nodes.forEach(checkKnown);
 }
 
 function neededNodes(graph: Graph, outputs: readonly string[]): Node[] {
@@ -32,7 +37,7 @@ function neededNodes(graph: Graph, outputs: readonly string[]): Node[] {
   for (const node of graph.nodes.toReversed()) {
     if (!node.outputs.some(name => name !== '' && needed.has(name))) continue;
     nodes.push(node);
-    for (const name of node.inputs) needed.add(name);
+    for (const name of usesOf(node)) needed.add(name);
   }
   return nodes.reverse();
 }
@@ -40,20 +45,21 @@ function neededNodes(graph: Graph, outputs: readonly string[]): Node[] {
 function withDeaths(nodes: readonly Node[], kept: ReadonlySet<string>): Plan['steps'] {
   const seen = new Set(kept);
   const steps = nodes.toReversed().map(node => {
-    const dead = [...new Set([...node.inputs, ...node.outputs])].filter(name => !seen.has(name));
+    const dead = [...new Set([...usesOf(node), ...node.outputs])].filter(name => !seen.has(name));
     for (const name of dead) seen.add(name);
     return { node, dead };
   });
   return steps.reverse();
 }
 
-/** Runs a plan on `inputs` and returns its outputs. */
+/** Runs a plan on `inputs` and returns its outputs. `outer` holds the values that a body captures. */
 export function runPlan(
   graph: Graph,
   plan: Plan,
   inputs: Readonly<Record<string, Tensor>>,
+  outer: ReadonlyMap<string, Tensor> = new Map(),
 ): Record<string, Tensor> {
-  const values = new Map<string, Tensor>([...graph.initializers, ...Object.entries(inputs)]);
+  const values = new Map<string, Tensor>([...outer, ...graph.initializers, ...Object.entries(inputs)]);
   for (const { node, dead } of plan.steps) {
     runNode(node, values);
     for (const name of dead) values.delete(name);
@@ -69,12 +75,24 @@ function runNode(node: Node, values: Map<string, Tensor>): void {
   );
   const key = opKey(node);
   if (!isOpType(key)) throw new GaslawError(`node "${node.name}": op ${key} is not in gaslaw's op list`);
-  const outputs = KERNELS[key](kernelContext(node, inputs));
+  const outputs = KERNELS[key](kernelContext(node, inputs, bodyRunner(values)));
   node.outputs.forEach((name, i) => {
     if (name === '') return;
     if (!outputs[i]) throw new GaslawError(`node "${node.name}" (${key}): it has no output ${i}`);
     values.set(name, outputs[i]);
   });
+}
+
+/** Runs bodies inside the scope of `values`; a body is planned once for all its rounds. */
+function bodyRunner(values: ReadonlyMap<string, Tensor>): RunBody {
+  const plans = new Map<Graph, Plan>();
+  return (body, inputs) => {
+    const plan = plans.get(body) ?? planRun(body);
+    plans.set(body, plan);
+    const named = Object.fromEntries(body.inputs.map(({ name }, i) => [name, inputs[i]]));
+    const results = runPlan(body, plan, named, values);
+    return plan.outputs.map(name => results[name]);
+  };
 }
 
 function missing(where: string, name: string): never {

@@ -1,5 +1,5 @@
 /** What a kernel is: the meaning of one op on concrete tensors. */
-import { type Node, opKey, type Tensor } from '../../graph/ir.ts';
+import { type Graph, type Node, opKey, type Tensor } from '../../graph/ir.ts';
 import { Attributes } from '../../ops/rule.ts';
 import type { OpType } from '../../ops/schema.ts';
 import { GaslawError } from '../../util/errors.ts';
@@ -14,6 +14,8 @@ export interface KernelContext {
   readonly node: string;
   /** Input `i`. Throws when it is left out. */
   input(i: number): Tensor;
+  /** Runs the body under attribute `name`, which also sees the values of the graph around it. */
+  body(name: string, inputs: readonly Tensor[]): readonly Tensor[];
   /** Throws a GaslawError `node "x" (Op): message`. */
   fail(message: string): never;
 }
@@ -24,7 +26,14 @@ export type Kernel = (c: KernelContext) => readonly Tensor[];
 /** The kernels of one family of ops. */
 export type KernelFamily = { readonly [K in OpType]?: Kernel };
 
-export function kernelContext(node: Node, inputs: readonly (Tensor | undefined)[]): KernelContext {
+/** Runs a body on inputs by position. */
+export type RunBody = (body: Graph, inputs: readonly Tensor[]) => readonly Tensor[];
+
+export function kernelContext(
+  node: Node,
+  inputs: readonly (Tensor | undefined)[],
+  runBody?: RunBody,
+): KernelContext {
   const fail = (message: string): never => {
     throw new GaslawError(`node "${node.name}" (${opKey(node)}): ${message}`);
   };
@@ -33,6 +42,11 @@ export function kernelContext(node: Node, inputs: readonly (Tensor | undefined)[
     inputs,
     outputCount: node.outputs.length,
     node: node.name,
+    body: (name, given) => {
+      const attribute = node.attributes[name];
+      if (attribute?.type !== 'graph') return fail(`attribute "${name}" is missing`);
+      return runBody ? runBody(attribute.value, given) : fail('bodies run inside a graph only');
+    },
     input: i => inputs[i] ?? fail(`input ${i} is missing`),
     fail,
   };

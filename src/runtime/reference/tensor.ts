@@ -6,11 +6,15 @@
  *    pass through a double.
  * 3. `elements` and `pack`: raw storage, one slot an element, for ops that only move data.
  */
-import { allocate, type DType, isFloat, type TensorData } from '../../graph/dtype.ts';
+import { allocate, bitsOf, type DType, isFloat, isPacked, type TensorData } from '../../graph/dtype.ts';
 import { sizeOf, type Tensor } from '../../graph/ir.ts';
-import { decodeFloats, encodeFloats, isSmallFloat } from '../../util/float16.ts';
-
-const isPacked = (dtype: DType): boolean => dtype === 'int4' || dtype === 'uint4' || dtype === 'float4e2m1';
+import {
+  decodeFloats,
+  encodeFloats,
+  fromFloat8e8m0,
+  isSmallFloat,
+  toFloat8e8m0,
+} from '../../util/float16.ts';
 
 export const isBig = (dtype: DType): boolean => dtype === 'int64' || dtype === 'uint64';
 
@@ -24,9 +28,13 @@ export function unpackBits(bytes: Uint8Array, bits: number): Uint8Array {
   return codes;
 }
 
-export function packNibbles(codes: ArrayLike<number>): Uint8Array {
-  const bytes = new Uint8Array(Math.ceil(codes.length / 2));
-  for (let i = 0; i < codes.length; i++) bytes[i >> 1] |= (codes[i] & 15) << ((i & 1) * 4);
+/** The inverse of `unpackBits`; codes may be negative. */
+function packBits(codes: ArrayLike<number>, bits: number): Uint8Array {
+  const perByte = 8 / bits;
+  const mask = 2 ** bits - 1;
+  const bytes = new Uint8Array(Math.ceil(codes.length / perByte));
+  for (let i = 0; i < codes.length; i++)
+    bytes[Math.floor(i / perByte)] |= (codes[i] & mask) << ((i % perByte) * bits);
   return bytes;
 }
 
@@ -40,7 +48,9 @@ const slotsOf = (data: TensorData): Slots => data as unknown as Slots;
 
 export function elements(t: Tensor): Slots {
   return slotsOf(
-    isPacked(t.dtype) ? unpackBits(t.data as Uint8Array, 4).subarray(0, sizeOf(t.dims)) : t.data,
+    isPacked(t.dtype)
+      ? unpackBits(t.data as Uint8Array, bitsOf(t.dtype)).subarray(0, sizeOf(t.dims))
+      : t.data,
   );
 }
 
@@ -50,7 +60,7 @@ export const emptyElements = (dtype: DType, count: number): Slots =>
 
 export function pack(dtype: DType, dims: readonly number[], slots: Slots): Tensor {
   const data = slots as unknown as TensorData;
-  return { dtype, dims, data: isPacked(dtype) ? packNibbles(slots) : data };
+  return { dtype, dims, data: isPacked(dtype) ? packBits(slots, bitsOf(dtype)) : data };
 }
 
 /** The values as doubles: a copy, except for float64. */
@@ -59,7 +69,9 @@ export function doubles(t: Tensor): Float64Array {
   if (isBig(t.dtype)) return Float64Array.from(t.data as BigInt64Array, Number);
   const slots = elements(t);
   if (isSmallFloat(t.dtype)) return decodeFloats(slots, t.dtype);
+  if (t.dtype === 'float8e8m0') return Float64Array.from(slots, fromFloat8e8m0);
   if (t.dtype === 'int4') return Float64Array.from(slots, code => (code << 28) >> 28);
+  if (t.dtype === 'int2') return Float64Array.from(slots, code => (code << 30) >> 30);
   return new Float64Array(slots);
 }
 
@@ -77,6 +89,7 @@ function encoded(dtype: DType, values: Float64Array): TensorData {
     const codes = encodeFloats(values, dtype);
     return dtype === 'float16' || dtype === 'bfloat16' ? codes : Uint8Array.from(codes);
   }
+  if (dtype === 'float8e8m0') return Uint8Array.from(values, v => toFloat8e8m0(v));
   // Every array left is a typed array of numbers.
   const data = emptyElements(dtype, values.length) as unknown as Float32Array;
   data.set(values);

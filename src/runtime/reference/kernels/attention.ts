@@ -2,7 +2,7 @@
 import type { Tensor } from '../../../graph/ir.ts';
 import type { Kernel, KernelContext, KernelFamily } from '../kernel.ts';
 import { reshaped, takeAlong } from '../layout.ts';
-import { doubles, store } from '../tensor.ts';
+import { doubles, integers, store } from '../tensor.ts';
 import {
   type AttentionResult,
   addBias,
@@ -27,7 +27,7 @@ const given = (c: KernelContext, i: number): Tensor | undefined => {
   return t && t.dims.length > 0 ? t : undefined;
 };
 
-/** Attention's inputs: Q, K, V, mask, past key, past value. Outputs: Y, present key, present value, scores. */
+/** Attention's inputs: Q, K, V, mask, past key, past value, lengths of keys. Outputs: Y, present key, present value, scores. */
 const attention: Kernel = c => {
   const q = headsOf(c, c.input(0), c.attributes.int('q_num_heads', 0));
   const kvHeads = c.attributes.int('kv_num_heads', 0);
@@ -38,13 +38,15 @@ const attention: Kernel = c => {
     c.fail(`${q.dims[1]} query heads are no multiple of ${k.dims[1]} key heads`);
   const mask = c.inputs[3] && tensorBias(c.inputs[3], q.dims);
   const causal = c.attributes.int('is_causal', 0) ? causalBias(past?.dims[2] ?? 0) : undefined;
+  const lengths = c.inputs[6] && integers(c.inputs[6]);
+  const valid: Bias | undefined = lengths && ((b, _h, _i, j) => (j < lengths[b] ? 0 : -Infinity));
   const result = attend({
     q,
     k,
     v,
     scale: c.attributes.float('scale', 0) || 1 / Math.sqrt(q.dims[3]),
     softcap: c.attributes.float('softcap', 0),
-    bias: addBias(mask, causal),
+    bias: addBias(mask, causal, valid),
   });
   return attentionOutputs(c, result, k, v);
 };

@@ -144,6 +144,17 @@ const choose: Kernel = c => {
   return [pack(x.dtype, dims, out)];
 };
 
+/** Bits move left (filled with 0, the top ones lost) or right, in the width of the dtype. */
+const bitShift: Kernel = c => {
+  const direction = c.attributes.string('direction', '');
+  if (direction !== 'LEFT' && direction !== 'RIGHT') c.fail(`direction "${direction}" is not LEFT or RIGHT`);
+  return arithmetic(
+    direction === 'LEFT'
+      ? { number: (a, b) => a * 2 ** b, bigint: (a, b) => BigInt.asUintN(64, a << b) }
+      : { number: (a, b) => Math.floor(a / 2 ** b), bigint: (a, b) => a >> b },
+  )(c);
+};
+
 export const BINARY = {
   Add: arithmetic(FOLDS.add),
   Sub: arithmetic({ number: (a, b) => a - b, bigint: (a, b) => a - b }),
@@ -165,5 +176,9 @@ export const BINARY = {
   And: compare((a, b) => a !== 0 && b !== 0),
   Or: compare((a, b) => a !== 0 || b !== 0),
   Xor: compare((a, b) => (a !== 0) !== (b !== 0)),
+  BitwiseAnd: arithmetic({ number: (a, b) => a & b, bigint: (a, b) => a & b }),
+  BitwiseOr: arithmetic({ number: (a, b) => a | b, bigint: (a, b) => a | b }),
+  BitwiseXor: arithmetic({ number: (a, b) => a ^ b, bigint: (a, b) => a ^ b }),
+  BitShift: bitShift,
   Where: choose,
 } as const satisfies KernelFamily;

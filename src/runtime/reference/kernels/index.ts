@@ -5,6 +5,8 @@ import { ATTENTION } from './attention.ts';
 import { BINARY } from './binary.ts';
 import { BLOCK_QUANTIZED } from './block-quantized.ts';
 import { CAST } from './cast.ts';
+import { CONTROL } from './control.ts';
+import { CONVOLUTION } from './convolution.ts';
 import { EINSUM } from './einsum.ts';
 import { EXPERTS } from './experts.ts';
 import { GROUP_QUERY } from './group-query.ts';
@@ -13,9 +15,16 @@ import { MAKE } from './make.ts';
 import { MATMUL } from './matmul.ts';
 import { MOVEMENT } from './movement.ts';
 import { NORMALIZE } from './normalize.ts';
+import { NORMALIZE_CHANNELS } from './normalize-channels.ts';
+import { POOLING } from './pooling.ts';
 import { QUANTIZE } from './quantize.ts';
+import { QUANTIZED } from './quantized.ts';
+import { RECURRENT } from './recurrent.ts';
 import { REDUCE } from './reduce.ts';
 import { ROTARY } from './rotary.ts';
+import { SAMPLING } from './sampling.ts';
+import { SELECT } from './select.ts';
+import { SIGNAL } from './signal.ts';
 import { UNARY } from './unary.ts';
 
 export const KERNELS: { readonly [K in OpType]: Kernel } = {
@@ -35,4 +44,13 @@ export const KERNELS: { readonly [K in OpType]: Kernel } = {
   ...EXPERTS,
   ...QUANTIZE,
   ...BLOCK_QUANTIZED,
+  ...CONVOLUTION,
+  ...POOLING,
+  ...NORMALIZE_CHANNELS,
+  ...QUANTIZED,
+  ...RECURRENT,
+  ...CONTROL,
+  ...SAMPLING,
+  ...SELECT,
+  ...SIGNAL,
 };

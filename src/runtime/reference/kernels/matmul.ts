@@ -70,7 +70,7 @@ const matmul: Kernel = c => {
 };
 
 /** The last two axes swapped. */
-const flipped = (t: Tensor): Tensor => {
+export const flipped = (t: Tensor): Tensor => {
   const axes = range(t.dims.length);
   return transposed(t, [...axes.slice(0, -2), ...axes.slice(-2).reverse()]);
 };
@@ -135,9 +135,41 @@ export function shifted(c: KernelContext, t: Tensor, zero: Tensor | undefined, a
   return values.map((v, i) => v - z[at[i]]);
 }
 
+/** Product of the pivots of Gaussian elimination, the sign turned at each exchange of rows. */
+function determinantOf(m: Float64Array, n: number): number {
+  const rows = range(n).map(i => m.slice(i * n, (i + 1) * n));
+  let result = 1;
+  for (let k = 0; k < n; k++) {
+    const pivot = range(n - k).reduce(
+      (best, i) => (Math.abs(rows[k + i][k]) > Math.abs(rows[best][k]) ? k + i : best),
+      k,
+    );
+    if (pivot !== k) result = -result;
+    [rows[k], rows[pivot]] = [rows[pivot], rows[k]];
+    result *= rows[k][k];
+    if (result === 0) return 0;
+    for (const row of rows.slice(k + 1)) {
+      const factor = row[k] / rows[k][k];
+      for (let j = k; j < n; j++) row[j] -= factor * rows[k][j];
+    }
+  }
+  return result;
+}
+
+/** Determinants of the matrices in the last two axes. */
+const determinant: Kernel = c => {
+  const x = c.input(0);
+  const n = x.dims[x.dims.length - 1];
+  const dims = x.dims.slice(0, -2);
+  const values = doubles(x);
+  const of = (i: number) => determinantOf(values.subarray(i * n * n, (i + 1) * n * n), n);
+  return [store(x.dtype, dims, Float64Array.from(range(dims.reduce((a, b) => a * b, 1)), of))];
+};
+
 export const MATMUL = {
   MatMul: matmul,
   Gemm: gemm,
   'com.microsoft.FusedMatMul': fusedMatMul,
   MatMulInteger: matmulInteger,
+  Det: determinant,
 } as const satisfies KernelFamily;

@@ -240,6 +240,54 @@ const trilu: Kernel = c => {
   return [pack(x.dtype, x.dims, data)];
 };
 
+/** The first `sequence_lens[b]` elements of each batch row along `time_axis` in reverse. */
+const reverseSequence: Kernel = c => {
+  const x = c.input(0);
+  const [batchAxis, timeAxis] = [c.attributes.int('batch_axis', 1), c.attributes.int('time_axis', 0)];
+  const lengths = integers(c.input(1));
+  const strides = stridesOf(x.dims);
+  const coordinate = (i: number, axis: number) => Math.floor(i / strides[axis]) % x.dims[axis];
+  const at = Int32Array.from(range(sizeOf(x.dims)), i => {
+    const [t, length] = [coordinate(i, timeAxis), lengths[coordinate(i, batchAxis)]];
+    return t < length ? i + (length - 1 - 2 * t) * strides[timeAxis] : i;
+  });
+  return [take(x, x.dims, at)];
+};
+
+/** Cut, or filled with zeros, around the middle. */
+const centerCropPad: Kernel = c => {
+  const x = c.input(0);
+  const axes = (c.attributes.ints('axes') ?? range(x.dims.length)).map(a => axisOf(c, a, x.dims.length));
+  const lists = x.dims.map(n => range(n));
+  integers(c.input(1)).forEach((length, k) => {
+    const n = x.dims[axes[k]];
+    const start = length < n ? Math.floor((n - length) / 2) : -Math.floor((length - n) / 2);
+    lists[axes[k]] = range(length).map(i => (i + start >= 0 && i + start < n ? i + start : -1));
+  });
+  return [takeLists(x, lists)];
+};
+
+/** Channels laid out as blocks of pixels: DCR counts [block, block, channel], CRD [channel, block, block]. */
+const depthToSpace: Kernel = c => {
+  const x = c.input(0);
+  const b = c.attributes.int('blocksize', 1);
+  const mode = c.attributes.string('mode', 'DCR');
+  if (mode !== 'DCR' && mode !== 'CRD') c.fail(`mode "${mode}" is not DCR or CRD`);
+  const [n, channels, height, width] = x.dims;
+  const depth = channels / (b * b);
+  const split = mode === 'DCR' ? [n, b, b, depth, height, width] : [n, depth, b, b, height, width];
+  const order = mode === 'DCR' ? [0, 3, 4, 1, 5, 2] : [0, 1, 4, 2, 5, 3];
+  return [reshaped(transposed(reshaped(x, split), order), [n, depth, height * b, width * b])];
+};
+
+const spaceToDepth: Kernel = c => {
+  const x = c.input(0);
+  const b = c.attributes.int('blocksize', 1);
+  const [n, channels, height, width] = x.dims;
+  const blocks = reshaped(x, [n, channels, height / b, b, width / b, b]);
+  return [reshaped(transposed(blocks, [0, 3, 5, 1, 2, 4]), [n, channels * b * b, height / b, width / b])];
+};
+
 export const MOVEMENT = {
   Shape: shape,
   Size: c => [indices64([], [sizeOf(c.input(0).dims)])],
@@ -255,4 +303,8 @@ export const MOVEMENT = {
   Slice: slice,
   Pad: pad,
   Trilu: trilu,
+  ReverseSequence: reverseSequence,
+  CenterCropPad: centerCropPad,
+  DepthToSpace: depthToSpace,
+  SpaceToDepth: spaceToDepth,
 } as const satisfies KernelFamily;

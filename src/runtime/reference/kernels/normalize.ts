@@ -36,11 +36,30 @@ const softmaxLike =
  * `ignore_index` counts nothing; `mean` divides by the sum of the weights counted.
  */
 const crossEntropy: Kernel = c => {
+  const scores = c.input(0);
+  return labelLoss(c, logSoftmax(c, scores, 1));
+};
+
+/** The same from log-probabilities. */
+const negativeLogLikelihood: Kernel = c => labelLoss(c, doubles(c.input(0)));
+
+function labelLoss(c: KernelContext, logs: Float64Array): readonly Tensor[] {
   const [scores, labels] = [c.input(0), c.input(1)];
-  const logs = logSoftmax(c, scores, 1);
   const { losses, weight } = labelLosses(c, logs, scores.dims, integers(labels));
   const loss = reduceLoss(c, losses, weight, labels.dims, scores);
   return c.outputCount > 1 ? [loss, store(scores.dtype, scores.dims, logs)] : [loss];
+}
+
+/** 1 at the first largest element of each lane, 0 elsewhere. */
+const hardmax: Kernel = c => {
+  const x = c.input(0);
+  const { bases, steps } = lanesOf(x.dims, [axisOf(c, c.attributes.int('axis', -1), x.dims.length)]);
+  const [values, out] = [doubles(x), new Float64Array(sizeOf(x.dims))];
+  for (const base of bases) {
+    const best = steps.reduce((at, step) => (values[base + step] > values[base + at] ? step : at), steps[0]);
+    out[base + best] = 1;
+  }
+  return [store(x.dtype, x.dims, out)];
 };
 
 function labelLosses(
@@ -170,6 +189,8 @@ function residual(x: Tensor, skip: Tensor, bias: Tensor | undefined): Float64Arr
 export const NORMALIZE = {
   Softmax: softmaxLike(Math.exp),
   LogSoftmax: softmaxLike(v => v),
+  Hardmax: hardmax,
+  NegativeLogLikelihoodLoss: negativeLogLikelihood,
   SoftmaxCrossEntropyLoss: crossEntropy,
   LayerNormalization: normalization(true),
   RMSNormalization: normalization(false),

@@ -12,13 +12,15 @@ import { axisOf, broadcastOffsets, listOffsets, range, stridesOf } from '../layo
 import { doubles, pack, store } from '../tensor.ts';
 import { product, shifted } from './matmul.ts';
 
-const RANGES: Partial<Record<DType, readonly [number, number]>> = {
+export const INTEGER_RANGES: Partial<Record<DType, readonly [number, number]>> = {
   uint8: [0, 255],
   int8: [-128, 127],
   uint16: [0, 65535],
   int16: [-32768, 32767],
   uint4: [0, 15],
   int4: [-8, 7],
+  uint2: [0, 3],
+  int2: [-2, 1],
 };
 
 /** Offsets into a scale (or zero point) for every element of x: scalar, along `axis`, or one per block of it. */
@@ -38,7 +40,7 @@ function parameterOffsets(c: KernelContext, x: Tensor, scale: Tensor): Int32Arra
   return listOffsets(lists, stridesOf(scale.dims));
 }
 
-const saturated = (x: number, [low, high]: readonly [number, number]): number =>
+export const saturated = (x: number, [low, high]: readonly [number, number]): number =>
   Math.min(high, Math.max(low, x));
 
 const quantizeLinear: Kernel = c => {
@@ -49,20 +51,20 @@ const quantizeLinear: Kernel = c => {
   const divide =
     x.dtype === 'float64' ? (a: number, b: number) => a / b : (a: number, b: number) => Math.fround(a / b);
   const quotients = doubles(x).map((v, i) => divide(v, s[at[i]]));
-  if (dtype.startsWith('float8')) return [quantizedFloat8(c, dtype, x.dims, quotients)];
-  const bounds = RANGES[dtype];
+  if (dtype.startsWith('float')) return [quantizedFloat(c, dtype, x.dims, quotients)];
+  const bounds = INTEGER_RANGES[dtype];
   if (!bounds) return c.fail(`it cannot quantize to ${dtype}`);
   const codes = quotients.map((q, i) => saturated(roundHalfEven(q) + (z?.[at[i]] ?? 0), bounds));
   return [store(dtype, x.dims, codes)];
 };
 
-function quantizedFloat8(
+function quantizedFloat(
   c: KernelContext,
   dtype: DType,
   dims: readonly number[],
   values: Float64Array,
 ): Tensor {
-  // The caller has seen that the name starts with float8, which all are narrow floats.
+  // The caller has seen that the name starts with float: only narrow floats are quantized to.
   const codes = encodeFloats(values, dtype as 'float8e5m2', c.attributes.int('saturate', 1) !== 0);
   return pack(dtype, dims, Uint8Array.from(codes) as unknown as number[]);
 }

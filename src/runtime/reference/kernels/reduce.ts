@@ -1,4 +1,4 @@
-/** Reductions, ArgMax and ArgMin, CumSum, TopK: everything that walks lanes along axes. */
+/** Reductions, ArgMax and ArgMin, CumSum, CumProd, TopK: everything that walks lanes along axes. */
 import { sizeOf, type Tensor } from '../../../graph/ir.ts';
 import type { Kernel, KernelContext, KernelFamily } from '../kernel.ts';
 import { axisOf, lanesOf, range } from '../layout.ts';
@@ -115,25 +115,29 @@ const argExtreme =
     return [indices64(reducedDims(x.dims, [axis], c.attributes.int('keepdims', 1) !== 0), best)];
   };
 
-const cumSum: Kernel = c => {
-  const x = c.input(0);
-  const axis = axisOf(c, scalar(c.input(1)), x.dims.length);
-  const exclusive = c.attributes.int('exclusive', 0) !== 0;
-  const { bases, steps } = lanesOf(x.dims, [axis]);
-  if (c.attributes.int('reverse', 0)) steps.reverse();
-  const values = exact(x);
-  const add = foldFor(FOLDS.add, x.dtype);
-  const out = emptyExact(x.dtype, sizeOf(x.dims));
-  for (const base of bases) {
-    let total = emptyExact(x.dtype, 1)[0];
-    for (const step of steps) {
-      const next = add(total, values[base + step]);
-      out[base + step] = exclusive ? total : next;
-      total = next;
+/** Running totals along an axis, from either end, with or without the element itself. */
+const scan =
+  (fold: Fold, start: number): Kernel =>
+  c => {
+    const x = c.input(0);
+    const axis = axisOf(c, scalar(c.input(1)), x.dims.length);
+    const exclusive = c.attributes.int('exclusive', 0) !== 0;
+    const { bases, steps } = lanesOf(x.dims, [axis]);
+    if (c.attributes.int('reverse', 0)) steps.reverse();
+    const values = exact(x);
+    const f = foldFor(fold, x.dtype);
+    const out = emptyExact(x.dtype, sizeOf(x.dims));
+    for (const base of bases) {
+      // BigInts travel as numbers in the types only; see `exact`.
+      let total = isBig(x.dtype) ? (BigInt(start) as unknown as number) : start;
+      for (const step of steps) {
+        const next = f(total, values[base + step]);
+        out[base + step] = exclusive ? total : next;
+        total = next;
+      }
     }
-  }
-  return [storeExact(x.dtype, x.dims, out)];
-};
+    return [storeExact(x.dtype, x.dims, out)];
+  };
 
 /** The k largest (or smallest) along `axis`, in order; the lower index first among equals. */
 const topK: Kernel = c => {
@@ -181,9 +185,11 @@ export const REDUCE = {
   }),
   ReduceL2: reduce({ start: 0, fold: SQUARES, finish: Math.sqrt }),
   ReduceSumSquare: reduce({ start: 0, fold: SQUARES }),
+  ReduceLogSum: reduce({ start: 0, fold: FOLDS.add, finish: Math.log }),
   ReduceLogSumExp: logSumExp,
   ArgMax: argExtreme((a, b) => a > b),
   ArgMin: argExtreme((a, b) => a < b),
-  CumSum: cumSum,
+  CumSum: scan(FOLDS.add, 0),
+  CumProd: scan(FOLDS.mul, 1),
   TopK: topK,
 } as const satisfies KernelFamily;

@@ -132,14 +132,31 @@ export const UNARY = {
   Reciprocal: map(x => 1 / x),
   Sin: map(Math.sin),
   Cos: map(Math.cos),
+  Tan: map(Math.tan),
+  Asin: map(Math.asin),
+  Acos: map(Math.acos),
+  Atan: map(Math.atan),
+  Sinh: map(Math.sinh),
+  Cosh: map(Math.cosh),
+  Asinh: map(Math.asinh),
+  Acosh: map(Math.acosh),
+  Atanh: map(Math.atanh),
   Tanh: map(Math.tanh),
   Sigmoid: map(sigmoid),
   Erf: map(erf),
   Softplus: map(softplus),
+  // x / (1 + |x|)
+  Softsign: map(x => x / (1 + Math.abs(x))),
+  // x · tanh(softplus x)
+  Mish: map(x => x * Math.tanh(softplus(x))),
   Floor: mapFloat(Math.floor),
   Ceil: mapFloat(Math.ceil),
   Round: mapFloat(roundHalfEven),
   Not: test(x => x === 0),
+  BitwiseNot: mapExact(
+    x => ~x,
+    x => ~x,
+  ),
   Identity: identity,
   IsNaN: test(Number.isNaN),
   IsInf: isInfinite,
@@ -157,6 +174,30 @@ export const UNARY = {
         x < 0 ? alpha * Math.expm1(x) : x
     )(float('alpha', 1)),
   ),
+  // gamma·(x > 0 ? x : alpha·(e^x − 1))
+  Selu: parametric(float => {
+    const [alpha, gamma] = [float('alpha', 1.6732631921768188), float('gamma', 1.0507010221481323)];
+    return x => gamma * (x > 0 ? x : alpha * Math.expm1(x));
+  }),
+  // max(0, x) + min(0, alpha·(e^(x/alpha) − 1))
+  Celu: parametric(float =>
+    (
+      alpha => x =>
+        Math.max(0, x) + Math.min(0, alpha * Math.expm1(x / alpha))
+    )(float('alpha', 1)),
+  ),
+  // x > alpha ? x : 0
+  ThresholdedRelu: parametric(float =>
+    (
+      alpha => x =>
+        x > alpha ? x : 0
+    )(float('alpha', 1)),
+  ),
+  // x pulled towards 0 by bias outside [−lambd, lambd], 0 inside
+  Shrink: parametric(float => {
+    const [bias, lambd] = [float('bias', 0), float('lambd', 0.5)];
+    return x => (x < -lambd ? x + bias : x > lambd ? x - bias : 0);
+  }),
   // clamp(alpha·x + beta, 0, 1)
   HardSigmoid: parametric(float => {
     const [alpha, beta] = [float('alpha', 0.2), float('beta', 0.5)];
