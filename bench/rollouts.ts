@@ -31,7 +31,7 @@ const model = denseModel(
 export async function benchRollouts(rounds: number) {
   const store = new ParameterStore(model.parameters).initialize(new Random(1));
   const runtime = await nativeRuntime();
-  using decoder = await Decoder.create(runtime, model, store, { threads: 2 });
+  using decoder = await Decoder.create(runtime, model, store, { threads: 2, prepacked: true });
   using engine = new Engine(decoder, { slots: BATCH, capacity: CONTEXT });
   const peer = await peerLoop(store);
   const ours: number[] = [];
@@ -54,6 +54,7 @@ export async function benchRollouts(rounds: number) {
 async function rollout(engine: Engine): Promise<number> {
   const before = engine.sampledTokens;
   const started = performance.now();
+  await engine.refresh(); // as in reinforcement learning, where the weights have changed
   await engine.generate(
     Array.from({ length: BATCH }, (_, i) => ({
       prompt: [1 + (i % 7), 2, 3, 4],

@@ -189,7 +189,7 @@ export class Pipeline {
     model: CausalModel,
     store: ParameterStore,
   ): Promise<{ evaluation: Evaluation; other: Record<string, number> }> {
-    using decoder = await Decoder.create(this.context.runtime, model, store);
+    using decoder = await Decoder.create(this.context.runtime, model, store.tensors());
     return await this.evaluateDecoder(decoder);
   }
 

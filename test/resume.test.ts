@@ -8,6 +8,6 @@ it('kill -9, then --resume: the same models, answers and metrics', { timeout: 30
   expect(report.failures).toEqual([]);
   expect(report.different).toEqual([]);
   expect(report.met).toBeGreaterThanOrEqual(3);
-  expect(report.compared.filter(name => name.endsWith('model.safetensors')).length).toBe(8);
+  expect(report.compared.filter(name => name.endsWith('model.safetensors')).length).toBe(9);
   expect(report.compared).toContain('samples.jsonl');
 });

@@ -41,7 +41,7 @@ export async function collectTraces(pipeline: Pipeline, from: Trained, o: TraceO
   const { files, folder, runtime, log } = pipeline.context;
   const path = `${folder}/data/${o.name}.jsonl`;
   if (await files.exists(path)) return parse(await readText(files, path));
-  using decoder = await Decoder.create(runtime, from.model, from.store);
+  using decoder = await Decoder.create(runtime, from.model, from.store.tensors());
   using engine = new Engine(decoder, { slots: o.slots, capacity: from.model.maxPositions });
   const random = new Random(o.seed).fork(o.name);
   const traces: Trace[] = [];

@@ -110,6 +110,13 @@ export class Engine implements Disposable {
     });
   }
 
+  /** Takes over changed weights of a prepacked decoder. Nothing may be running. */
+  async refresh(): Promise<void> {
+    if (this.#loop) throw new GaslawError('the engine is answering; refresh its weights when it is done');
+    this.#dropLanes();
+    await this.#decoder.refresh();
+  }
+
   async #run(): Promise<void> {
     await Promise.resolve(); // let a caller queue all of its requests first
     try {
@@ -263,9 +270,14 @@ export class Engine implements Disposable {
     return distributions;
   }
 
-  [Symbol.dispose](): void {
-    for (const bound of [...this.#lanes.values(), ...this.#distributions.values()]) bound[Symbol.dispose]();
+  #dropLanes(): void {
+    for (const lane of this.#lanes.values()) lane[Symbol.dispose]();
     this.#lanes.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.#dropLanes();
+    for (const bound of this.#distributions.values()) bound[Symbol.dispose]();
     this.#distributions.clear();
   }
 }

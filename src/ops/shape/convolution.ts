@@ -98,7 +98,7 @@ const deformConv: ShapeRule = c => {
   requireKind(c, 0, 'float');
   const shape = convolved(c, 1, 3);
   const offset = shapeAt(c, 2);
-  if (shape && offset && offset.some((d, i) => i > 1 && surelyDiffer(d, shape[i] as Dim)))
+  if (shape && offset?.some((d, i) => i > 1 && surelyDiffer(d, shape[i] as Dim)))
     c.fail(`offset ${showShape(offset)} does not fit the output ${showShape(shape)}`);
   return [type(input(c, 0).dtype, shape)];
 };

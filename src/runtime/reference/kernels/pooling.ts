@@ -85,7 +85,11 @@ function countsOf(c: KernelContext, p: Pool): Float64Array {
     return insideCounts(p.window, i, p.lengths[i], start, padded ? [-start, size + end] : [0, size]);
   });
   return lists.reduce(
-    (counts, list) => Float64Array.from([...counts].flatMap(n => list.map(m => n * m))),
+    (counts, list) =>
+      Float64Array.from({ length: counts.length * list.length }, (_, i) => {
+        const [outer, inner] = [Math.floor(i / list.length), i % list.length];
+        return (counts[outer] as number) * (list[inner] as number);
+      }),
     Float64Array.of(1),
   );
 }
