@@ -11,6 +11,7 @@ const ORDER = [
   'graph',
   'ops',
   'autodiff',
+  'import',
   'runtime',
   'nn',
   'formats',
