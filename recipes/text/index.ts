@@ -20,6 +20,7 @@ import { finishedStage, finishStage, type RunResult, type TextStageResult } from
 import { Random } from '../../src/util/random.ts';
 import type { Recipe, RecipeContext, Size } from '../recipe.ts';
 import { DEFAULT_PACKAGE, readCorpus } from './corpus.ts';
+import { writePassages } from './passages.ts';
 
 interface TextConfig {
   readonly hiddenSize: number;
@@ -127,6 +128,11 @@ async function stage(
   await saveModel(context.files, folder, model, store, tokenizer);
   const bytes = new TextEncoder().encode(tokenizer.decode(validation.subarray(1))).length;
   const score = await scoreText(context.runtime, model, store, validation, { bytes, rows: 64 });
+  const passages = await writePassages(context.runtime, model, store, tokenizer, validation, {
+    count: 6,
+    temperature: 0.8,
+    seed: context.seed,
+  });
   const { bytes: weightBytes } = await loadModel(context.files, folder);
   const result: TextStageResult = {
     name: 'text',
@@ -140,6 +146,7 @@ async function stage(
     validationTokens: score.tokens,
     natsPerToken: score.natsPerToken,
     bitsPerByte: score.bitsPerByte,
+    passages,
     seconds: (performance.now() - started) / 1000,
     trainingFlops: totals.trainingFlops,
     samplingFlops: 0,

@@ -16,7 +16,7 @@ const WORDS: readonly (readonly [word: string, meaning: string])[] = [
     '95 % interval',
     'The range in which the true figure lies in 95 of 100 such measurements; problems, not answers, are counted as the independent ones.',
   ],
-  ['held-out', 'Problems kept away from all training, so that knowing them by heart cannot help.'],
+  ['held-out', 'Kept away from all training, so that knowing it by heart cannot help.'],
   ['token', 'The piece a model reads and writes at a time; for a character-level model, one character.'],
   [
     'GRPO',
@@ -41,14 +41,16 @@ const WORDS: readonly (readonly [word: string, meaning: string])[] = [
 /** Words that a run without accuracies has no use for. */
 const PLAIN_RUN = new Set(['held-out', 'token', 'bits per byte', 'FLOP']);
 
+const ANSWERS = html`, <code>metrics.jsonl</code> and <code>samples.jsonl</code> beside this page. Every model was measured on the same
+problems with the same random seeds, so differences are between models, not between exams.`;
+
 export function endingSections(data: ReportData): Markup {
   const reasons = data.stages.length > 1 || data.metrics.some(line => 'reward' in line);
   const words = WORDS.filter(([word]) => reasons || PLAIN_RUN.has(word)).filter(
     ([word]) => word !== 'bits per byte' || !reasons,
   );
   return html`<section id="words"><h2>How to read this</h2>
-<p class="lead">All figures come from this run’s own files: <code>result.json</code>, <code>metrics.jsonl</code> and <code>samples.jsonl</code> beside this page. Every model was measured on the same
-problems with the same random seeds, so differences are between models, not between exams.</p>
+<p class="lead">All figures come from this run’s own files: <code>result.json</code>${reasons ? ANSWERS : html` and <code>metrics.jsonl</code> beside this page.`}</p>
 <dl class="glossary">${words.map(([word, meaning]) => html`<div><dt>${word}</dt><dd>${meaning}</dd></div>`)}</dl></section>
 <section id="again"><h2>Run it again</h2>
 <pre><code>${commandsOf(data).join('\n')}</code></pre>
@@ -62,8 +64,10 @@ export function commandsOf(data: ReportData): string[] {
   const { final, base } = rolesOf(data);
   const model = (final ?? base)?.model;
   const sample = data.samples[0];
+  const passage = data.stages.at(-1)?.passages?.[0];
   const own = Object.entries(options).map(([name, value]) => ` --set ${quoted(`${name}=${value}`)}`);
   const run = `gaslaw run ${recipe} --size ${size} --seed ${seed}${own.join('')} --out my-run`;
+  if (model && passage) return [run, `gaslaw generate my-run/${model} --prompt ${quoted(passage.begun)}`];
   if (!model || !sample) return [run];
   return [
     run,

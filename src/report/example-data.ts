@@ -338,6 +338,14 @@ export function exampleTextRun(): ReportData {
     validationTokens: 111_540,
     natsPerToken: 1.853,
     bitsPerByte: 2.674,
+    passages: [
+      {
+        begun: 'GREMIO:\nGood morrow, n',
+        written: 'oble sir, and <well> ',
+        actual: 'eighbour Baptista.\n\nB',
+      },
+      { begun: 'Away with slanders', written: ' of the world,\nAnd I', actual: ': I will not hear.\n\nK' },
+    ],
     seconds: 171,
     trainingFlops: 6.1e13,
     samplingFlops: 0,

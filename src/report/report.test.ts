@@ -190,6 +190,8 @@ describe('runs with less in them', () => {
     const text = textOf(renderReport(exampleTextRun()));
     expect(text).toContain('needs 2.67 bits for a byte of text');
     expect(text).not.toContain('pass@1');
+    expect(text).toContain('Good morrow, n oble sir, and <well>');
+    expect(text).toContain('Good morrow, n eighbour Baptista.');
   });
 });
 

@@ -17,6 +17,7 @@ import { rolesOf } from './story.ts';
 import { studentsSection } from './students.ts';
 import { STYLE } from './style.ts';
 import { tradeSection } from './trade.ts';
+import { writingSection } from './writing.ts';
 
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
@@ -26,6 +27,7 @@ export function renderReport(data: ReportData): string {
     ['pipeline', 'Pipeline', stagesSection(data)],
     ['curves', 'Curves', curvesSection(data)],
     ['answers', 'Answers', answersSection(data)],
+    ['writing', 'Writing', writingSection(data)],
     ['trade', 'Costs', tradeSection(data)],
     ['students', 'Students', studentsSection(data)],
   ];

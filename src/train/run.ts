@@ -61,6 +61,16 @@ export interface TextStageResult extends StageBase {
   readonly validationTokens: number;
   readonly natsPerToken: number;
   readonly bitsPerByte: number;
+  readonly passages?: readonly Passage[];
+}
+
+/** Held-out text that a model went on with. */
+export interface Passage {
+  /** What it was given. */
+  readonly begun: string;
+  readonly written: string;
+  /** What stands there. */
+  readonly actual: string;
 }
 
 export type AnyStageResult = StageResult | TextStageResult;
