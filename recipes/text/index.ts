@@ -137,7 +137,7 @@ async function stage(
   const result: TextStageResult = {
     name: 'text',
     title: 'Language model',
-    summary: `predicts the next character; ${ids.length} characters, the last tenth held out`,
+    summary: `predicts the next character; ${ids.length.toLocaleString('en')} characters, the last tenth held out`,
     from: [],
     model: 'models/text',
     parameters: store.count,

@@ -48,14 +48,18 @@ export async function writePassages(
   }));
 }
 
-/** The first place after a line break in each of `count` equal parts of the text, where `length` tokens follow. */
+/** The first place after a line break (and an empty line) in each of `count` equal parts of the text, where `length` tokens follow. */
 export function passageStarts(
   ids: Int32Array,
   lineBreak: number | undefined,
   { count, length }: { readonly count: number; readonly length: number },
 ): number[] {
   const part = Math.floor(ids.length / count);
-  const next = (from: number) => (lineBreak === undefined ? from : ids.indexOf(lineBreak, from) + 1);
+  const next = (from: number) => {
+    if (lineBreak === undefined) return from;
+    const at = ids.indexOf(lineBreak, from) + 1;
+    return ids[at] === lineBreak ? at + 1 : at;
+  };
   const starts = Array.from({ length: count }, (_, i) => next(i * part));
   const room = (at: number, i: number) => at >= i * part && at + length <= ids.length;
   return [...new Set(starts.filter(room))];

@@ -24,7 +24,7 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsaf
 /** The whole page as text. */
 export function renderReport(data: ReportData): string {
   const sections: readonly (readonly [id: string, title: string, section: Markup | false])[] = [
-    ['pipeline', 'Pipeline', stagesSection(data)],
+    ['pipeline', data.stages.length === 1 ? 'Model' : 'Pipeline', stagesSection(data)],
     ['curves', 'Curves', curvesSection(data)],
     ['answers', 'Answers', answersSection(data)],
     ['writing', 'Writing', writingSection(data)],

@@ -160,6 +160,7 @@ const TEXT = `
 .response p{font-family:ui-monospace,"SF Mono","Cascadia Code",Menlo,Consolas,"Liberation Mono","Noto Sans Mono CJK SC",monospace;font-size:13px;line-height:1.6;margin:8px 0;white-space:pre-wrap;overflow-wrap:anywhere;max-height:15em;overflow:auto;flex:1}
 .try{display:inline-block;max-width:100%;margin-right:9px}
 .response .note{font-size:12px}
+.pair{grid-template-columns:1fr 1fr;padding-bottom:14px}
 .begun{color:var(--soft)}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:14px}

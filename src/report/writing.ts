@@ -13,7 +13,7 @@ ${passages.map(passagePair)}</section>`;
 }
 
 const passagePair = (p: Passage): Markup =>
-  html`<div class="answers">${card('pretrain', 'the model', p.begun, p.written)}${card('export', 'the text', p.begun, p.actual)}</div>`;
+  html`<div class="answers pair">${card('pretrain', 'the model', p.begun, p.written)}${card('export', 'the text', p.begun, p.actual)}</div>`;
 
 const card = (kind: string, title: string, begun: string, rest: string): Markup =>
   html`<article class="response ${kind}"><h4>${title}</h4><p><span class="begun">${begun}</span>${rest}</p></article>`;
