@@ -211,7 +211,11 @@ describe('gaslaw run r1 --size debug', () => {
     expect(file.ops['com.microsoft.MatMulNBits']).toBeGreaterThan(0);
     const student = result.stages.find(s => s.name === 'student-int4')?.parameters as number;
     expect(file.parameters / student).toBeCloseTo(1, 2);
-    benchSchema.parse(jsonOf(cli('bench', modelOf('base'), '--runs', '1', '--json')));
+    for (const dtype of ['f32', 'q8', 'q4'])
+      benchSchema.parse(jsonOf(cli('bench', modelOf('base'), '--runs', '1', '--dtype', dtype, '--json')));
+    const exported = cli('generate', `${int4}/onnx/${onnx}`, '--prompt', '3', '--dtype', 'q8');
+    expect(exported.status).toBe(2);
+    expect(exported.stderr).toContain('the format that it was exported in');
     benchSchema.parse(jsonOf(cli('bench', int4, '--runs', '1', '--json')));
   });
 

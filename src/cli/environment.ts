@@ -1,5 +1,5 @@
 /** What commands share: the disk, the runtime, an opened model with its decoder. */
-import { type LanguageModel, openLanguageModel } from '../export/language-model.ts';
+import { type LanguageModel, type OpenModelOptions, openLanguageModel } from '../export/language-model.ts';
 import type { Decoder } from '../generate/decoder.ts';
 import { nativeRuntime } from '../runtime/native/native.ts';
 import type { CompileOptions, Runtime } from '../runtime/runtime.ts';
@@ -16,9 +16,13 @@ export interface Opened extends Disposable {
 export const openRuntime = (output: Output): Promise<Runtime> => nativeRuntime({ warn: output.warn });
 
 /** Opens `path` for generation. Throws one sentence when it is no model. */
-export async function openModel(path: string, output: Output, options?: CompileOptions): Promise<Opened> {
+export async function openModel(
+  path: string,
+  output: Output,
+  { dtype, ...options }: CompileOptions & OpenModelOptions = {},
+): Promise<Opened> {
   const started = performance.now();
-  const language = await openLanguageModel(nodeFiles(), path);
+  const language = await openLanguageModel(nodeFiles(), path, { dtype });
   const decoder = await language.decoder(await openRuntime(output), options);
   const loadSeconds = (performance.now() - started) / 1000;
   return { language, decoder, loadSeconds, [Symbol.dispose]: () => decoder[Symbol.dispose]() };

@@ -1,5 +1,6 @@
 /** Option values from the command line: one sentence and exit code 2 for what is not a number, or out of range. */
 import type { Command } from 'commander';
+import { OPEN_DTYPES } from '../export/language-model.ts';
 import { UsageError } from '../util/errors.ts';
 
 /** Parser for whole numbers of at least `least`. */
@@ -46,5 +47,12 @@ export function nameAndValue(option: string, pair: string): [name: string, value
   if (at < 1) throw new UsageError(`${option} ${pair}: write it as name=value`);
   return [pair.slice(0, at), pair.slice(at + 1)];
 }
+
+/** In what format the weights are opened. */
+export const DTYPE_OPTION = [
+  '--dtype <name>',
+  `open the weights as ${OPEN_DTYPES.join(', ')} (default: f32)`,
+  oneOf('--dtype', OPEN_DTYPES),
+] as const;
 
 export const JSON_OPTION = ['--json', 'print one JSON object'] as const;

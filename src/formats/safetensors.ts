@@ -147,9 +147,10 @@ export interface SafetensorsFile extends SafetensorsHeader {
   read(name: string): Promise<Tensor>;
   /**
    * Reads a tensor of floats of 16 bits or more into `out` [its number of elements] as float32, in pieces, so that it is
-   * not in memory twice. Throws when there is no tensor of that name or it holds something else.
+   * not in memory twice; with `first`, as many of its elements as `out` holds from that one on. Throws when there is no
+   * tensor of that name, or it holds something else.
    */
-  readFloats(name: string, out: Float32Array): Promise<void>;
+  readFloats(name: string, out: Float32Array, first?: number): Promise<void>;
 }
 
 /** Opens a file: reads only its header where the store can read ranges. */
@@ -174,13 +175,15 @@ export async function openSafetensors(files: FileStore, path: string): Promise<S
       const entry = entryNamed(name);
       return tensorAt(entry, await whole(name, entry.begin, entry.end));
     },
-    async readFloats(name, out) {
+    async readFloats(name, out, first) {
       const entry = entryNamed(name);
-      if (!isStoredFloat(entry.dtype) || sizeOf(entry.dims) !== out.length)
+      const size = sizeOf(entry.dims);
+      const fits = first === undefined ? out.length === size : first + out.length <= size;
+      if (!isStoredFloat(entry.dtype) || !fits)
         throw new GaslawError(
-          `${path}: tensor "${name}" is ${entry.dtype}[${entry.dims}], not ${out.length} floats`,
+          `${path}: tensor "${name}" is ${entry.dtype}[${entry.dims}], not ${(first ?? 0) + out.length} floats`,
         );
-      await copyFloats(entry, out, (begin, end) => whole(name, begin, end));
+      await copyFloats(entry, out, first ?? 0, (begin, end) => whole(name, begin, end));
     },
   };
 }
@@ -197,12 +200,13 @@ const PIECE_ELEMENTS = 1 << 22;
 async function copyFloats(
   { dtype, begin }: SafetensorsEntry,
   out: Float32Array,
+  first: number,
   range: (begin: number, end: number) => Promise<Uint8Array>,
 ): Promise<void> {
   const width = byteLength(dtype, 1);
   for (let at = 0; at < out.length; at += PIECE_ELEMENTS) {
     const piece = out.subarray(at, at + PIECE_ELEMENTS);
-    const start = begin + at * width;
+    const start = begin + (first + at) * width;
     const data = viewBytes(dtype, plain(await range(start, start + piece.length * width)));
     if (isSmallFloat(dtype)) decodeFloatsInto(piece, data as Uint16Array, dtype);
     else piece.set(data as Float32Array);

@@ -9,7 +9,16 @@
  *    not B·S.
  * Shapes: B rows, S new positions, C capacity, V vocabulary.
  */
-import { float32, type Graph, int32, type Model, modelOf, type Tensor, zeros } from '../graph/ir.ts';
+import {
+  float32,
+  type Graph,
+  int32,
+  type Model,
+  modelOf,
+  type Tensor,
+  type ValueInfo,
+  zeros,
+} from '../graph/ir.ts';
 import type { CausalModel } from '../models/model.ts';
 import { type ParameterSource, type ParameterStore, ParameterTrace } from '../nn/parameters.ts';
 import { Builder } from '../ops/builder.ts';
@@ -36,6 +45,13 @@ export function decodeGraph(model: CausalModel, source: ParameterSource = 'input
   });
   return b.graph;
 }
+
+/** The inputs of a `decodeGraph` with weights as inputs that are weights. */
+export const weightInputs = (graph: Graph, model: CausalModel): ValueInfo[] =>
+  graph.inputs.slice(STEP_INPUTS + model.cacheSlots.length);
+
+/** ids, select, last_position, total. */
+const STEP_INPUTS = 4;
 
 export const presentName = (past: string): string => past.replace('past_key_values', 'present');
 
@@ -94,8 +110,7 @@ export class Decoder implements Disposable {
       return decoder;
     }
     const graph = decodeGraph(model);
-    const inputs = graph.inputs.slice(4 + model.cacheSlots.length);
-    const bound = Object.fromEntries(inputs.map(i => [i.name, store.tensor(i.name)]));
+    const bound = Object.fromEntries(weightInputs(graph, model).map(i => [i.name, store.tensor(i.name)]));
     return Decoder.#compile(runtime, model, modelOf(graph), options, bound);
   }
 

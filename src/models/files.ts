@@ -12,7 +12,7 @@ import { type FileStore, readJson } from '../util/files.ts';
 import { configText } from './config-text.ts';
 import { modelFromConfig } from './index.ts';
 import type { CausalModel } from './model.ts';
-import { openWeights, type WriteOptions, writeWeights } from './weight-files.ts';
+import { type OpenWeights, openWeights, type WriteOptions, writeWeights } from './weight-files.ts';
 
 export { hasWeights } from './weight-files.ts';
 
@@ -70,15 +70,34 @@ export async function loadModel(files: FileStore, folder: string): Promise<Loade
 
 /** The same without the tokenizer. */
 export async function loadWeights(files: FileStore, folder: string): Promise<LoadedWeights> {
+  const { model, weights } = await openModelWeights(files, folder);
+  const store = new ParameterStore(model.parameters);
+  await weights.readInto(store);
+  return { model, store, bytes: weights.bytes };
+}
+
+export interface OpenModelFiles {
+  readonly model: CausalModel;
+  /** Checked against the model, not read. */
+  readonly weights: OpenWeights;
+  readonly tokenizer: Tokenizer;
+}
+
+/** Opens a directory as `loadModel` does, its weights left on disk. */
+export async function openModelFiles(files: FileStore, folder: string): Promise<OpenModelFiles> {
+  return { ...(await openModelWeights(files, folder)), tokenizer: await readTokenizer(files, folder) };
+}
+
+async function openModelWeights(
+  files: FileStore,
+  folder: string,
+): Promise<Omit<OpenModelFiles, 'tokenizer'>> {
   const path = `${folder}/config.json`;
   if (!(await files.exists(path))) {
     throw new GaslawError(`${folder}: no config.json; give a run folder or a Hugging Face directory`);
   }
   const model = modelFromConfig(await readJson(files, path), path);
-  const weights = await openWeights(files, folder, model);
-  const store = new ParameterStore(model.parameters);
-  await weights.readInto(store);
-  return { model, store, bytes: weights.bytes };
+  return { model, weights: await openWeights(files, folder, model) };
 }
 
 /** Reads tokenizer.json and, where there is one, tokenizer_config.json. */

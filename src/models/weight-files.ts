@@ -38,6 +38,10 @@ export interface OpenWeights {
   readonly bytes: number;
   /** Reads all values into a store of the model's parameters. */
   readInto(store: ParameterStore): Promise<void>;
+  /** How many elements a parameter has. */
+  elementsOf(name: string): number;
+  /** Reads the elements of one parameter from number `first` on. */
+  readFloats(name: string, out: Float32Array, first?: number): Promise<void>;
 }
 
 interface Source {
@@ -83,13 +87,19 @@ export async function openFiles(
     addSources(sources, await openSafetensors(files, path), path, expected);
   }
   checkSources(sources, expected, origin);
+  const readFloats = (name: string, out: Float32Array, first?: number): Promise<void> => {
+    const { file, stored } = sources.get(name) as Source;
+    return file.readFloats(stored, out, first);
+  };
   return {
     bytes,
+    readFloats,
+    elementsOf(name) {
+      const { file, stored } = sources.get(name) as Source;
+      return sizeOf(file.entries.get(stored)?.dims ?? []);
+    },
     async readInto(store) {
-      for (const spec of store.specs) {
-        const { file, stored } = sources.get(spec.name) as Source;
-        await file.readFloats(stored, store.slice(store.flat, spec));
-      }
+      for (const spec of store.specs) await readFloats(spec.name, store.slice(store.flat, spec));
     },
   };
 }

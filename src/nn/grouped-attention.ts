@@ -13,7 +13,7 @@
 import type { Builder, Value } from '../ops/builder.ts';
 import { attend, causalMask, type RotaryTables, rotate, segmentMask } from './attention.ts';
 import { linear, project } from './layers.ts';
-import { canStack, type Init, type Scope } from './parameters.ts';
+import { canStack, type Init, type Scope, zeroInit } from './parameters.ts';
 
 export interface AttentionBlock {
   readonly heads: number;
@@ -170,13 +170,29 @@ const NAMES = ['q_proj', 'k_proj', 'v_proj'] as const;
 const rowsOf = ({ heads, keyHeads, headDim }: AttentionBlock): number[] =>
   [heads, keyHeads, keyHeads].map(n => n * headDim);
 
-/** q, k and v, or all three as one matrix [B, S, (H + 2K)·D]. */
+/**
+ * What attention over a cache reads: all three as one [B, S, (H + 2K)·D], or q, k and v where heads are normed. Either way
+ * they are one product where their matrices lie side by side.
+ */
 function projections(scope: Scope, a: AttentionBlock, h: Value): (Value | undefined)[] {
   const rows = rowsOf(a);
-  const plain = !a.headNorm && !a.bias && !scope.trace.product;
-  if (!plain || !canStack(rows, a.hiddenSize)) return separate(scope, a, h);
-  const names = NAMES.map(n => `${n}.weight`);
-  return [project(h, scope.stacked(names, rows, a.hiddenSize, a.init.in)), undefined, undefined];
+  const stacks = canStack(rows, a.hiddenSize) && (!a.bias || canStack(rows, 1));
+  if (scope.trace.product || !stacks) return separate(scope, a, h);
+  const product = stackedProduct(scope, a, h, rows);
+  if (!a.headNorm) return [product, undefined, undefined];
+  const [q, k, v] = h.builder.ops('Split', [product, h.builder.ints(rows)], { axis: -1 }, 3) as [
+    Value,
+    Value,
+    Value,
+  ];
+  return normedHeads(scope, a, [q, k, v]);
+}
+
+/** q, k and v side by side, biases added. */
+function stackedProduct(scope: Scope, a: AttentionBlock, h: Value, rows: readonly number[]): Value {
+  const part = (kind: string) => NAMES.map(n => `${n}.${kind}`);
+  const product = project(h, scope.stacked(part('weight'), rows, a.hiddenSize, a.init.in));
+  return a.bias ? product.add(scope.stacked(part('bias'), rows, undefined, zeroInit)) : product;
 }
 
 /** q, k and v of h [B, T, d] as three, heads normed. */
@@ -185,9 +201,17 @@ function separate(scope: Scope, a: AttentionBlock, h: Value): [Value, Value, Val
   const [q, k, v] = NAMES.map((name, i) =>
     linear(scope.child(name), h, rows[i] as number, { bias: a.bias, init: a.init.in }),
   ) as [Value, Value, Value];
+  return normedHeads(scope, a, [q, k, v]);
+}
+
+const normedHeads = (
+  scope: Scope,
+  a: AttentionBlock,
+  [q, k, v]: readonly [Value, Value, Value],
+): [Value, Value, Value] => {
   const qn = normed(scope.child('q_norm'), a, q, a.heads);
   return [qn, normed(scope.child('k_norm'), a, k, a.keyHeads), v];
-}
+};
 
 /** The norm over each head of x [B, T, n·D]; x itself where there is none. */
 function normed(scope: Scope, { headNorm, headDim }: AttentionBlock, x: Value, heads: number): Value {

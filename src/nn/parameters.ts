@@ -65,15 +65,16 @@ export class ParameterTrace {
     return this.#remember(name, dims, this.#source === 'inputs' ? undefined : this.#source(name));
   }
 
-  /** Several parameters that follow each other, stacked along their first axis and read as one matrix. */
-  stacked(names: readonly string[], rows: readonly number[], columns: number, init: Init): Value {
+  /** Several parameters that follow each other, stacked along their first axis and read as one matrix, or one vector without `columns`. */
+  stacked(names: readonly string[], rows: readonly number[], columns: number | undefined, init: Init): Value {
     const key = names.join('+');
     const known = this.#values.get(key);
     if (known) return known;
+    const shape = (n: number) => (columns === undefined ? [n] : [n, columns]);
     names.forEach((name, i) => {
-      this.specs.push({ name, dims: [rows[i] as number, columns], init });
+      this.specs.push({ name, dims: shape(rows[i] as number), init });
     });
-    const dims = [rows.reduce((a, b) => a + b, 0), columns];
+    const dims = shape(rows.reduce((a, b) => a + b, 0));
     const source = this.#source;
     return this.#remember(
       key,
@@ -165,7 +166,7 @@ export class Scope {
     return this.trace.get(this.#path(name), dims, init);
   }
 
-  stacked(names: readonly string[], rows: readonly number[], columns: number, init: Init): Value {
+  stacked(names: readonly string[], rows: readonly number[], columns: number | undefined, init: Init): Value {
     return this.trace.stacked(
       names.map(n => this.#path(n)),
       rows,

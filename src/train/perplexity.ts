@@ -3,9 +3,10 @@
  */
 import { lower } from '../autodiff/lower.ts';
 import { consecutiveWindows } from '../data/windows.ts';
-import { float32, int32, modelOf } from '../graph/ir.ts';
+import { float32, type Graph, int32, type Tensor, type ValueInfo } from '../graph/ir.ts';
 import type { CausalModel } from '../models/model.ts';
 import type { ParameterStore } from '../nn/parameters.ts';
+import { modelFor } from '../ops/opset.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { traceLoss } from './learner.ts';
 
@@ -26,21 +27,25 @@ export interface TextScoreOptions {
   readonly bytes: number;
 }
 
+/**
+ * Where weights come from: a store, whose values are inputs, or what turns the weight inputs of a graph into constants of
+ * its own (packed ones).
+ */
+export type ScoredWeights =
+  | ParameterStore
+  | ((graph: Graph, weights: readonly ValueInfo[]) => Promise<unknown>);
+
 /** Scores `ids` in windows of `length`; every token but the first is predicted once. */
 export async function scoreText(
   runtime: Runtime,
   model: CausalModel,
-  store: ParameterStore,
+  from: ScoredWeights,
   ids: Int32Array,
   options: TextScoreOptions,
 ): Promise<TextScore> {
   const length = Math.min(options.length ?? model.maxPositions, model.maxPositions);
-  const traced = traceLoss(model, c => ({
-    loss: c.scores({ exact: true }).logProb.mul(c.token('weights')).sum(undefined, false),
-  }));
-  traced.b.output(traced.loss, 'sum');
-  using program = await runtime.compile(modelOf(lower(traced.b.graph)));
-  const weights = Object.fromEntries(traced.trace.values().map(v => [v.name, store.tensor(v.name)]));
+  const { graph, weights } = await scoringGraph(model, from);
+  using program = await runtime.compile(modelFor(lower(graph)));
   let nats = 0;
   let tokens = 0;
   for (const batch of consecutiveWindows(ids, { rows: options.rows ?? 16, length })) {
@@ -65,4 +70,23 @@ export async function scoreText(
     perplexity: Math.exp(natsPerToken),
     bitsPerByte: nats / Math.LN2 / options.bytes,
   };
+}
+
+/** The graph of a batch's summed log-probability, and what its weight inputs are bound to. */
+async function scoringGraph(
+  model: CausalModel,
+  from: ScoredWeights,
+): Promise<{ graph: Graph; weights: Record<string, Tensor> }> {
+  const { b, trace, loss } = traceLoss(model, c => ({
+    loss: c.scores({ exact: true }).logProb.mul(c.token('weights')).sum(undefined, false),
+  }));
+  b.output(loss, 'sum');
+  const names = trace.values().map(v => v.name);
+  if (typeof from !== 'function')
+    return { graph: b.graph, weights: Object.fromEntries(names.map(n => [n, from.tensor(n)])) };
+  await from(
+    b.graph,
+    b.graph.inputs.filter(({ name }) => names.includes(name)),
+  );
+  return { graph: b.graph, weights: {} };
 }

@@ -1,32 +1,29 @@
-/** Perplexity of a named model on a text file. */
-import { loadModel } from '../models/files.ts';
-import { locateModel } from '../models/resolve.ts';
+/** Perplexity of a model on a text file. */
+import type { CausalModel } from '../models/model.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { GaslawError, UsageError } from '../util/errors.ts';
+import { GaslawError } from '../util/errors.ts';
 import { type FileStore, readText } from '../util/files.ts';
-import { scoreText, type TextScore } from './perplexity.ts';
+import { type ScoredWeights, scoreText, type TextScore } from './perplexity.ts';
+
+export interface ScoredModel {
+  readonly model: CausalModel;
+  readonly tokenizer: Tokenizer;
+  readonly weights: ScoredWeights;
+}
 
 /** Scores the text; its first token is context only. Throws one sentence when it is empty or has characters without a token. */
 export async function scoreFile(
   files: FileStore,
   openRuntime: () => Promise<Runtime>,
-  path: string,
+  { model, tokenizer, weights }: ScoredModel,
   textPath: string,
 ): Promise<TextScore> {
-  const place = await locateModel(files, path);
-  if (place.kind === 'onnx') {
-    throw new UsageError(
-      `${path}: an exported file cannot be scored; give the directory that it was exported from`,
-    );
-  }
-  const text = await readText(files, textPath);
-  const { model, store, tokenizer } = await loadModel(files, place.folder);
-  const ids = encodeFile(tokenizer, text, textPath);
+  const ids = encodeFile(tokenizer, await readText(files, textPath), textPath);
   if (ids.length < 2)
     throw new GaslawError(`${textPath}: nothing to predict in ${ids.length} tokens; give at least 2`);
   const bytes = new TextEncoder().encode(tokenizer.decode(ids.subarray(1))).length;
-  return scoreText(await openRuntime(), model, store, ids, { bytes });
+  return scoreText(await openRuntime(), model, weights, ids, { bytes });
 }
 
 function encodeFile(tokenizer: Tokenizer, text: string, path: string): Int32Array {

@@ -1,6 +1,6 @@
 /** `gaslaw bench <model>`: how fast a language model reads and writes, or how long one run of any other graph takes. */
 import { Command } from 'commander';
-import { isLanguageModelFile } from '../../export/language-model.ts';
+import { isLanguageModelFile, type OpenDType } from '../../export/language-model.ts';
 import { benchGeneration } from '../../generate/bench.ts';
 import { loadOnnx, locateModel } from '../../models/resolve.ts';
 import { bytes, duration, milliseconds, si } from '../../report/format.ts';
@@ -8,7 +8,7 @@ import { benchGraph } from '../../runtime/bench.ts';
 import { UsageError } from '../../util/errors.ts';
 import { openModel, openRuntime, peakRssBytes } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { JSON_OPTION, nameAndValue, repeated, whole } from '../options.ts';
+import { DTYPE_OPTION, JSON_OPTION, nameAndValue, repeated, whole } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { table } from '../table.ts';
 
@@ -17,6 +17,7 @@ interface BenchOptions {
   promptTokens?: number;
   newTokens?: number;
   seed: number;
+  dtype?: OpenDType;
   dim?: string[];
   json?: boolean;
 }
@@ -37,6 +38,7 @@ export function benchCommand(): Command {
       whole('--new-tokens', 2),
     );
   return repeated(command, '--dim <name=n>', 'value of a symbolic dimension of another graph, 1 by default')
+    .option(...DTYPE_OPTION)
     .option('--seed <n>', 'seed of the inputs', whole('--seed', 0), 1)
     .option(...JSON_OPTION)
     .action(run);
@@ -48,13 +50,15 @@ async function run(path: string, o: BenchOptions): Promise<void> {
   const place = await locateModel(files, path);
   const dims = Object.fromEntries((o.dim ?? []).map(dimOf));
   const isGraph = place.kind === 'onnx' && !(await isLanguageModelFile(files, place.path));
+  if (isGraph && o.dtype)
+    throw new UsageError(`--dtype: ${path} is no language model; its weights have the format of the file`);
   if (isGraph) return benchOther(place.path, o, dims, output);
   if (o.dim) throw new UsageError(`--dim: ${path} is a language model; use --prompt-tokens and --new-tokens`);
   await benchLanguage(path, o, output);
 }
 
 async function benchLanguage(path: string, o: BenchOptions, output: Output): Promise<void> {
-  using opened = await openModel(path, output);
+  using opened = await openModel(path, output, { dtype: o.dtype });
   const speed = await benchGeneration(opened.decoder, { ...o, runs: o.runs ?? 5 });
   const result = { ...speed, loadSeconds: opened.loadSeconds, peakRssBytes: peakRssBytes() };
   output.result(result, () =>

@@ -1,10 +1,11 @@
 /** `gaslaw generate <model> --prompt TEXT`: continues a prompt, as it goes. */
 import { Command } from 'commander';
+import type { OpenDType } from '../../export/language-model.ts';
 import { openEngine } from '../../generate/open.ts';
 import { generateText } from '../../generate/text.ts';
 import { plain } from '../../report/format.ts';
 import { openModel } from '../environment.ts';
-import { JSON_OPTION, repeated, whole, within } from '../options.ts';
+import { DTYPE_OPTION, JSON_OPTION, repeated, whole, within } from '../options.ts';
 import { createOutput, stderrColors } from '../output.ts';
 
 export interface SamplingFlags {
@@ -16,6 +17,7 @@ export interface SamplingFlags {
   repetitionPenalty?: number;
   stop?: string[];
   seed: number;
+  dtype?: OpenDType;
 }
 
 /** The options of everything that generates. */
@@ -31,12 +33,9 @@ export function withSampling(command: Command): Command {
       'above 1 discourages repeats',
       within('--repetition-penalty', 0.01, 100),
     );
-  return repeated(more, '--stop <text>', 'ends the answer and is left out of it').option(
-    '--seed <n>',
-    'same seed, same answer',
-    whole('--seed', 0),
-    1,
-  );
+  return repeated(more, '--stop <text>', 'ends the answer and is left out of it')
+    .option('--seed <n>', 'same seed, same answer', whole('--seed', 0), 1)
+    .option(...DTYPE_OPTION);
 }
 
 export const generateCommand = (): Command =>
@@ -51,9 +50,9 @@ export const generateCommand = (): Command =>
 
 async function run(path: string, o: SamplingFlags & { prompt: string; json?: boolean }): Promise<void> {
   const output = createOutput(o.json ?? false);
-  using opened = await openModel(path, output);
+  const { prompt, json, dtype, ...options } = o;
+  using opened = await openModel(path, output, { dtype });
   using open = openEngine(opened.decoder);
-  const { prompt, json, ...options } = o;
   const maxTokens = o.maxTokens ?? opened.decoder.model.maxPositions;
   const onText = json ? undefined : (piece: string) => process.stdout.write(piece);
   const result = await generateText(open.engine, opened.language.tokenizer, prompt, {

@@ -1,10 +1,14 @@
 /** `gaslaw perplexity <model> --text FILE`: how well a model predicts a text. */
 import { Command } from 'commander';
+import { PACK_FORMATS, packInputs } from '../../compress/quantize/pack-inputs.ts';
+import { type LanguageModel, type OpenDType, openLanguageModel } from '../../export/language-model.ts';
 import { si } from '../../report/format.ts';
+import type { ScoredWeights } from '../../train/perplexity.ts';
 import { scoreFile } from '../../train/score-file.ts';
+import { UsageError } from '../../util/errors.ts';
 import { openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { JSON_OPTION } from '../options.ts';
+import { DTYPE_OPTION, JSON_OPTION } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { table } from '../table.ts';
 
@@ -13,12 +17,18 @@ export const perplexityCommand = (): Command =>
     .description('how well a model predicts a text')
     .argument('<model>', 'run folder or Hugging Face directory')
     .requiredOption('--text <file>', 'the text, UTF-8')
+    .option(...DTYPE_OPTION)
     .option(...JSON_OPTION)
     .action(run);
 
-async function run(path: string, o: { text: string; json?: boolean }): Promise<void> {
-  const output = createOutput(o.json ?? false);
-  const score = await scoreFile(nodeFiles(), () => openRuntime(output), path, o.text);
+async function run(
+  path: string,
+  { text, json, dtype }: { text: string; json?: boolean; dtype?: OpenDType },
+): Promise<void> {
+  const output = createOutput(json ?? false);
+  const language = await openLanguageModel(nodeFiles(), path, { dtype });
+  const scored = { ...language, weights: weightsOf(language) };
+  const score = await scoreFile(nodeFiles(), () => openRuntime(output), scored, text);
   output.result(score, () =>
     table(
       [
@@ -29,5 +39,14 @@ async function run(path: string, o: { text: string; json?: boolean }): Promise<v
       ],
       ['right', 'left'],
     ),
+  );
+}
+
+function weightsOf({ store, source, dtype, origin }: LanguageModel): ScoredWeights {
+  if (source && dtype && dtype !== 'f32')
+    return (graph, weights) => packInputs(graph, weights, source, PACK_FORMATS[dtype]);
+  if (store) return store;
+  throw new UsageError(
+    `${origin}: an exported file cannot be scored; give the directory that it was exported from`,
   );
 }

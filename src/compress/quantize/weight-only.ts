@@ -12,10 +12,9 @@
  * 4. 8-bit products let the runtime round activations to 8 bits a block (accuracy level 4): ONNX Runtime's CPU provider
  *    has no other fast 8-bit kernel. 4-bit ones compute in float32 (level 1).
  */
-import { type Graph, type Node, opKey, sizeOf, type Tensor } from '../../graph/ir.ts';
+import { type Graph, type Node, sizeOf, type Tensor } from '../../graph/ir.ts';
 import { sortTopologically } from '../../graph/walk.ts';
 import { Builder, type Value } from '../../ops/builder.ts';
-import { Attributes } from '../../ops/rule.ts';
 import { assert } from '../../util/errors.ts';
 import {
   type BlockFormat,
@@ -26,9 +25,15 @@ import {
   type MatrixError,
 } from './blocks.ts';
 import { type InputStatistics, METHODS, type MethodName } from './methods/index.ts';
-
-/** What a weight does: multiplied within the graph, multiplied to make an output, or looked up. */
-export type WeightRole = 'product' | 'output' | 'table';
+import {
+  type PackedValues,
+  placeOf,
+  rewriteProduct,
+  rewriteTable,
+  type WeightPlace,
+  type WeightRole,
+  type WeightUse,
+} from './places.ts';
 
 export interface WeightOnlyOptions {
   readonly bits: 4 | 8;
@@ -68,18 +73,9 @@ export interface WeightOnlyReport {
   readonly kept: readonly { readonly name: string; readonly reason: string }[];
 }
 
-/** Where a weight is read: products take it as [N, K] (transposed) or [K, N]; tables as [V, K]. */
-interface Use {
-  readonly node: Node;
-  readonly kind: 'product' | 'table';
-  readonly transposed: boolean;
-}
-
-interface Candidate {
+interface Candidate extends WeightPlace {
   readonly name: string;
   readonly tensor: Tensor;
-  readonly uses: readonly Use[];
-  readonly role: WeightRole;
 }
 
 /** Rewrites `graph` in place. Throws when a method's statistics are missing. */
@@ -101,28 +97,8 @@ export function quantizeWeights(graph: Graph, options: WeightOnlyOptions): Weigh
 
 /** The weight with its uses, or undefined when something reads it that needs it whole. */
 function candidateOf(graph: Graph, name: string, tensor: Tensor): Candidate | undefined {
-  const readers = graph.nodes.filter(node => node.inputs.includes(name));
-  const uses = readers.map(node => useOf(node, name));
-  if (readers.length === 0 || !uses.every(use => use !== undefined)) return undefined;
-  const products = uses.filter(use => use.kind === 'product');
-  if (new Set(products.map(use => use.transposed)).size > 1) return undefined;
-  if (products.length < uses.length && products.some(use => !use.transposed)) return undefined;
-  const outputs = new Set(graph.outputs.map(output => output.name));
-  const last = products.some(({ node }) => outputs.has(node.outputs[0] as string));
-  return { name, tensor, uses, role: last ? 'output' : products.length > 0 ? 'product' : 'table' };
-}
-
-function useOf(node: Node, name: string): Use | undefined {
-  const a = new Attributes(node.attributes);
-  const at = node.inputs.indexOf(name);
-  if (node.inputs.lastIndexOf(name) !== at) return undefined;
-  const key = opKey(node);
-  if (key === 'Gather')
-    return at === 0 && a.int('axis', 0) === 0 ? { node, kind: 'table', transposed: true } : undefined;
-  if (at !== 1 || (key !== 'MatMul' && key !== 'com.microsoft.FusedMatMul')) return undefined;
-  const plain =
-    ['transA', 'transBatchA', 'transBatchB'].every(flag => a.int(flag, 0) === 0) && a.float('alpha', 1) === 1;
-  return plain ? { node, kind: 'product', transposed: a.int('transB', 0) !== 0 } : undefined;
+  const place = placeOf(graph, name);
+  return place && { name, tensor, ...place };
 }
 
 /** The format for a weight, or the reason why it stays float. */
@@ -184,7 +160,7 @@ function quantizeOne(
   const level = options.accuracyLevel ?? (format.bits === 8 ? 4 : 1);
   for (const use of uses) {
     if (use.kind === 'product') rewriteProduct(use.node, stored, level);
-    else rewriteTable(builder, use.node, stored);
+    else rewriteTable(use.node, asRows(builder, use.node, stored));
   }
   builder.graph.initializers.delete(name);
   const { bits, blockSize, symmetric } = format;
@@ -203,7 +179,7 @@ function quantizeOne(
 }
 
 /** Tables are not products, so methods that need the inputs of one fall back to the search. */
-const methodFor = (method: MethodName, uses: readonly Use[]): MethodName =>
+const methodFor = (method: MethodName, uses: readonly WeightUse[]): MethodName =>
   METHODS[method].needs === 'inputs' && uses.every(use => use.kind === 'table') ? 'mse' : method;
 
 function matrixOf({ dims, data }: Tensor, transposed: boolean): Matrix {
@@ -217,12 +193,8 @@ function matrixOf({ dims, data }: Tensor, transposed: boolean): Matrix {
   return { rows: second, columns: first, data: turned };
 }
 
-/** The values that a quantized weight's readers take. */
-interface Stored {
-  readonly q: BlockQuantized;
-  readonly codes: Value;
-  readonly scales: Value;
-  readonly zeros?: Value;
+/** A weight's tensors in the graph. */
+interface Stored extends PackedValues {
   readonly bytes: number;
 }
 
@@ -235,7 +207,10 @@ function store(b: Builder, name: string, q: BlockQuantized): Stored {
   );
   const scales = put('scales', tensors.scales);
   return {
-    q,
+    rows: q.rows,
+    columns: q.columns,
+    bits: q.format.bits,
+    blockSize: q.format.blockSize,
     codes: put('codes', tensors.codes),
     // runtimes fold this cast when they load the model
     scales: b.scope(name, () => scales.cast('float32')),
@@ -244,33 +219,9 @@ function store(b: Builder, name: string, q: BlockQuantized): Stored {
   };
 }
 
-function rewriteProduct(node: Node, { q, codes, scales, zeros }: Stored, level: number): void {
-  node.domain = 'com.microsoft';
-  node.opType = 'MatMulNBits';
-  node.inputs = [node.inputs[0] as string, codes.name, scales.name, ...(zeros ? [zeros.name] : [])];
-  node.attributes = integers({
-    K: q.columns,
-    N: q.rows,
-    accuracy_level: level,
-    bits: q.format.bits,
-    block_size: q.format.blockSize,
-  });
+/** The same tensors as rows: codes [V, bytes], scales [V, blocks], zero points [V, packed]. */
+function asRows(b: Builder, node: Node, stored: Stored): PackedValues {
+  const rows = (value: Value) => b.scope(node.name, () => value.reshape([stored.rows, -1]));
+  const { codes, scales, zeros } = stored;
+  return { ...stored, codes: rows(codes), scales: rows(scales), zeros: zeros && rows(zeros) };
 }
-
-/** Reads the same tensors as rows: codes [V, bytes], scales [V, blocks], zero points [V, packed]. */
-function rewriteTable(b: Builder, node: Node, { q, codes, scales, zeros }: Stored): void {
-  const rows = (value: Value) => b.scope(node.name, () => value.reshape([q.rows, -1]));
-  const parts = [rows(codes), node.inputs[1] as string, rows(scales), ...(zeros ? [rows(zeros)] : [])];
-  node.domain = 'com.microsoft';
-  node.opType = 'GatherBlockQuantized';
-  node.inputs = parts.map(part => (typeof part === 'string' ? part : part.name));
-  node.attributes = integers({
-    bits: q.format.bits,
-    block_size: q.format.blockSize,
-    gather_axis: 0,
-    quantize_axis: 1,
-  });
-}
-
-const integers = (values: Readonly<Record<string, number>>): Node['attributes'] =>
-  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { type: 'int', value }]));
