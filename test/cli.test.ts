@@ -21,6 +21,7 @@ const STAGES = [
   'reasoning-rl',
   'rejection-sft',
   'all-scenarios-rl',
+  'student-base',
   'student-distilled',
   'student-rl-only',
   'student-int8',
