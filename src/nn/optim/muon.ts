@@ -4,7 +4,8 @@
  * b ← b + (1−μ)(g − b)   u = g + μ(b − g)   O = NS₅(u / ‖u‖)   p ← p (1 − ηλ) − η · √max(1, rows/cols) · O
  * NS: X ← aX + (bA + cA²)X with A = XXᵀ, (a, b, c) = (3.4445, −4.7750, 2.0315); the smaller side is put first.
  * 1. Embeddings, the head and vectors go to AdamW, as its authors advise.
- * 2. One graph a matrix shape; matrices of equal shape share the compiled program.
+ * 2. One graph a matrix shape. Matrices of equal shape that follow each other in memory (q, k, v, o; gate and up) are
+ *    updated in one run as a stack [n, rows, cols]: small products do not fill the machine one at a time.
  */
 import type { Graph, Tensor } from '../../graph/ir.ts';
 import { float32, modelOf } from '../../graph/ir.ts';
@@ -87,21 +88,39 @@ async function bindAll(
 ): Promise<{ programs: Program[]; bindings: Binding[] }> {
   const programs = new Map<string, Program>();
   const bindings: Binding[] = [];
-  for (const spec of chosen) {
-    const shape = spec.dims.join('x');
-    const [rows, columns] = spec.dims as [number, number];
+  for (const stack of stacks(parameters, chosen)) {
+    const [rows, columns] = (stack[0] as ParameterSpec).dims as [number, number];
+    const shape = `${rows}x${columns}`;
+    const { momentum: mu = 0.95, iterations = 5 } = options;
     const program =
-      programs.get(shape) ??
-      (await runtime.compile(
-        modelOf(muonGraph(rows, columns, options.momentum ?? 0.95, options.iterations ?? 5)),
-      ));
+      programs.get(shape) ?? (await runtime.compile(modelOf(muonGraph(rows, columns, mu, iterations))));
     programs.set(shape, program);
-    const p = parameters.tensor(spec.name);
-    const b = parameters.tensor(spec.name, momentum);
-    const g = parameters.tensor(spec.name, gradients);
+    const over = (array: Float32Array) => stacked(parameters, stack, array);
+    const [p, g, b] = [over(parameters.flat), over(gradients), over(momentum)];
     bindings.push(program.bind({ p, g, b, 'p.next': p, 'b.next': b, ...scalars }));
   }
   return { programs: [...programs.values()], bindings };
+}
+
+/** Parameters of equal shape that follow each other in memory, in groups. */
+function stacks(parameters: ParameterStore, chosen: readonly ParameterSpec[]): ParameterSpec[][] {
+  const groups: ParameterSpec[][] = [];
+  let end = -1;
+  for (const spec of chosen) {
+    const view = parameters.slice(parameters.flat, spec);
+    const group = groups.at(-1);
+    if (group && view.byteOffset === end && spec.dims.join() === group[0]?.dims.join()) group.push(spec);
+    else groups.push([spec]);
+    end = view.byteOffset + view.byteLength;
+  }
+  return groups;
+}
+
+/** A stack [n, rows, cols] over the parts of `array` that belong to it. */
+function stacked(parameters: ParameterStore, stack: readonly ParameterSpec[], array: Float32Array): Tensor {
+  const first = parameters.slice(array, stack[0] as ParameterSpec);
+  const data = new Float32Array(array.buffer, first.byteOffset, stack.length * first.length);
+  return float32([stack.length, ...(stack[0] as ParameterSpec).dims], data);
 }
 
 /** What is left of the flat array when the chosen parameters are taken out. */
@@ -122,7 +141,7 @@ function restRanges(parameters: ParameterStore, chosen: readonly ParameterSpec[]
 
 function muonGraph(rows: number, columns: number, mu: number, iterations: number): Graph {
   const builder = new Builder('muon');
-  const matrix = (name: string) => builder.input(name, 'float32', [rows, columns]);
+  const matrix = (name: string) => builder.input(name, 'float32', ['n', rows, columns]);
   const one = (name: string) => builder.input(name, 'float32', []);
   const [p, g0, momentum] = [matrix('p'), matrix('g'), matrix('b')];
   const [scale, rate, keep] = [one('scale'), one('rate'), one('keep')];
@@ -135,17 +154,17 @@ function muonGraph(rows: number, columns: number, mu: number, iterations: number
   return builder.graph;
 }
 
-/** Pushes the singular values of u towards 1. */
-export function orthogonalize(u: Value, iterations: number): Value {
-  const [rows, columns] = u.shape as readonly [number, number];
+/** Pushes the singular values of each matrix of u [n, rows, cols] towards 1. */
+function orthogonalize(u: Value, iterations: number): Value {
+  const [, rows, columns] = u.shape as readonly [string, number, number];
   const wide = rows <= columns;
-  const norm = u.mul(u).sum(undefined, false).sqrt().add(1e-7);
-  let x = (wide ? u : u.transpose([1, 0])).div(norm);
+  const norm = u.mul(u).sum([1, 2]).sqrt().add(1e-7);
+  let x = (wide ? u : u.transpose([0, 2, 1])).div(norm);
   const [a, b, c] = COEFFICIENTS;
   for (let i = 0; i < iterations; i++) {
     const gram = u.builder.op('com.microsoft.FusedMatMul', [x, x], { transB: 1 });
-    const mix = gram.mul(b).add(gram.matmul(gram).mul(c));
-    x = x.mul(a).add(mix.matmul(x));
+    const square = u.builder.op('com.microsoft.FusedMatMul', [gram, gram], { alpha: c });
+    x = x.mul(a).add(gram.mul(b).add(square).matmul(x));
   }
-  return wide ? x : x.transpose([1, 0]);
+  return wide ? x : x.transpose([0, 2, 1]);
 }
