@@ -124,7 +124,7 @@ function fingerprint(run: string): Record<string, string> {
 const digest = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex');
 
 /** Metrics that the clock makes. */
-const CLOCK = new Set(['tokensPerSecond', 'matmulShare', 'rollout_seconds', 'seconds']);
+const CLOCK = new Set(['time', 'tokensPerSecond', 'matmulShare', 'rollout_seconds']);
 
 function metricsByStage(run: string): Map<string, string[]> {
   const stages = new Map<string, string[]>();

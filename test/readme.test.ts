@@ -50,7 +50,7 @@ describe('the commands', () => {
     expect(lines.slice(0, 2)).toEqual(['npm ci && npm start', 'npm ci && npm test']);
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     expect(scripts.start).toContain('run r1 --size small');
-    expect(scripts.test).toBe('vitest run');
+    expect(scripts.test).toMatch(/ && vitest run$/);
   });
 
   it('work on what the first leaves', { timeout: 180_000 }, () => {

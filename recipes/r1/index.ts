@@ -56,6 +56,9 @@ export const r1: Recipe = {
   run: context => new R1(context).run(),
 };
 
+/** Weights of the reward parts that count. */
+type Rewards = Partial<R1Config['rl']['rewards']>;
+
 class R1 {
   readonly #context: RecipeContext;
   readonly #config: R1Config;
@@ -256,7 +259,7 @@ class R1 {
   }
 
   /** Without language consistency, which the cold start comes before. */
-  #reasoningRewards(): Record<string, number> {
+  #reasoningRewards(): Rewards {
     const { language: _, ...rewards } = this.#config.rl.rewards;
     return rewards;
   }
@@ -336,7 +339,7 @@ class R1 {
     model: CausalModel,
     store: ParameterStore,
     tasks: readonly TaskShare[],
-    rewards: Readonly<Record<string, number>>,
+    rewards: Rewards,
     steps: number,
     maxFlops?: number,
   ): Promise<Totals> {
@@ -346,9 +349,10 @@ class R1 {
       environment: taskEnvironment({
         tokenizer,
         tasks,
-        rewards,
+        parts: Object.keys(rewards) as (keyof typeof rewards)[],
         language: random => drawLanguage(random, this.#corpus),
       }),
+      advantage: { weights: rewards },
       seed: this.#context.seed,
       prompts: rl.prompts,
       groupSize: rl.groupSize,

@@ -9,7 +9,7 @@ export const STAGES = {
   },
   zero: {
     title: 'R1-Zero',
-    summary: 'reinforcement learning straight from the base: only right answers are rewarded',
+    summary: 'reinforcement learning straight from the base, without an example of a strategy',
     from: ['base'],
   },
   'cold-start': {

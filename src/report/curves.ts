@@ -50,8 +50,9 @@ const MAIN: readonly Metric[] = [
 ];
 
 const PERCENT =
-  /^(?:reward\/(?:accuracy|format|language)|truncated|equal_groups|clip_ratio\/.*|matmulShare|.*pass_at_.*)$/;
+  /^(?:reward\/(?:accuracy|format|language|arithmetic)|truncated|equal_groups|clip_ratio\/.*|matmulShare|.*pass_at_.*)$/;
 const HIDDEN = new Set([
+  'time',
   'tokens',
   'flops',
   'sampling_flops',

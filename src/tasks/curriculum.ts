@@ -9,7 +9,7 @@
  */
 import { GaslawError } from '../util/errors.ts';
 import type { Random } from '../util/random.ts';
-import { difficultyAt } from './task.ts';
+import { difficultyAt, levelAt } from './task.ts';
 
 export interface CurriculumConfig {
   /** How many levels the task has. */
@@ -22,7 +22,7 @@ export interface CurriculumConfig {
   readonly lower?: number;
   /** Mean pass rate above which the level rises. Default 0.7. */
   readonly upper?: number;
-  /** Results (problems, or groups) at the current level that are averaged. Default 256. */
+  /** Problems at the current level whose pass rates are averaged. Default 256. */
   readonly window?: number;
   /** Share of draws from easier levels, uniformly. Default 0.2. */
   readonly easierShare?: number;
@@ -57,9 +57,9 @@ export class Curriculum {
     return difficultyAt(easier ? random.int(this.#level) : this.#level, this.#config.levels);
   }
 
-  /** Takes the pass rate of one problem or group, 0 to 1; those of other levels do not count. */
-  record(level: number, passRate: number): CurriculumChange {
-    if (level !== this.#level) return 'kept';
+  /** Takes the pass rate, 0 to 1, of a problem of the drawn `difficulty`; those of other levels do not count. */
+  record(difficulty: number, passRate: number): CurriculumChange {
+    if (levelAt(difficulty, this.#config.levels) !== this.#level) return 'kept';
     this.#recent.push(passRate);
     if (this.#recent.length < this.#config.window) return 'kept';
     const mean = this.#recent.reduce((a, b) => a + b, 0) / this.#recent.length;

@@ -29,7 +29,7 @@ import {
 } from './advantage.ts';
 import type { Json } from './checkpoint.ts';
 import { makeOptimizer, type OptimizerConfig, prefixed, trainingFlops } from './language-model.ts';
-import { Learner } from './learner.ts';
+import { Learner, type MemoryOptions } from './learner.ts';
 import type { Trainable } from './loop.ts';
 import { type PolicyLossOptions, policyLoss } from './policy-loss.ts';
 import { Scorer } from './scorer.ts';
@@ -37,22 +37,22 @@ import { Scorer } from './scorer.ts';
 /** One problem, ready to be answered and judged. */
 export interface Episode {
   readonly prompt: readonly number[];
-  /** Reward parts of a response; must not throw. The part `accuracy` is reported as the pass rate. */
+  /** Reward parts of a response, before their weights; must not throw. The part `accuracy` is the pass rate. */
   reward(ids: readonly number[]): RewardParts;
+  /** Told the share of its responses that were right. */
+  passed?(passRate: number): void;
 }
 
 /** Where problems come from. A curriculum keeps its state here. */
 export interface Environment {
   episode(random: Random): Episode;
-  /** Told each step's pass rate. */
-  observe?(passRate: number): void;
   /** Reported with the metrics. */
   metrics?(): Record<string, number>;
   state?(): Json;
   restore?(state: Json): void;
 }
 
-export interface GrpoOptions {
+export interface GrpoOptions extends MemoryOptions {
   readonly environment: Environment;
   readonly seed: number;
   /** Problems a step. */
@@ -126,6 +126,8 @@ export async function grpoTraining(
   const learner = await Learner.create(runtime, model, store, policyLoss(lossOptions), {
     packed: false,
     maxGradientNorm: options.maxGradientNorm,
+    logitChunks: options.logitChunks,
+    recomputeLayers: options.recomputeLayers,
     threads: options.threads,
     optimizer: makeOptimizer(options.optimizer),
   });
@@ -190,8 +192,7 @@ class Grpo implements GrpoTraining {
     const { groups, sampled } = await this.#collect(random);
     const rolloutSeconds = (performance.now() - started) / 1000;
     this.lastGroups = groups;
-    const passRate = meanOf(sampled.flat(), r => r.rewards.accuracy ?? 0);
-    options.environment.observe?.(passRate);
+    for (const group of sampled) group[0]?.episode.passed?.(meanOf(group, r => r.rewards.accuracy ?? 0));
     const updated = await this.#learn(groups, rateAt(options.schedule, index), random.fork('order'));
     return {
       ...sampleMetrics(sampled, this.#p.learner.model, options),

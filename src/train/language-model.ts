@@ -15,7 +15,7 @@ import { rateAt, type Schedule } from '../nn/optim/schedule.ts';
 import type { ParameterStore } from '../nn/parameters.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Json } from './checkpoint.ts';
-import { Learner, type LossFunction } from './learner.ts';
+import { Learner, type LossFunction, type MemoryOptions } from './learner.ts';
 import type { Trainable } from './loop.ts';
 
 export type OptimizerConfig =
@@ -36,7 +36,7 @@ export interface BatchSource {
   restore?(state: Json): void;
 }
 
-export interface LanguageModelOptions {
+export interface LanguageModelOptions extends MemoryOptions {
   readonly data: BatchSource;
   readonly schedule: Schedule;
   readonly optimizer: OptimizerConfig;
@@ -71,6 +71,8 @@ export async function languageModelTraining(
   const learner = await Learner.create(runtime, model, store, lossOf(options.zLossWeight ?? 0), {
     packed: options.packed ?? true,
     maxGradientNorm: options.maxGradientNorm,
+    logitChunks: options.logitChunks,
+    recomputeLayers: options.recomputeLayers,
     threads: options.threads,
     optimizer: makeOptimizer(options.optimizer),
   });

@@ -54,13 +54,17 @@ export interface TracedLoss {
 
 export type LossFunction = (c: LossContext) => TracedLoss;
 
-export interface TraceOptions {
-  /** Rows hold several documents; attention stays within each. */
-  readonly packed?: boolean;
+/** What trades time for memory. */
+export interface MemoryOptions {
   /** Pieces in which the logits of a batch are made and made again in the backward pass: memory for large vocabularies. */
   readonly logitChunks?: number;
   /** Compute each layer's activations again in the backward pass instead of keeping them. */
   readonly recomputeLayers?: boolean;
+}
+
+export interface TraceOptions extends MemoryOptions {
+  /** Rows hold several documents; attention stays within each. */
+  readonly packed?: boolean;
 }
 
 export interface LearnerOptions extends CompileOptions, TraceOptions {

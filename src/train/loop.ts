@@ -153,7 +153,7 @@ interface Speed {
 
 function line(stage: string, step: number, metrics: Record<string, number>, speed: Speed): MetricsLine {
   const { etaSeconds: _, ...kept } = speed;
-  return { stage, step, ...metrics, ...kept };
+  return { stage, step, time: Date.now() / 1000, ...metrics, ...kept };
 }
 
 /** Tokens a second over the last steps, and the time left. */

@@ -2,7 +2,7 @@
  * A run folder: what a recipe leaves behind, and how a killed run goes on.
  *
  *   config.json     recipe, size, seed, package version (written first; a resumed run must match it)
- *   metrics.jsonl   one line a step
+ *   metrics.jsonl   one line a step; the same for TensorBoard in tensorboard/STAGE/
  *   samples.jsonl   answers of each finished stage to the same held-out problems
  *   checkpoints/    the unfinished stage's state
  *   models/NAME/    each finished stage's model, a Hugging Face directory

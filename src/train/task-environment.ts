@@ -21,8 +21,8 @@ export interface TaskEnvironmentOptions {
   readonly tokenizer: Tokenizer;
   readonly tasks: readonly TaskShare[];
   readonly language: (random: Random) => Language;
-  /** Which parts count and how much; a part that is not named is left out. */
-  readonly rewards: Partial<Record<keyof RewardParts, number>>;
+  /** Which reward parts count; GRPO weighs them. */
+  readonly parts: readonly (keyof RewardParts)[];
 }
 
 interface Drawn extends TaskShare {
@@ -35,9 +35,6 @@ export function taskEnvironment(options: TaskEnvironmentOptions): Environment {
   let drawn: Drawn[] = options.tasks.map(share => ({ ...share, curriculum: curriculumOf(share) }));
   return {
     episode: random => episode(options, pick(random, drawn), random),
-    observe(passRate) {
-      for (const { curriculum } of drawn) curriculum?.record(curriculum.level, passRate);
-    },
     metrics: () =>
       Object.fromEntries(
         drawn.flatMap(({ task, curriculum }) =>
@@ -61,15 +58,15 @@ function pick(random: Random, drawn: readonly Drawn[]): Drawn {
 }
 
 function episode(options: TaskEnvironmentOptions, drawn: Drawn, random: Random): Episode {
-  const { tokenizer, rewards } = options;
+  const { tokenizer, parts: names } = options;
   const difficulty = drawn.curriculum ? drawn.curriculum.draw(random) : (drawn.difficulty as number);
   const problem: Problem = drawn.task.sample(random, difficulty, 'train', options.language(random));
-  const names = Object.keys(rewards) as (keyof RewardParts)[];
   return {
     prompt: tokenizer.encode(drawn.task.prompt(problem)),
     reward(ids) {
       const { parts } = drawn.task.verify(problem, tokenizer.decode(ids, { skipControl: true }));
-      return Object.fromEntries(names.map(name => [name, (parts[name] ?? 0) * (rewards[name] ?? 0)]));
+      return Object.fromEntries(names.map(name => [name, parts[name] ?? 0]));
     },
+    passed: rate => void drawn.curriculum?.record(difficulty, rate),
   };
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { crc32c } from './crc32c.ts';
 import { memoryFiles } from './files.ts';
-import { createEventFile } from './tfevents.ts';
+import { appendEvents, type TensorboardEvent } from './tfevents.ts';
 
 const ascii = (text: string) => new TextEncoder().encode(text);
 
@@ -15,24 +15,24 @@ test('CRC-32C of the vectors in RFC 3720', () => {
   expect(crc32c(new Uint8Array())).toBe(0);
 });
 
-test('an event file has the bytes that tensorboardX writes', async () => {
-  const files = memoryFiles();
+test('an event file has the bytes that tensorboardX writes, in however many pieces', async () => {
   const at = 1_700_000_000;
-  const file = await createEventFile(files, 'runs/tb', { wallTimeSeconds: at + 0.25 });
-  await file.add({ wallTimeSeconds: at + 1.5, step: 0, scalars: { 'train/loss': 5.6 } });
-  await file.add({ wallTimeSeconds: at + 2, step: 2 ** 33, scalars: { 'grpo/reward': -0.125 } });
-  await file.add({ wallTimeSeconds: at + 3, step: 7, texts: { samples: '3 + 4 = **7** ✓' } });
-  await file.add({ wallTimeSeconds: at + 4, step: 8, scalars: { nan: Number.NaN } });
-  expect(file.path).toBe('runs/tb/events.out.tfevents.1700000000.gaslaw');
-  const expected = readFileSync(join(import.meta.dirname, 'fixtures/example.tfevents'));
-  expect(Buffer.from(await files.read(file.path)).toString('hex')).toBe(expected.toString('hex'));
+  const events: TensorboardEvent[] = [
+    { wallTimeSeconds: at + 1.5, step: 0, scalars: { 'train/loss': 5.6 } },
+    { wallTimeSeconds: at + 2, step: 2 ** 33, scalars: { 'grpo/reward': -0.125 } },
+    { wallTimeSeconds: at + 3, step: 7, texts: { samples: '3 + 4 = **7** ✓' } },
+    { wallTimeSeconds: at + 4, step: 8, scalars: { nan: Number.NaN } },
+  ];
+  const expected = readFileSync(join(import.meta.dirname, 'fixtures/example.tfevents')).toString('hex');
+  const files = memoryFiles();
+  await appendEvents(files, 'whole', events);
+  for (const event of events) await appendEvents(files, 'pieces', [event]);
+  for (const path of ['whole', 'pieces'])
+    expect(Buffer.from(await files.read(path)).toString('hex'), path).toBe(expected);
 });
 
-test('opening again goes on in the same file', async () => {
+test('no events, no file', async () => {
   const files = memoryFiles();
-  const open = () => createEventFile(files, '.', { wallTimeSeconds: 5 });
-  const first = await open();
-  const bytes = await files.size(first.path);
-  expect((await open()).path).toBe(first.path);
-  expect(await files.size(first.path)).toBe(bytes);
+  await appendEvents(files, 'none', []);
+  expect(await files.exists('none')).toBe(false);
 });

@@ -3,13 +3,13 @@
  *
  * 1. A file is a row of records: length (u64), its masked CRC-32C (u32), an Event message, its masked CRC-32C.
  *    The first event only says the version.
- * 2. Only appending is needed, so a resumed run may go on in the same file, or start another beside it.
+ * 2. Only appending is needed.
  * Source: TensorFlow's record_writer; field numbers of event, summary and tensor messages; bytes as tensorboardX
  * (2.6) writes them.
  */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { crc32c } from './crc32c.ts';
-import { concatBytes, type FileStore, joinPath } from './files.ts';
+import { concatBytes, type FileStore } from './files.ts';
 
 export interface TensorboardEvent {
   /** Seconds since 1970. */
@@ -25,11 +25,11 @@ const DT_STRING = 7;
 const { Varint, Bit32, Bit64, LengthDelimited } = WireType;
 
 /** The record that starts every file. */
-export const versionRecord = (wallTimeSeconds: number): Uint8Array =>
+const versionRecord = (wallTimeSeconds: number): Uint8Array =>
   record(eventHead(wallTimeSeconds).tag(3, LengthDelimited).string('brain.Event:2').finish());
 
 /** The records of an event: one for each value, as TensorBoard's own writers do. */
-export function eventRecords(event: TensorboardEvent): Uint8Array {
+function eventRecords(event: TensorboardEvent): Uint8Array {
   const scalars = Object.entries(event.scalars ?? {}).map(([tag, value]) => scalarValue(tag, value));
   const texts = Object.entries(event.texts ?? {}).map(([tag, text]) => textValue(tag, text));
   return concatBytes([...scalars, ...texts].map(value => record(summaryEvent(event, value))));
@@ -75,19 +75,14 @@ function record(data: Uint8Array): Uint8Array {
   return out;
 }
 
-export interface EventFile {
-  readonly path: string;
-  /** Appends an event. */
-  add(event: TensorboardEvent): Promise<void>;
-}
-
-/** Starts an event file in `folder`; TensorBoard finds it by `tfevents` in its name. */
-export async function createEventFile(
+/** Adds events to a file, which is started when it is not there. TensorBoard finds files by `tfevents` in their names. */
+export async function appendEvents(
   files: FileStore,
-  folder: string,
-  { wallTimeSeconds, name = 'gaslaw' }: { wallTimeSeconds: number; name?: string },
-): Promise<EventFile> {
-  const path = joinPath(folder, `events.out.tfevents.${Math.floor(wallTimeSeconds)}.${name}`);
-  if (!(await files.exists(path))) await files.append(path, versionRecord(wallTimeSeconds));
-  return { path, add: event => files.append(path, eventRecords(event)) };
+  path: string,
+  events: readonly TensorboardEvent[],
+): Promise<void> {
+  const [first] = events;
+  if (!first) return;
+  const start = (await files.exists(path)) ? [] : [versionRecord(first.wallTimeSeconds)];
+  await files.append(path, concatBytes([...start, ...events.map(eventRecords)]));
 }
