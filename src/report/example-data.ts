@@ -37,7 +37,7 @@ const ROWS: readonly Row[] = [
   [
     'zero',
     'R1-Zero',
-    'reinforcement learning straight from the base: only right answers are rewarded',
+    'reinforcement learning straight from the base, without an example of a strategy',
     ['base'],
     0.634,
     0.918,
