@@ -118,7 +118,7 @@ async function stepThrough(
   let worst = 0;
   const read = async (counts: readonly number[], total: number) => {
     const width = Math.max(...counts);
-    using lane = decoder.lane(cache, 2, width, logits);
+    using lane = decoder.lane(cache, { rows: 2, length: width }, logits);
     family.ids.forEach((row, r) => {
       const count = counts[r] as number;
       lane.ids.set(row.slice((lengths[r] as number) - count, lengths[r]), r * width);

@@ -130,7 +130,7 @@ async function steppedLogits(on: Runtime, model: CausalModel, store: ParameterSt
   const logits = new Float32Array(model.vocabSize);
   const out: number[] = [];
   for (const [start, end] of [[0, 2], ...ids.slice(2).map((_, i) => [i + 2, i + 3])] as [number, number][]) {
-    using lane = decoder.lane(cache, 1, end - start, logits);
+    using lane = decoder.lane(cache, { rows: 1, length: end - start }, logits);
     lane.ids.set(ids.slice(start, end));
     lane.lastPosition[0] = end - 1;
     lane.total = end;

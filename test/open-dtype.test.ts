@@ -99,7 +99,7 @@ describe.each(Object.keys(FAMILIES) as (keyof typeof FAMILIES)[])('%s', family =
     using exact = await Decoder.create(runtime, model, roundedStore(store, PACK_FORMATS[dtype].bits));
     const logits = (decoder: Decoder) => {
       const out = new Float32Array(model.vocabSize);
-      using lane = decoder.lane(decoder.allocateCache(1, 8), 1, 8, out);
+      using lane = decoder.lane(decoder.allocateCache(1, 8), { rows: 1, length: 8 }, out);
       lane.ids.set([3, 1, 4, 1, 5, 9, 2, 6]);
       lane.lastPosition[0] = 7;
       return lane.run().then(() => out);

@@ -1,6 +1,6 @@
 /**
- * An exported graph as the engine decodes it: caches updated in place, lengths given instead of a mask, one row of
- * logits a sequence. The nodes and weights in between are the file's own, so what is measured is what was written.
+ * An exported graph as the engine decodes it: caches updated in place, lengths given instead of a mask, logits of
+ * the chosen positions alone. The nodes and weights in between are the file's own, so what is measured is what was written.
  */
 
 import { presentName } from '../generate/decoder.ts';
@@ -26,7 +26,7 @@ export function decodeForm(exported: Model, model: CausalModel, origin = 'the mo
   };
   const int = (name: string, shape: readonly string[]) => b.input(name, 'int32', shape);
   int('ids', ['B', 'S']);
-  const select = int('select', ['B']);
+  const select = int('select', ['R']);
   int('last_position', ['B']);
   int('total', []);
   graph.inputs.push(
@@ -45,7 +45,7 @@ export function decodeForm(exported: Model, model: CausalModel, origin = 'the mo
 }
 
 const outputsOf = (model: CausalModel): Graph['outputs'] => [
-  { name: 'logits', dtype: 'float32', shape: ['B', model.vocabSize] },
+  { name: 'logits', dtype: 'float32', shape: ['R', model.vocabSize] },
   ...model.cacheSlots.map(s => ({
     name: presentName(s.name),
     dtype: s.dtype,

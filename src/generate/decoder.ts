@@ -5,9 +5,9 @@
  * 1. Weights are graph inputs bound to a ParameterStore (they may change between any two runs) or initializers (fixed: the
  *    runtime prepacks them). Both read the same model code. A decoder over a store may also be `prepacked`: its weights
  *    are fixed until `refresh` compiles it again (25 ms at 3.7M parameters, for 7 % more tokens a second).
- * 2. `select` picks one hidden state a row before the vocabulary projection, so a prefill computes B rows of logits,
- *    not B·S.
- * Shapes: B rows, S new positions, C capacity, V vocabulary.
+ * 2. `select` picks hidden states before the vocabulary projection: one a row, so that a prefill computes B rows of logits
+ *    and not B·S, or all of them, to check drafts.
+ * Shapes: B rows, S new positions, R chosen positions, C capacity, V vocabulary.
  */
 import {
   float32,
@@ -26,12 +26,12 @@ import { modelFor } from '../ops/opset.ts';
 import type { Binding, CompileOptions, Program, Runtime } from '../runtime/runtime.ts';
 import { type Distributions, Normalizer } from './distributions.ts';
 
-/** Inputs: ids [B,S], select [B], last_position [B], total [], caches, weights; outputs: logits [B,V], present caches. */
+/** Inputs: ids [B,S], select [R], last_position [B], total [], caches, weights; outputs: logits [R,V], present caches. */
 export function decodeGraph(model: CausalModel, source: ParameterSource = 'inputs'): Graph {
   const b = new Builder('decode');
   const int = (name: string, shape: readonly (string | number)[]) => b.input(name, 'int32', shape);
   const ids = int('ids', ['B', 'S']);
-  const select = int('select', ['B']);
+  const select = int('select', ['R']);
   const lastPosition = int('last_position', ['B']);
   const total = int('total', []);
   const cache = model.cacheSlots.map(s => b.input(s.name, s.dtype, ['B', s.heads, 'C', s.width]));
@@ -54,6 +54,17 @@ export const weightInputs = (graph: Graph, model: CausalModel): ValueInfo[] =>
 const STEP_INPUTS = 4;
 
 export const presentName = (past: string): string => past.replace('past_key_values', 'present');
+
+/** Which rows of a cache a lane works on, and what for. */
+export interface LaneShape {
+  readonly rows: number;
+  /** New positions a row in each run. */
+  readonly length: number;
+  /** First row of the cache; 0 when absent. */
+  readonly firstRow?: number;
+  /** Logits of all new positions [rows · length, V] instead of one a row. */
+  readonly everyPosition?: boolean;
+}
 
 /** A set of cache tensors and the token buffers of one batch size and step length. */
 export interface Lane extends Disposable {
@@ -154,29 +165,26 @@ export class Decoder implements Disposable {
     return this.model.cacheSlots.map(s => zeros(s.dtype, [rows, s.heads, capacity, s.width]));
   }
 
-  /** Binds the first `rows` rows of `cache` for steps of `length` new positions; `logits` [rows, V] is written by each. */
-  lane(cache: readonly Tensor[], rows: number, length: number, logits: Float32Array): Lane {
+  /** Binds rows of `cache` for steps of `length` new positions; `logits` [R, V] is written by each. */
+  lane(
+    cache: readonly Tensor[],
+    { rows, length, firstRow = 0, everyPosition = false }: LaneShape,
+    logits: Float32Array,
+  ): Lane {
     const ids = new Int32Array(rows * length);
     const lastPosition = new Int32Array(rows);
     const total = new Int32Array(1);
-    const select = Int32Array.from({ length: rows }, (_, r) => r * length + length - 1);
-    const caches = Object.fromEntries(
-      cache.flatMap((tensor, i) => {
-        const name = this.model.cacheSlots[i]?.name as string;
-        const part = firstRows(tensor, rows);
-        return [
-          [name, part],
-          [presentName(name), part],
-        ];
-      }),
+    const chosen = everyPosition ? rows * length : rows;
+    const select = Int32Array.from({ length: chosen }, (_, r) =>
+      everyPosition ? r : r * length + length - 1,
     );
     const binding: Binding = this.#program.bind({
       ids: int32([rows, length], ids),
-      select: int32([rows], select),
+      select: int32([chosen], select),
       last_position: int32([rows], lastPosition),
       total: int32([], total),
-      logits: float32([rows, this.model.vocabSize], logits),
-      ...caches,
+      logits: float32([chosen, this.model.vocabSize], logits),
+      ...this.#boundCache(cache, firstRow, rows),
       ...this.#weights,
     });
     return {
@@ -186,7 +194,7 @@ export class Decoder implements Disposable {
       total: length,
       async run() {
         total[0] = this.total;
-        if (length > 1)
+        if (length > 1 && !everyPosition)
           for (let r = 0; r < rows; r++)
             select[r] = r * length + (lastPosition[r] as number) - this.total + length;
         await binding.run();
@@ -195,19 +203,32 @@ export class Decoder implements Disposable {
     };
   }
 
+  /** Each cache tensor's rows as past and present. */
+  #boundCache(cache: readonly Tensor[], firstRow: number, rows: number): Record<string, Tensor> {
+    const pairs = cache.flatMap((tensor, i) => {
+      const name = this.model.cacheSlots[i]?.name as string;
+      const part = rowsOf(tensor, firstRow, rows);
+      return [
+        [name, part],
+        [presentName(name), part],
+      ] as const;
+    });
+    return Object.fromEntries(pairs);
+  }
+
   [Symbol.dispose](): void {
     this.#normalizer[Symbol.dispose]();
     this.#program[Symbol.dispose]();
   }
 }
 
-function firstRows(tensor: Tensor, rows: number): Tensor {
+function rowsOf(tensor: Tensor, first: number, rows: number): Tensor {
   const data = tensor.data as Float32Array;
   const stride = data.length / (tensor.dims[0] as number);
   return {
     dtype: tensor.dtype,
     dims: [rows, ...tensor.dims.slice(1)],
-    data: data.subarray(0, rows * stride),
+    data: data.subarray(first * stride, (first + rows) * stride),
   };
 }
 

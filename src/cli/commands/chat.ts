@@ -33,7 +33,7 @@ export const chatCommand = (): Command =>
 interface Talk {
   readonly open: OpenEngine;
   readonly tokenizer: Tokenizer;
-  readonly options: Omit<ChatOptions, 'task' | 'level' | 'dtype'>;
+  readonly options: Omit<ChatOptions, 'task' | 'level' | 'dtype' | 'draft'>;
   readonly output: Output;
   /** Problems that empty lines ask. */
   readonly problems?: Iterator<Asked, never>;
@@ -41,7 +41,7 @@ interface Talk {
 
 async function run(
   path: string,
-  { task: taskName, level: levelName, dtype, ...options }: ChatOptions,
+  { task: taskName, level: levelName, dtype, draft, ...options }: ChatOptions,
 ): Promise<void> {
   const output = createOutput(false);
   if (levelName !== undefined && taskName === undefined)
@@ -49,7 +49,7 @@ async function run(
   const task = taskName === undefined ? undefined : taskNamed(taskName);
   const level = task && levelNamed(task, levelName);
   using opened = await openModel(path, output, { dtype, background: true }); // so that Ctrl-C is heard
-  using open = openEngine(opened.decoder);
+  using open = openEngine(opened.decoder, { draft });
   const { tokenizer } = opened.language;
   const problems = task && level !== undefined ? heldOutQuestions(tokenizer, task, level) : undefined;
   await talk({ open, tokenizer, options, output, problems }, opened.language);

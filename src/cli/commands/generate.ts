@@ -18,6 +18,7 @@ export interface SamplingFlags {
   stop?: string[];
   seed: number;
   dtype?: OpenDType;
+  draft?: number;
 }
 
 /** The options of everything that generates. */
@@ -35,6 +36,11 @@ export function withSampling(command: Command): Command {
     );
   return repeated(more, '--stop <text>', 'ends the answer and is left out of it')
     .option('--seed <n>', 'same seed, same answer', whole('--seed', 0), 1)
+    .option(
+      '--draft <n>',
+      'guess up to n tokens from the text so far, to be checked at once',
+      whole('--draft', 0),
+    )
     .option(...DTYPE_OPTION);
 }
 
@@ -50,9 +56,9 @@ export const generateCommand = (): Command =>
 
 async function run(path: string, o: SamplingFlags & { prompt: string; json?: boolean }): Promise<void> {
   const output = createOutput(o.json ?? false);
-  const { prompt, json, dtype, ...options } = o;
+  const { prompt, json, dtype, draft, ...options } = o;
   using opened = await openModel(path, output, { dtype });
-  using open = openEngine(opened.decoder);
+  using open = openEngine(opened.decoder, { draft });
   const maxTokens = o.maxTokens ?? opened.decoder.model.maxPositions;
   const onText = json ? undefined : (piece: string) => process.stdout.write(piece);
   const result = await generateText(open.engine, opened.language.tokenizer, prompt, {
