@@ -3,7 +3,7 @@
  * CISPO; TRL and verl spell the options the same way).
  *
  * Per token: ρ = π/π_old, objective min(ρ A, clip(ρ, 1−ε_low, 1+ε_high) A); sequence level: ρ = exp(mean log ρ_t).
- * Loss = −Σ w · objective + β Σ w · KL − c Σ w · H, where the weights w carry the aggregation (aggregation.ts).
+ * Loss = −Σ w · objective + β Σ w · KL − c Σ w · H, where the weights w carry the aggregation (advantage.ts).
  * Shapes: B rows (one response a row), T positions, M = B·T.
  */
 import type { Value } from '../ops/builder.ts';
@@ -75,8 +75,8 @@ function objective(
 ): { objective: Value; clippedLow: Value; clippedHigh: Value } {
   const b = ratio.builder;
   const negative = advantage.less(0);
-  const low = b.op('And', [ratio.less(1 - o.clipLow), negative], {}).cast('float32');
-  const high = b.op('And', [ratio.greater(1 + o.clipHigh), advantage.greater(0)], {}).cast('float32');
+  const low = b.op('And', [ratio.less(1 - o.clipLow), negative], {}).cast(ratio.dtype);
+  const high = b.op('And', [ratio.greater(1 + o.clipHigh), advantage.greater(0)], {}).cast(ratio.dtype);
   if (o.objective === 'cispo') {
     const weight = ratio.min(1 + o.clipHigh).stopGradient();
     return { objective: weight.mul(advantage).mul(logProb), clippedLow: low, clippedHigh: high };
