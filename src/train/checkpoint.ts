@@ -45,8 +45,15 @@ export async function loadCheckpoint(files: FileStore, path: string): Promise<Ch
   const text = metadata.get(STATE);
   if (text === undefined)
     throw new GaslawError(`${path}: not a checkpoint of gaslaw (no ${STATE} in its metadata)`);
-  const { step, state } = JSON.parse(text) as { step: number; state: Json };
-  return { step, state, tensors };
+  return { ...parseState(text, path), tensors };
+}
+
+function parseState(text: string, path: string): { step: number; state: Json } {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new GaslawError(`${path}: its ${STATE} is damaged (${(error as Error).message})`);
+  }
 }
 
 /** Copies a checkpoint's values into the live arrays. */
