@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import { benchCommand } from './commands/bench.ts';
 import { chatCommand } from './commands/chat.ts';
+import { devicesCommand } from './commands/devices.ts';
 import { evalCommand } from './commands/eval.ts';
 import { generateCommand } from './commands/generate.ts';
 import { inspectCommand } from './commands/inspect.ts';
@@ -21,6 +22,7 @@ const COMMANDS = [
   perplexityCommand,
   inspectCommand,
   benchCommand,
+  devicesCommand,
 ];
 
 const EXAMPLES = `
