@@ -218,6 +218,7 @@ export const figures = (e: Evaluation) => ({
   passAt1: e.passAt1,
   passAt1Interval: e.passAt1Interval,
   passAtK: e.passAtK,
+  passAtKInterval: e.passAtKInterval,
   k: e.k,
   samples: e.samples,
   responseTokens: e.responseTokens,

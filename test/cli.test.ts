@@ -42,6 +42,7 @@ const stageSchema = z.object({
   passAt1: share,
   passAt1Interval: interval,
   passAtK: share,
+  passAtKInterval: interval,
   k: count,
   samples: count,
   responseTokens: positive,

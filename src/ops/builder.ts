@@ -163,6 +163,8 @@ export class Builder {
   readonly graph: Graph;
   readonly #counts = new Map<string, number>();
   readonly #constants = new Map<string, Value>();
+  /** Names that outputs have taken over: values made before still go by the old ones. */
+  readonly #renamed = new Map<string, string>();
   readonly #scope: string[] = [];
 
   constructor(graph: Graph | string = 'main') {
@@ -197,7 +199,9 @@ export class Builder {
 
   /** Declares `value` an output; with `name`, under that name. */
   output(value: Value, name?: string): Value {
-    const named = name === undefined || name === value.name ? value : this.#rename(value, name);
+    const current = this.#nameOf(value);
+    const known = current === value.name ? value : this.value(current);
+    const named = name === undefined || name === current ? known : this.#rename(known, name);
     this.graph.outputs.push({ name: named.name, dtype: named.dtype, shape: named.shape });
     return named;
   }
@@ -247,7 +251,7 @@ export class Builder {
       name: base,
       domain,
       opType,
-      inputs: trimmed(inputs.map(v => v?.name ?? '')),
+      inputs: trimmed(inputs.map(v => (v ? this.#nameOf(v) : ''))),
       outputs,
       attributes: Object.fromEntries(
         Object.entries(attributes)
@@ -316,7 +320,12 @@ export class Builder {
     this.graph.types.delete(value.name);
     this.graph.types.set(name, { dtype: value.dtype, shape: value.shape });
     this.#counts.set(name, 1);
+    this.#renamed.set(value.name, name);
     return new Value(this, name, value.dtype, value.shape);
+  }
+
+  #nameOf(value: Value): string {
+    return this.#renamed.get(value.name) ?? value.name;
   }
 
   #typeOf(name: string): TensorType | undefined {

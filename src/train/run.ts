@@ -43,6 +43,7 @@ export interface StageResult extends StageBase {
   readonly passAt1: number;
   readonly passAt1Interval: Interval;
   readonly passAtK: number;
+  readonly passAtKInterval?: Interval;
   readonly k: number;
   /** Held-out problems. */
   readonly samples: number;
