@@ -1,8 +1,11 @@
 /** Commands about devices as people and scripts use them. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { modelOf } from '../src/graph/ir.ts';
+import { encodeModel } from '../src/graph/protobuf.ts';
+import { Builder } from '../src/ops/builder.ts';
 import { gaslaw, jsonOf } from './gaslaw.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'gaslaw-devices-'));
@@ -18,4 +21,24 @@ it('gaslaw devices lists all, shows one, and prints where each figure was read',
   expect(cli('devices', 'arm-ethos-u55-128').stdout).toContain('bricks of 16 channels');
   expect(cli('devices', 'stm32n6', '--evidence').stdout).toContain('https://stedgeai-dc.st.com');
   expect(cli('devices', 'ethos').status).toBe(2);
+});
+
+it('gaslaw check says what does not deploy, and --fix writes a model that does', { timeout: 120_000 }, () => {
+  const b = new Builder('small');
+  const x = b.input('x', 'float32', ['batch', 4, 5, 5]);
+  b.output(b.op('AveragePool', [x], { kernel_shape: [5, 5] }), 'y');
+  const model = { ...modelOf(b.graph), opsets: new Map([['', 21]]) };
+  writeFileSync(join(folder, 'm.onnx'), encodeModel(model));
+  const report = jsonOf(cli('check', 'm.onnx', '--device', 'ti-am68a', '--json')) as Record<string, unknown>;
+  expect(report).toMatchObject({ device: 'ti-am68a', deploys: false });
+  expect((report.findings as { severity: string }[]).map(f => f.severity)).toEqual([
+    'error',
+    'error',
+    'fallback',
+  ]);
+  const repaired = jsonOf(cli('check', 'm.onnx', '--device', 'ti-am68a', '--fix', 'f.onnx', '--json'));
+  expect(repaired).toMatchObject({ deploys: true, findings: [], output: 'f.onnx' });
+  expect(cli('check', 'f.onnx', '--device', 'ti-am68a').stdout).toContain('ti-am68a: deploys');
+  expect(cli('check', 'm.onnx', '--device', 'ti-am68a', '--dim', 'batch').status).toBe(2);
+  expect(cli('check', 'm.onnx').status).toBe(2);
 });

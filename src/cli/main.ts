@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import { benchCommand } from './commands/bench.ts';
 import { chatCommand } from './commands/chat.ts';
+import { checkCommand } from './commands/check.ts';
 import { devicesCommand } from './commands/devices.ts';
 import { evalCommand } from './commands/eval.ts';
 import { generateCommand } from './commands/generate.ts';
@@ -22,6 +23,7 @@ const COMMANDS = [
   perplexityCommand,
   inspectCommand,
   benchCommand,
+  checkCommand,
   devicesCommand,
 ];
 

@@ -6,7 +6,7 @@
  * 3. What a device does with a node is in `rules/`, what a model costs there in `latency/`: both refer to profiles by id.
  */
 import { z } from 'zod';
-import { SOURCES } from './sources.ts';
+import { SOURCES, type SourceKey } from './sources.ts';
 
 /**
  * published: a measurement or table that its author published; vendor-doc: documentation of the maker;
@@ -115,7 +115,7 @@ export interface Figure<T> {
 }
 
 /** A figure, shortly. */
-export const figure = <T>(value: T, source: keyof typeof SOURCES, confidence: Confidence): Figure<T> => ({
+export const figure = <T>(value: T, source: SourceKey, confidence: Confidence): Figure<T> => ({
   value,
   source,
   confidence,

@@ -184,4 +184,14 @@ export const SOURCES = {
     'https://www.st.com/en/microcontrollers-microprocessors/stm32-32-bit-arm-cortex-mcus.html',
   ),
   onnx: at('ONNX operators and quantization', 'https://onnx.ai/onnx/operators/'),
+  tflm: at(
+    'TensorFlow Lite Micro: all operators resolver',
+    'https://github.com/tensorflow/tflite-micro/blob/main/tensorflow/lite/micro/micro_mutable_op_resolver.h',
+  ),
+  'tflite-spec': at(
+    'LiteRT 8-bit quantization specification',
+    'https://ai.google.dev/edge/litert/models/quantization_spec',
+  ),
 } as const satisfies Record<string, Source>;
+
+export type SourceKey = keyof typeof SOURCES;

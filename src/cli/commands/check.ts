@@ -1,0 +1,81 @@
+/** `gaslaw check <model> --device ID`: what will not deploy, or will run elsewhere, why, and the fix. */
+import { Command } from 'commander';
+import { type CheckReport, check, type Finding, fixed } from '../../devices/check.ts';
+import { bindDims } from '../../devices/fixes/apply.ts';
+import { deviceOf } from '../../devices/index.ts';
+import type { Model } from '../../graph/ir.ts';
+import { encodeModel } from '../../graph/protobuf.ts';
+import { loadOnnx, locateModel } from '../../models/resolve.ts';
+import { bytes } from '../../report/format.ts';
+import { UsageError } from '../../util/errors.ts';
+import { nodeFiles } from '../node-files.ts';
+import { JSON_OPTION, nameAndValue, whole } from '../options.ts';
+import { createOutput, stdoutColors } from '../output.ts';
+import { pairs } from '../table.ts';
+
+interface Options {
+  readonly device: string;
+  readonly dim: readonly string[];
+  readonly fix?: string;
+  readonly json?: boolean;
+}
+
+export const checkCommand = (): Command =>
+  new Command('check')
+    .description('what of a model does not deploy on a device, why, and the fix')
+    .argument('<model>', '.onnx file')
+    .requiredOption('--device <ID>', 'see gaslaw devices')
+    .option('--dim <NAME=N>', 'a number for a symbolic dimension (repeatable)', collect, [])
+    .option('--fix <FILE>', 'write the model with all safe fixes applied')
+    .option(...JSON_OPTION)
+    .action(run);
+
+const collect = (value: string, all: readonly string[]): string[] => [...all, value];
+
+async function run(path: string, o: Options): Promise<void> {
+  const output = createOutput(o.json ?? false);
+  const [device, dims, files] = [deviceOf(o.device), new Map(o.dim.map(dimOf)), nodeFiles()];
+  const place = await locateModel(files, path);
+  if (place.kind !== 'onnx') throw new UsageError(`${path}: check reads .onnx files; export the model first`);
+  const { model } = await loadOnnx(files, place.path);
+  const given = dims.size > 0 ? bound(model, dims) : model;
+  const repaired = o.fix === undefined ? undefined : fixed(given, device, dims);
+  if (repaired && o.fix) await files.write(o.fix, encodeModel(repaired.model));
+  const report = check(repaired?.model ?? given, device);
+  output.result({ ...report, ...(repaired && { output: o.fix, applied: repaired.applied }) }, () => [
+    ...(repaired?.applied ?? []).map(f => `fixed ${f.node} (${f.op}): ${f.why}; ${f.rewrite}`),
+    ...lines(report),
+  ]);
+}
+
+/** With dims bound, keeping the opset of the file for what the importer says of it. */
+function bound(model: Model, dims: ReadonlyMap<string, number>): Model {
+  const made = bindDims(model, dims);
+  made.opsets.set('', model.opsets.get('') ?? 1);
+  return made;
+}
+
+function dimOf(pair: string): [string, number] {
+  const [name, value] = nameAndValue('--dim', pair);
+  return [name, whole(`--dim ${name}`, 1)(value)];
+}
+
+function lines(report: CheckReport): string[] {
+  const { bold, green, red } = stdoutColors();
+  const { findings, deploys, device } = report;
+  const verdict = deploys ? green('deploys') : red('does not deploy');
+  const rows: (readonly [string, string])[] = [
+    ...(report.activationBytes === undefined
+      ? []
+      : [['activations', bytes(report.activationBytes)] as const]),
+    ['weights', bytes(report.weightBytes)],
+    ['findings', String(findings.length)],
+  ];
+  return [`${bold(device)}: ${verdict}`, ...pairs(rows), ...findings.flatMap(findingLines)];
+}
+
+const findingLines = ({ node, op, severity, why, fix, source, rewrite }: Finding): string[] => [
+  `${severity}: ${node === '' ? 'the model' : `${node} (${op})`}: ${why}`,
+  `  fix: ${fix}${rewrite ? ' (--fix does it)' : ''}`,
+  `  ${source}`,
+];

@@ -1,0 +1,88 @@
+/** Applying rewrites to named nodes, and fixing symbolic dims. */
+import { type Graph, type Model, opKey, type ValueInfo } from '../../graph/ir.ts';
+import { cloneModel, FreshNames } from '../../graph/walk.ts';
+import { upgrade } from '../../import/upgrade.ts';
+import { Writer } from '../../import/writer.ts';
+import { isOpType, OPS, type OpType } from '../../ops/schema.ts';
+import { type FixName, NODE_FIXES } from './index.ts';
+
+/** The model with the rewrite `fix` applied to each node that `nodes` names, types inferred anew. */
+export function applyFixes(model: Model, fixes: ReadonlyMap<string, FixName>): Model {
+  const fixed = cloneModel(model);
+  const { graph } = fixed;
+  const writer = new Writer(graph, new FreshNames(graph));
+  graph.nodes = [...graph.nodes].flatMap(node => {
+    const fix = fixes.get(node.name);
+    return fix === undefined || !(fix in NODE_FIXES)
+      ? [node]
+      : NODE_FIXES[fix as keyof typeof NODE_FIXES](node, writer); // asked
+  });
+  return inferredAnew(fixed);
+}
+
+/** Fixes symbolic dims of inputs: those of `dims`, and a symbolic first axis, which is the batch, to 1. */
+export function bindDims(model: Model, dims: ReadonlyMap<string, number>): Model {
+  const fixed = cloneModel(model);
+  const { graph } = fixed;
+  const known = new Map(dims);
+  for (const { shape } of graph.inputs) {
+    const first = shape?.[0];
+    if (typeof first === 'string' && !known.has(first)) known.set(first, 1);
+  }
+  graph.inputs = graph.inputs.map(input => bound(input, known));
+  graph.outputs = graph.outputs.map(output => bound(output, known));
+  return inferredAnew(fixed);
+}
+
+const bound = (value: ValueInfo, dims: ReadonlyMap<string, number>): ValueInfo =>
+  value.shape
+    ? { ...value, shape: value.shape.map(d => (typeof d === 'string' ? (dims.get(d) ?? d) : d)) }
+    : value;
+
+/** Upgrading a model of today's form changes nothing and infers its types. */
+function inferredAnew(model: Model): Model {
+  model.graph.types.clear();
+  return upgrade(model);
+}
+
+/** Ops whose latest versions only took more dtypes or attributes: the form without those is as old as this. */
+const FORMS_SINCE: { readonly [K in OpType]?: number } = {
+  Cast: 13,
+  ConstantOfShape: 9,
+  Constant: 13,
+  Flatten: 13,
+  Identity: 13,
+  Pad: 13,
+  QuantizeLinear: 13,
+  DequantizeLinear: 13,
+  Reshape: 14,
+  Shape: 13,
+  Size: 13,
+  Squeeze: 13,
+  Transpose: 13,
+  Unsqueeze: 13,
+  Relu: 6,
+  Add: 7,
+  Mul: 7,
+  Sub: 7,
+  Div: 7,
+  Resize: 13,
+  AveragePool: 11,
+  ReduceMax: 18,
+};
+
+/** The lowest opset in which all nodes have the form that they have, as far as the op list tells. */
+export function lowestOpset(graph: Graph): number {
+  const versions = graph.nodes.map(node => {
+    const key = opKey(node);
+    return !isOpType(key) || node.domain !== '' ? 7 : (FORMS_SINCE[key] ?? OPS[key].since);
+  });
+  return Math.max(7, ...versions);
+}
+
+/** The model with opset `max` when its nodes allow that; IR version 8, which readers of that age know. */
+export function withOpset(model: Model, max: number): Model {
+  if (lowestOpset(model.graph) > max || (model.opsets.get('') ?? 0) <= max) return model;
+  const opsets = new Map(model.opsets).set('', max);
+  return { ...model, opsets, irVersion: max <= 18 ? 8 : 9 };
+}

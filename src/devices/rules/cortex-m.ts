@@ -1,0 +1,113 @@
+/** Cortex-M by TensorFlow Lite Micro with CMSIS-NN, or by ST Edge AI Core: C kernels of a fixed list. */
+import type { OpType } from '../../ops/schema.ts';
+import { batchOne, CONV, CONVS, noControlFlow, noConv1d, noConv3d, onlyOps, rule } from './common.ts';
+import type { RuleSet } from './rule.ts';
+
+const UNIT = 'TensorFlow Lite Micro';
+const OPS: readonly OpType[] = [
+  'Abs',
+  'Add',
+  'ArgMax',
+  'ArgMin',
+  'AveragePool',
+  'BatchNormalization',
+  'Cast',
+  'Ceil',
+  'Clip',
+  'Concat',
+  'Conv',
+  'ConvTranspose',
+  'Cos',
+  'CumSum',
+  'DepthToSpace',
+  'Div',
+  'Elu',
+  'Equal',
+  'Exp',
+  'Expand',
+  'Flatten',
+  'Floor',
+  'Gather',
+  'GatherND',
+  'Gemm',
+  'GlobalAveragePool',
+  'GlobalMaxPool',
+  'Greater',
+  'GreaterOrEqual',
+  'HardSwish',
+  'LSTM',
+  'LeakyRelu',
+  'Less',
+  'LessOrEqual',
+  'Log',
+  'LogSoftmax',
+  'MatMul',
+  'Max',
+  'MaxPool',
+  'Min',
+  'Mul',
+  'Neg',
+  'Not',
+  'And',
+  'Or',
+  'PRelu',
+  'Pad',
+  'ReduceMax',
+  'ReduceMean',
+  'ReduceSum',
+  'Relu',
+  'Reshape',
+  'Resize',
+  'Round',
+  'Sigmoid',
+  'Sin',
+  'Slice',
+  'Softmax',
+  'SpaceToDepth',
+  'Split',
+  'Sqrt',
+  'Squeeze',
+  'Sub',
+  'Tanh',
+  'Transpose',
+  'Unsqueeze',
+  'Where',
+];
+
+export const CORTEX_M: RuleSet = {
+  nodes: [
+    onlyOps(OPS, UNIT, 'error', 'tflm'),
+    noControlFlow(UNIT, 'tflm'),
+    noConv1d(UNIT, 'error', 'tflm'),
+    noConv3d(UNIT, 'error', 'tflm'),
+    batchOne('a microcontroller', 'slow', 'cmsis-nn'),
+    rule(CONVS, 'slow', 'cmsis-nn', v =>
+      v.qdq.quantized || v.qdq.behind(v.node.inputs[0] ?? '')
+        ? undefined
+        : {
+            why: 'a float convolution: no CMSIS-NN kernel, plain C runs it',
+            fix: 'quantize the model to int8',
+          },
+    ),
+    rule(CONV, 'error', 'tflite-spec', v => {
+      const group = v.int('group', 1);
+      return group > 1 && !v.depthwise && v.device.family === 'arm'
+        ? {
+            why: `${group} groups: no microcontroller kernel has them`,
+            fix: 'use plain or depthwise convolutions',
+          }
+        : undefined;
+    }),
+    rule(['Sigmoid', 'Tanh', 'Softmax'], 'advice', 'tflite-spec', v => {
+      const out = v.qdq.becoming(v.node.outputs[0] ?? '')?.quantization;
+      if (out?.dtype !== 'int8') return undefined;
+      const [scale, zero] = v.key === 'Tanh' ? [1 / 128, 0] : [1 / 256, -128];
+      return out.scale[0] === scale && out.zeroPoint[0] === zero
+        ? undefined
+        : {
+            why: `output scale ${out.scale[0]} and zero point ${out.zeroPoint[0]}, kernels want ${scale} and ${zero}`,
+            fix: 'gaslaw convert --to tflite sets them and requantizes',
+          };
+    }),
+  ],
+};

@@ -1,0 +1,304 @@
+/** Rules that follow from the figures of a profile alone: formats, precision, opset, shapes, scales, alignment, memory. */
+import { byteLength } from '../../graph/dtype.ts';
+import { opKey, sizeOf, staticDims, type TensorType, typeOf } from '../../graph/ir.ts';
+import { liveness } from '../../graph/liveness.ts';
+import { type AffineQuantization, withoutQdq } from '../../ops/qdq.ts';
+import { isOpType } from '../../ops/schema.ts';
+import { bytes } from '../../report/format.ts';
+import { GaslawError } from '../../util/errors.ts';
+import type { DeviceProfile, Quantization } from '../profile.ts';
+import type { SourceKey } from '../sources.ts';
+import { CONV, rule } from './common.ts';
+import type { GraphRule, GraphView, NodeRule, NodeView, RuleSet, Violation } from './rule.ts';
+
+/** The rules that the profile's own figures make. */
+export const rulesOf = (device: DeviceProfile): RuleSet => ({
+  nodes: [
+    ...(device.maxRank ? [rankRule(device, device.maxRank.value)] : []),
+    ...(device.channelAlignment ? [alignmentRule(device, device.channelAlignment.value)] : []),
+    ...(device.quantization ? quantizationRules(device.quantization) : []),
+  ],
+  graphs: [
+    unknownOps,
+    ...(device.staticShapes.value ? [staticShapes(device)] : []),
+    ...(device.opset ? [opsetRule(device, device.opset.value)] : []),
+    formatRule(device),
+    precisionRule(device),
+    ...memoryRules(device),
+  ],
+});
+
+// checked by the profile schema
+const key = (source: string): SourceKey => source as SourceKey;
+
+const whole = (violation: Violation, node = '', op = ''): (Violation & { node: string; op: string })[] => [
+  { ...violation, node, op },
+];
+
+/** Ops that no op list has: custom ones. */
+const unknownOps: GraphRule = {
+  severity: 'error',
+  source: 'onnx',
+  test: ({ graph }) =>
+    graph.nodes
+      .filter(node => !isOpType(opKey(node)))
+      .map(node => ({
+        node: node.name,
+        op: opKey(node),
+        why: `${opKey(node)} is a custom op: no device compiler knows it`,
+        fix: 'write it with standard ops when exporting, or cut the graph before it',
+      })),
+};
+
+const staticShapes = (device: DeviceProfile): GraphRule => ({
+  severity: 'error',
+  source: key(device.staticShapes.source),
+  test: ({ graph }) =>
+    graph.inputs
+      .filter(input => !graph.initializers.has(input.name) && !staticDims(input.shape))
+      .flatMap(input =>
+        whole(
+          {
+            why: `input "${input.name}" has shape [${input.shape?.join(',') ?? '?'}], and shapes must be fixed`,
+            fix: `fix it: --dim ${symbolsOf(input)[0] ?? 'NAME'}=N`,
+            rewrite: 'bind-dims',
+          },
+          input.name,
+          'input',
+        ),
+      ),
+});
+
+const symbolsOf = ({ shape }: TensorType): string[] =>
+  (shape ?? []).filter((dim): dim is string => typeof dim === 'string');
+
+const opsetRule = (device: DeviceProfile, { min, max }: { min: number; max: number }): GraphRule => ({
+  severity: 'error',
+  source: key(device.opset?.source ?? 'onnx'),
+  test: ({ opset }) => {
+    if (opset > max)
+      return whole({
+        why: `the file is of opset ${opset}, the importer reads up to ${max}`,
+        fix: `export with opset ${max}`,
+        rewrite: 'set-opset',
+      });
+    return opset < min
+      ? whole({
+          why: `the file is of opset ${opset}, the importer reads from ${min} on`,
+          fix: 'raise the opset',
+          rewrite: 'set-opset',
+        })
+      : [];
+  },
+});
+
+const formatRule = (device: DeviceProfile): GraphRule => ({
+  severity: 'advice',
+  source: key(device.formats.source),
+  test: () => {
+    const formats = device.formats.value;
+    if (formats.some(format => format.startsWith('onnx'))) return [];
+    return whole({
+      why: `the device takes ${formats.join(' and ')}, not ONNX`,
+      fix: 'write it with gaslaw convert --to tflite',
+    });
+  },
+});
+
+const precisionRule = (device: DeviceProfile): GraphRule => ({
+  severity: 'error',
+  source: key(device.precisions.source),
+  test: ({ qdq }) => {
+    const { value } = device.precisions;
+    if (qdq.quantized || value.some(p => p.startsWith('float')) || !needsQuantized(device)) return [];
+    return whole({
+      why: `the model is float, and ${device.engine} computes in ${value.join(' and ')}`,
+      fix: 'quantize it first: gaslaw quantize --dtype int8',
+    });
+  },
+});
+
+/** Devices whose own compiler quantizes take float files. */
+const needsQuantized = ({ formats }: DeviceProfile): boolean =>
+  !formats.value.some(format => format === 'onnx' || format === 'tflite');
+
+const rankRule = (device: DeviceProfile, most: number): NodeRule =>
+  rule('all', 'fallback', key(device.maxRank?.source ?? 'onnx'), v => {
+    const ranks = [...v.c.inputs, ...v.node.outputs.map(name => typeOf(v.graph, name))].map(
+      t => t?.shape?.length ?? 0,
+    );
+    const rank = Math.max(0, ...ranks);
+    return rank > most
+      ? {
+          why: `a tensor of rank ${rank}, and at most ${most} are taken`,
+          fix: 'merge axes with Reshape before and after',
+        }
+      : undefined;
+  });
+
+const alignmentRule = (device: DeviceProfile, multiple: number): NodeRule =>
+  rule(CONV, 'slow', key(device.channelAlignment?.source ?? 'onnx'), v => {
+    const channels = v.outDims()?.[1];
+    if (channels === undefined || channels % multiple === 0) return undefined;
+    const padded = Math.ceil(channels / multiple) * multiple;
+    const waste = Math.round(100 * (1 - channels / padded));
+    return waste < 20
+      ? undefined
+      : {
+          why: `${channels} output channels take the place of ${padded}: ${waste} % is padding`,
+          fix: `use a multiple of ${multiple} channels: ${padded} cost the same`,
+        };
+  });
+
+// ---- quantization ----
+
+const WEIGHTED: NodeRule['ops'] = ['Conv', 'ConvTranspose', 'MatMul', 'Gemm'];
+
+function quantizationRules(q: Quantization): NodeRule[] {
+  const source = key(q.source);
+  return [
+    rule(WEIGHTED, 'fallback', source, v => weightViolation(v, q)),
+    rule('all', 'fallback', source, v => activationViolation(v, q)),
+    ...(q.unifiedScaleOps.length > 0 ? [rule('all', 'slow', source, v => unifiedViolation(v, q))] : []),
+  ];
+}
+
+function weightViolation(v: NodeView, q: Quantization): Violation | undefined {
+  const weight = v.qdq.behind(v.node.inputs[1] ?? '');
+  if (!weight?.tensor) return undefined;
+  const { dtype, scale, zeroPoint } = weight.quantization;
+  const most = v.key.startsWith('Conv') ? q.granularity.conv : q.granularity.matmul;
+  if (!(q.weights as readonly string[]).includes(dtype))
+    return {
+      why: `weights are ${dtype}, taken are ${q.weights.join(', ')}`,
+      fix: `quantize weights to ${q.weights[0]}`,
+    };
+  if (most === 'per-tensor' && scale.length > 1)
+    return {
+      why: `weights have ${scale.length} scales, one a channel, and one for all is taken`,
+      fix: 'quantize with one scale a tensor (equalize channels first to lose less)',
+    };
+  return q.weightZeroPoint === 'zero' && zeroPoint.some(z => z !== 0)
+    ? {
+        why: `weights have zero point ${zeroPoint.find(z => z !== 0)}, and it must be 0`,
+        fix: 'quantize weights symmetrically',
+      }
+    : scaleViolation(weight.quantization, q, 'weights');
+}
+
+function activationViolation(v: NodeView, q: Quantization): Violation | undefined {
+  for (const name of v.node.inputs) {
+    const value = v.qdq.behind(name);
+    if (!value || value.tensor) continue;
+    const violation = valueViolation(value.quantization, q, name);
+    if (violation) return violation;
+  }
+  return undefined;
+}
+
+function valueViolation(a: AffineQuantization, q: Quantization, name: string): Violation | undefined {
+  if (!(q.activations as readonly string[]).includes(a.dtype))
+    return {
+      why: `"${name}" is ${a.dtype}, taken are ${q.activations.join(', ')}`,
+      fix: `quantize activations to ${q.activations[0]}`,
+    };
+  if (a.scale.length > 1)
+    return {
+      why: `"${name}" has ${a.scale.length} scales, and activations have one`,
+      fix: 'quantize activations with one scale a tensor',
+    };
+  return q.activationZeroPoint === 'zero' && a.zeroPoint.some(z => z !== 0)
+    ? {
+        why: `"${name}" has zero point ${a.zeroPoint[0]}, and it must be 0`,
+        fix: 'quantize activations symmetrically',
+      }
+    : scaleViolation(a, q, `"${name}"`);
+}
+
+function scaleViolation({ scale }: AffineQuantization, q: Quantization, what: string): Violation | undefined {
+  const odd = q.scale === 'power-of-two' ? scale.find(s => !Number.isInteger(Math.log2(s))) : undefined;
+  return odd === undefined
+    ? undefined
+    : {
+        why: `${what} have scale ${odd}, and scales must be powers of two`,
+        fix: 'quantize with power-of-two scales',
+      };
+}
+
+/** Whether inputs and output of an op that wants one scale have one. */
+function unifiedViolation(v: NodeView, q: Quantization): Violation | undefined {
+  if (!q.unifiedScaleOps.includes(v.key)) return undefined;
+  const outside = v.qdq.becoming(v.node.outputs[0] ?? '');
+  const all = [...v.node.inputs.map(name => v.qdq.behind(name)), outside].filter(
+    value => value !== undefined && !value.tensor,
+  );
+  const scales = new Set(all.map(value => `${value?.quantization.scale}/${value?.quantization.zeroPoint}`));
+  return scales.size > 1
+    ? {
+        why: `${scales.size} different scales meet, and one is wanted: the compiler adds requantizations`,
+        fix: 'calibrate its inputs and output to one range',
+      }
+    : undefined;
+}
+
+// ---- memory ----
+
+function memoryRules({ memory }: DeviceProfile): GraphRule[] {
+  const { ramBytes, flashBytes } = memory;
+  return [
+    ...(ramBytes
+      ? [
+          limit(
+            key(ramBytes.source),
+            ramBytes.value,
+            activationBytes,
+            'activations',
+            'lower the resolution or prune the widest layers',
+          ),
+        ]
+      : []),
+    ...(flashBytes
+      ? [limit(key(flashBytes.source), flashBytes.value, weightBytes, 'weights', 'quantize or prune it')]
+      : []),
+  ];
+}
+
+const limit = (
+  source: SourceKey,
+  most: number,
+  count: (v: GraphView) => number | undefined,
+  what: string,
+  fix: string,
+): GraphRule => ({
+  severity: 'error',
+  source,
+  test: v => {
+    const needed = count(v);
+    return needed !== undefined && needed > most
+      ? whole({ why: `${what} need ${bytes(needed)}, and there are ${bytes(most)}`, fix })
+      : [];
+  },
+});
+
+/** Most bytes of activations alive at once, a byte each in a quantized model; undefined where a dim is symbolic. */
+export function activationBytes({ graph, qdq }: Pick<GraphView, 'graph' | 'qdq'>): number | undefined {
+  try {
+    const inputs = graph.inputs
+      .filter(i => !graph.initializers.has(i.name))
+      .reduce((sum, i) => sum + typeBytes(i), 0);
+    return (liveness(withoutQdq(graph)).peakBytes + inputs) / (qdq.quantized ? 4 : 1);
+  } catch (error) {
+    if (error instanceof GaslawError) return undefined;
+    throw error;
+  }
+}
+
+const typeBytes = ({ dtype, shape }: TensorType): number =>
+  byteLength(dtype, sizeOf(staticDims(shape) ?? [0]));
+
+/** Bytes of all stored tensors. */
+export const weightBytes = ({ graph }: Pick<GraphView, 'graph'>): number =>
+  [...graph.initializers.values()].reduce(
+    (sum, t) => sum + (t.dtype === 'string' ? 0 : byteLength(t.dtype, sizeOf(t.dims))),
+    0,
+  );
