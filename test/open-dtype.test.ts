@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { nodeFiles } from '../src/cli/node-files.ts';
 import { type FloatSource, PACK_FORMATS, packInputs } from '../src/compress/quantize/pack-inputs.ts';
 import { openLanguageModel } from '../src/export/language-model.ts';
+import { packedDecoder } from '../src/export/packed-decoder.ts';
 import { Decoder, decodeGraph, weightInputs } from '../src/generate/decoder.ts';
 import { Engine } from '../src/generate/engine.ts';
 import { sizeOf } from '../src/graph/ir.ts';
@@ -87,6 +88,21 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe.each(Object.keys(FAMILIES) as (keyof typeof FAMILIES)[])('%s', family => {
+  it.each(['q8', 'q4'] as const)('as %s is the same in many stages as in one', async dtype => {
+    const model = modelOfFamily(family);
+    const source = sourceOf(stores.get(family) as ParameterStore);
+    const runtime = await nativeRuntime();
+    const answers = async (stageBytes: number) => {
+      using decoder = await packedDecoder(runtime, model, source, PACK_FORMATS[dtype], { stageBytes });
+      using engine = new Engine(decoder, { slots: 3, capacity: 48 });
+      const prompts = [[1, 2, 3], [4, 5, 6, 7, 8], [9]];
+      return await engine.generate(
+        prompts.map(prompt => ({ prompt, maxTokens: 12, seed: 2, temperature: 1 })),
+      );
+    };
+    expect(await answers(4000)).toEqual(await answers(1e9));
+  });
+
   it.each(['q8', 'q4'] as const)('as %s computes with the rounded weights', async dtype => {
     const model = modelOfFamily(family);
     const store = stores.get(family) as ParameterStore;

@@ -4,13 +4,8 @@
  * 1. Weights stay on disk until a decoder is asked for, unless they are opened as f32: a packed model never has its floats in
  *    memory.
  */
-import {
-  type FloatSource,
-  PACK_FORMATS,
-  type PackDType,
-  packInputs,
-} from '../compress/quantize/pack-inputs.ts';
-import { Decoder, decodeGraph, weightInputs } from '../generate/decoder.ts';
+import { type FloatSource, PACK_FORMATS, type PackDType } from '../compress/quantize/pack-inputs.ts';
+import { Decoder } from '../generate/decoder.ts';
 import { sizeOf } from '../graph/ir.ts';
 import { loadModel, openModelFiles } from '../models/files.ts';
 import type { CausalModel } from '../models/model.ts';
@@ -21,6 +16,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { UsageError } from '../util/errors.ts';
 import { type FileStore, folderOf, joinPath } from '../util/files.ts';
 import { loadOnnxModel, onnxDecoder } from './load.ts';
+import { packedDecoder } from './packed-decoder.ts';
 
 /** Formats that weights can be opened in. */
 export const OPEN_DTYPES = ['f32', 'q8', 'q4'] as const satisfies readonly ('f32' | PackDType)[];
@@ -75,11 +71,8 @@ async function openFloats(files: FileStore, folder: string): Promise<LanguageMod
 
 async function openPacked(files: FileStore, folder: string, dtype: PackDType): Promise<LanguageModel> {
   const { model, tokenizer, weights: source } = await openModelFiles(files, folder);
-  const decoder = async (runtime: Runtime, options?: CompileOptions) => {
-    const graph = decodeGraph(model);
-    await packInputs(graph, weightInputs(graph, model), source, PACK_FORMATS[dtype]);
-    return Decoder.fromGraph(runtime, model, graph, options);
-  };
+  const decoder = (runtime: Runtime, options?: CompileOptions) =>
+    packedDecoder(runtime, model, source, PACK_FORMATS[dtype], options);
   const { bytes } = source;
   return { model, tokenizer, source, parameters: countOf(model), bytes, origin: folder, decoder, dtype };
 }

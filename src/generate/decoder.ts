@@ -135,6 +135,17 @@ export class Decoder implements Disposable {
     return Decoder.#compile(runtime, model, modelFor(graph), options, {});
   }
 
+  /** Over a compiled program with the signature of `decodeGraph` that holds its weights itself. */
+  static async fromProgram(
+    runtime: Runtime,
+    model: CausalModel,
+    program: Program,
+    options: CompileOptions = {},
+  ): Promise<Decoder> {
+    const normalizer = await Normalizer.create(runtime, model.vocabSize, options);
+    return new Decoder(model, program, normalizer, {});
+  }
+
   static async #compile(
     runtime: Runtime,
     model: CausalModel,

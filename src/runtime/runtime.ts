@@ -25,6 +25,10 @@ export interface CompileOptions {
   memoryLimitBytes?: number;
   /** Run off the main thread so that the event loop stays free. */
   background?: boolean;
+  /** Compile off the main thread. */
+  compileInBackground?: boolean;
+  /** Take working memory from one pool with all other programs that say so: for programs that never run at once. */
+  sharedMemory?: boolean;
   /** Directory of external data files named by the model. */
   externalDataDir?: string;
 }

@@ -31,7 +31,16 @@ export type PackDType = keyof typeof PACK_FORMATS;
 
 /** Elements that are float at a time. */
 const PIECE = 1 << 20;
-const ACCURACY_LEVEL = 4;
+/** Products round activations to 8 bits a block. */
+export const ACCURACY_LEVEL = 4;
+
+/** Where packed products lie until the runtime has them in its own form; what is looked up stays where it is. */
+export interface PackMemory {
+  /** A piece of that many bytes, aligned to 8. */
+  take(bytes: number): Uint8Array;
+}
+
+const FRESH: PackMemory = { take: bytes => new Uint8Array(bytes) };
 
 /**
  * Makes constants of the inputs `weights`, named as `ParameterTrace` names them (`a+b` is b's rows below a's). Returns the
@@ -42,6 +51,7 @@ export async function packInputs(
   weights: readonly ValueInfo[],
   source: FloatSource,
   format: PackFormat,
+  memory: PackMemory = FRESH,
 ): Promise<number> {
   const names = new Set(weights.map(({ name }) => name));
   graph.inputs = graph.inputs.filter(({ name }) => !names.has(name));
@@ -50,7 +60,8 @@ export async function packInputs(
   for (const { name, shape } of weights) {
     const dims = shape as readonly number[]; // parameters have fixed shapes
     const place = packable(dims, format) ? placeOf(graph, name) : undefined;
-    if (place && isTransposed(place)) bytes += await packOne(b, name, dims, place, source, format);
+    if (place && isTransposed(place))
+      bytes += await packOne(b, { name, dims, place }, source, format, memory);
     else bytes += await keepOne(graph, name, dims, source);
   }
   return bytes;
@@ -76,17 +87,19 @@ async function keepOne(
 
 async function packOne(
   b: Builder,
-  name: string,
-  dims: readonly number[],
-  place: WeightPlace,
+  { name, dims, place }: { name: string; dims: readonly number[]; place: WeightPlace },
   source: FloatSource,
   format: PackFormat,
+  memory: PackMemory,
 ): Promise<number> {
   const [rows, columns] = dims as [number, number];
   const { bits, blockSize } = format;
+  const stays = place.uses.some(use => use.kind === 'table');
+  const { take } = stays ? FRESH : memory;
+  const scales = take((4 * rows * columns) / blockSize);
   const target = {
-    codes: new Uint8Array((rows * columns * bits) / 8),
-    scales: new Float32Array((rows * columns) / blockSize),
+    codes: take((rows * columns * bits) / 8),
+    scales: new Float32Array(scales.buffer, scales.byteOffset, scales.byteLength / 4),
   };
   await readParts(name, dims, source, pieceOf(columns), (piece, at) => {
     packBlocks(piece, target, at / blockSize, format);

@@ -26,6 +26,9 @@ export class Engine {
   /** Where C functions put the one pointer or number that they return through a parameter. */
   readonly out = new BigUint64Array(1);
 
+  /** Whether the arena that sessions share is registered. */
+  sharesMemory = false;
+
   /** Gives the process's freed memory back to the system, where the C library does not do so by itself. */
   readonly trim: () => void;
 

@@ -27,7 +27,7 @@ export interface NativeOptions {
   loadBinding?: () => Promise<OrtNode>;
 }
 
-/** A memory limit is set on the one environment while a session is created, so such sessions are created in turn. */
+/** Sessions with an arena of the one environment's are created in turn: a limit is set on it while one is. */
 const limited = new Queue();
 
 class NativeRuntime implements Runtime {
@@ -41,7 +41,8 @@ class NativeRuntime implements Runtime {
   async compile(model: Model, options: CompileOptions = {}): Promise<Program> {
     const lowered = { ...model, graph: lower(model.graph) };
     const create = () => createSession(this.#engine, lowered, options);
-    const session = await (options.memoryLimitBytes === undefined ? create() : limited.add(create));
+    const usesArena = options.memoryLimitBytes !== undefined || options.sharedMemory;
+    const session = await (usesArena ? limited.add(create) : create());
     const signature = { inputs: fedInputs(lowered), outputs: lowered.graph.outputs };
     return new NativeProgram(this.#engine, session, signature, options);
   }

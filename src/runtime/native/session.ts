@@ -5,7 +5,8 @@
  *    without wake-ups, and an idle session burns nothing. ONNX Runtime's own default spins on for milliseconds.
  * 2. `memoryLimitBytes` registers an arena with that limit for the moment in which the session is created; the session
  *    keeps it.
- * 3. Weights stay in the caller's arrays (see external.ts); several sessions over the same arrays share them, but for
+ * 3. Sessions that share memory use one arena of the environment.
+ * 4. Weights stay in the caller's arrays (see external.ts); several sessions over the same arrays share them, but for
  *    what ONNX Runtime repacks for its matmul kernels.
  */
 import { existsSync } from 'node:fs';
@@ -43,8 +44,10 @@ export async function createSession(engine: Engine, model: Model, options: Compi
     const settings = newSettings(engine, scratch);
     configure(engine, settings, options);
     shareInitializers(engine, settings, external, resources);
-    limitMemory(engine, settings, options.memoryLimitBytes, scratch);
-    const address = await open(engine, model, bytes, settings, options.background);
+    if (options.sharedMemory) shareMemory(engine, settings);
+    else limitMemory(engine, settings, options.memoryLimitBytes, scratch);
+    const inBackground = options.background || options.compileInBackground;
+    const address = await open(engine, model, bytes, settings, inBackground);
     resources.add(() => releaseSession(engine, address));
     if (options.profile !== undefined) resources.add(() => endProfile(engine, address));
     return { address, resources };
@@ -168,19 +171,46 @@ function keptValue(engine: Engine, tensor: Tensor, resources: Resources): Addres
   return value;
 }
 
+/** One arena for all sessions that share; it grows by what is asked for. */
+function shareMemory(engine: Engine, settings: Address): void {
+  if (!engine.sharesMemory) registerArena(engine, ['arena_extend_strategy'], [1n]);
+  engine.sharesMemory = true;
+  useRegisteredArena(engine, settings);
+}
+
 function limitMemory(engine: Engine, settings: Address, bytes: number | undefined, scratch: Resources): void {
   if (bytes === undefined) return;
-  const { api, env, arenaMemory: cpuMemory } = engine;
-  const where = 'limiting memory';
-  const keys = ['max_mem', 'arena_extend_strategy'].map(key => Buffer.from(`${key}\0`));
-  const table = BigUint64Array.from(keys, key => stableAddress(engine.koffi, key));
-  const values = BigUint64Array.of(BigInt(bytes), 1n);
-  const config = engine.take(api.CreateArenaCfgV2(table, values, values.length, engine.out), where);
-  scratch.add(() => api.ReleaseArenaCfg(config));
-  engine.check(api.CreateAndRegisterAllocator(env, cpuMemory, config), where);
-  scratch.add(() => engine.check(api.UnregisterAllocator(env, cpuMemory), where));
-  engine.check(api.AddSessionConfigEntry(settings, 'session.use_env_allocators', '1'), where);
+  if (engine.sharesMemory) unregisterArena(engine); // sessions that have it keep it
+  engine.sharesMemory = false;
+  registerArena(engine, ['max_mem', 'arena_extend_strategy'], [BigInt(bytes), 1n]);
+  scratch.add(() => unregisterArena(engine));
+  useRegisteredArena(engine, settings);
 }
+
+function registerArena(engine: Engine, names: readonly string[], values: readonly bigint[]): void {
+  const { api, env, arenaMemory } = engine;
+  const where = 'setting up memory';
+  const keys = names.map(key => Buffer.from(`${key}\0`));
+  const table = BigUint64Array.from(keys, key => stableAddress(engine.koffi, key));
+  const config = engine.take(
+    api.CreateArenaCfgV2(table, BigUint64Array.from(values), values.length, engine.out),
+    where,
+  );
+  try {
+    engine.check(api.CreateAndRegisterAllocator(env, arenaMemory, config), where);
+  } finally {
+    api.ReleaseArenaCfg(config);
+  }
+}
+
+const unregisterArena = (engine: Engine): void =>
+  engine.check(engine.api.UnregisterAllocator(engine.env, engine.arenaMemory), 'releasing memory');
+
+const useRegisteredArena = (engine: Engine, settings: Address): void =>
+  engine.check(
+    engine.api.AddSessionConfigEntry(settings, 'session.use_env_allocators', '1'),
+    'setting up memory',
+  );
 
 /** Writes the profile; the file's name is ONNX Runtime's to choose and to free. */
 function endProfile(engine: Engine, session: Address): void {

@@ -1,0 +1,97 @@
+/**
+ * A decoder over packed weights that are read stage by stage: what it takes to make them ready is the packed model and
+ * one or two stages on top, never the model twice.
+ *
+ * 1. Where the runtime's kernels keep weights in a form of their own, two pieces of memory serve all stages by turns; elsewhere
+ *    each stage keeps its own.
+ * 2. The embedding table is looked up as it lies and stays.
+ */
+import { consumesWeights } from '../compress/quantize/consumed.ts';
+import type { PackFormat } from '../compress/quantize/pack.ts';
+import {
+  ACCURACY_LEVEL,
+  type FloatSource,
+  type PackMemory,
+  packInputs,
+} from '../compress/quantize/pack-inputs.ts';
+import { Decoder, decodeGraph, weightInputs } from '../generate/decoder.ts';
+import { sizeOf, type ValueInfo } from '../graph/ir.ts';
+import { cutStages } from '../graph/stages.ts';
+import type { CausalModel } from '../models/model.ts';
+import type { CompileOptions, Runtime } from '../runtime/runtime.ts';
+import { compileStages } from '../runtime/staged.ts';
+
+/** Stages that a model's products are cut into, its last one apart. */
+const STAGES = 6;
+/** Smaller stages are not worth a program of their own. */
+const LEAST_BYTES = 1 << 24;
+
+export interface PackedDecoderOptions extends CompileOptions {
+  /** Bytes of packed weights in a stage; a sixth of the model, 16 MiB at least, when absent. */
+  readonly stageBytes?: number;
+}
+
+/** Compiles `model` with weights of that format. */
+export async function packedDecoder(
+  runtime: Runtime,
+  model: CausalModel,
+  source: FloatSource,
+  format: PackFormat,
+  { stageBytes, ...options }: PackedDecoderOptions = {},
+): Promise<Decoder> {
+  const graph = decodeGraph(model);
+  const weights = new Map(weightInputs(graph, model).map(info => [info.name, info]));
+  const bytes = new Map([...weights].map(([name, info]) => [name, packedBytes(info, format)]));
+  const total = [...bytes.values()].reduce((sum, n) => sum + n, 0);
+  const stages = cutStages(graph, bytes, stageBytes ?? Math.max(LEAST_BYTES, total / STAGES));
+  const bytesOf = stages.map(stage =>
+    stage.inputs.reduce((sum, { name }) => sum + (bytes.get(name) ?? 0) + PADDING, 0),
+  );
+  const consumed = await consumesWeights(runtime, format, ACCURACY_LEVEL);
+  const memories = [new Turn(), new Turn()];
+  const program = await compileStages(
+    runtime,
+    {
+      stages,
+      inputs: graph.inputs.filter(({ name }) => !weights.has(name)),
+      outputs: graph.outputs,
+      order: [...stages.keys()].sort((a, b) => (bytesOf[b] as number) - (bytesOf[a] as number)),
+      async prepare(stage, turn) {
+        const memory = consumed ? (memories[turn % 2] as Turn) : new Turn();
+        memory.reset(bytesOf[stages.indexOf(stage)] as number);
+        const own = stage.inputs.filter(({ name }) => weights.has(name));
+        await packInputs(stage, own, source, format, memory);
+      },
+    },
+    options,
+  );
+  return Decoder.fromProgram(runtime, model, program, options);
+}
+
+/** What a weight takes packed. */
+function packedBytes({ shape }: ValueInfo, { bits, blockSize }: PackFormat): number {
+  const dims = shape as readonly number[]; // parameters have fixed shapes
+  return dims.length < 2 ? 4 * sizeOf(dims) : sizeOf(dims) * (bits / 8 + 4 / blockSize);
+}
+
+const ALIGNMENT = 8;
+/** What alignment may add to a weight's two parts. */
+const PADDING = 2 * ALIGNMENT;
+
+/** Memory that is handed out from its start again after a reset. */
+class Turn implements PackMemory {
+  #buffer = new ArrayBuffer(0);
+  #used = 0;
+
+  take = (bytes: number): Uint8Array => {
+    const piece = new Uint8Array(this.#buffer, this.#used, bytes);
+    this.#used += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+    return piece;
+  };
+
+  /** Makes sure of `bytes`. */
+  reset(bytes: number): void {
+    this.#used = 0;
+    if (this.#buffer.byteLength < bytes) this.#buffer = new ArrayBuffer(bytes);
+  }
+}
