@@ -1,11 +1,13 @@
 /**
- * Benchmarks: `npm run bench -- NAME [--python PATH] [--rounds N]`, each prints one JSON object.
+ * Benchmarks: `npm run bench -- NAME [options]`, each prints one JSON object.
  * Run them on an idle machine; peers are interleaved with ours in the same sitting.
  */
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { benchLlamaCpp } from './llama-cpp.ts';
 import { benchRollouts } from './rollouts.ts';
 import { benchRuntime } from './runtime.ts';
+import { soak } from './soak.ts';
 import { benchText } from './text.ts';
 import { benchTraining } from './training.ts';
 
@@ -16,14 +18,32 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string' },
     text: { type: 'string' },
     seed: { type: 'string' },
+    models: { type: 'string' },
+    peer: { type: 'string' },
+    threads: { type: 'string' },
+    requests: { type: 'string' },
   },
 });
 const rounds = Number(values.rounds ?? 7);
+
+function needed(option: 'models' | 'peer'): string {
+  const value = values[option];
+  if (value === undefined) throw new Error(`--${option} is missing`);
+  return value;
+}
 
 const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   training: () => benchTraining({ python: values.python, rounds, stepsPerRound: 4 }),
   rollouts: () => benchRollouts(rounds),
   runtime: () => benchRuntime(),
+  'llama-cpp': () =>
+    benchLlamaCpp({
+      models: needed('models'),
+      peer: needed('peer'),
+      rounds,
+      threads: Number(values.threads ?? cpus().length),
+    }),
+  soak: () => soak(Number(values.requests ?? 10_000), Number(values.seed ?? 1)),
   text: () => benchText({ python: values.python, text: values.text, seed: Number(values.seed ?? 1) }),
 };
 

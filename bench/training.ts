@@ -2,12 +2,11 @@
  * Training step: Gaslaw beside PyTorch, interleaved in one sitting, beside the machine's own matrix-product rate.
  * Usage: npm run bench -- training [--python PATH] [--rounds N]
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { matmulRate } from '../src/runtime/native/matmul-rate.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
 import { median } from './statistics.ts';
+import { Worker } from './worker.ts';
 
 interface Reply {
   readonly ready?: boolean;
@@ -17,34 +16,6 @@ interface Reply {
   readonly loss: number;
   readonly peakRssBytes: number;
   readonly rssAfterImportBytes?: number;
-}
-
-/** A process that answers lines with JSON lines. */
-class Worker {
-  readonly #child: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
-
-  constructor(command: string, args: readonly string[]) {
-    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-    if (!this.#child.stdout) throw new Error('no stdout');
-    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
-  }
-
-  async read(): Promise<Reply> {
-    const { value, done } = await this.#lines.next();
-    if (done) throw new Error('the worker ended early');
-    return JSON.parse(value) as Reply;
-  }
-
-  ask(line: string): Promise<Reply> {
-    this.#child.stdin?.write(`${line}\n`);
-    return this.read();
-  }
-
-  quit(): void {
-    this.#child.stdin?.write('quit\n');
-    this.#child.stdin?.end();
-  }
 }
 
 export interface TrainingBenchOptions {
@@ -60,10 +31,10 @@ export async function benchTraining(options: TrainingBenchOptions) {
   const runtime = await nativeRuntime();
   const results = [];
   for (const shape of ['3.7m', '30m']) {
-    const ours = new Worker(process.execPath, [script('./training-worker.js'), shape]);
+    const ours = new Worker<Reply>(process.execPath, [script('./training-worker.js'), shape]);
     const ready = await ours.read();
     const peer = options.python
-      ? new Worker(options.python, ['-B', script('../../bench/peers/train_step.py'), '--shape', shape])
+      ? new Worker<Reply>(options.python, ['-B', script('../../bench/peers/train_step.py'), '--shape', shape])
       : undefined;
     const peerReady = await peer?.read();
     const rows: { ours: number; peer?: number; matmul: number }[] = [];
@@ -76,8 +47,8 @@ export async function benchTraining(options: TrainingBenchOptions) {
       const perStep = (reply: Reply) => reply.seconds / options.stepsPerRound;
       rows.push({ ours: perStep(last), peer: peerLast && perStep(peerLast), matmul });
     }
-    ours.quit();
-    peer?.quit();
+    await ours.quit();
+    await peer?.quit();
     const flops = ready.flopsPerStep as number;
     results.push({
       shape,

@@ -1,0 +1,89 @@
+/**
+ * One engine in a process of its own, driven by lines on stdin: so that its memory and loading can be told from a peer's.
+ * Usage: node dist/bench/generation-worker.js gaslaw MODEL DTYPE THREADS
+ *        node dist/bench/generation-worker.js llama-cpp FILE.gguf FOLDER THREADS   (node-llama-cpp is installed in FOLDER)
+ * It says {loadSeconds, …} once, then {prefillMs, decodeMs} for each `run PROMPT NEW`, and its peak memory in every line.
+ */
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { argv } from 'node:process';
+import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
+import { nodeFiles } from '../src/cli/node-files.ts';
+import { type OpenDType, openLanguageModel } from '../src/export/language-model.ts';
+import { Engine } from '../src/generate/engine.ts';
+import { nativeRuntime } from '../src/runtime/native/native.ts';
+
+/** Positions that a run may take. */
+const CAPACITY = 1024;
+
+export interface RunTimes {
+  /** Reading the prompt and choosing the first token. */
+  readonly prefillMs: number;
+  /** The tokens after it. */
+  readonly decodeMs: number;
+}
+
+type Answer = (prompt: number[], newTokens: number) => Promise<RunTimes>;
+
+async function gaslaw(path: string, dtype: string, threads: number): Promise<Answer> {
+  const language = await openLanguageModel(nodeFiles(), path, { dtype: dtype as OpenDType });
+  const decoder = await language.decoder(await nativeRuntime(), { threads });
+  const engine = new Engine(decoder, { slots: 1, capacity: CAPACITY });
+  return async (prompt, maxTokens) => {
+    const started = performance.now();
+    let first = 0;
+    const onToken = () => void (first ||= performance.now());
+    await engine.submit({ prompt, maxTokens, seed: 0, temperature: 0, onToken });
+    return { prefillMs: first - started, decodeMs: performance.now() - first };
+  };
+}
+
+/** What is used of node-llama-cpp. */
+interface LlamaModule {
+  getLlama(options: object): Promise<{ loadModel(options: object): Promise<LlamaModel> }>;
+}
+interface LlamaModel {
+  createContext(options: object): Promise<{ getSequence(): LlamaSequence }>;
+}
+interface LlamaSequence {
+  clearHistory(): Promise<void>;
+  evaluate(tokens: number[], options: object): AsyncIterable<number>;
+}
+
+async function llamaCpp(file: string, folder: string, threads: number): Promise<Answer> {
+  const entry = createRequire(join(resolve(folder), 'package.json')).resolve('node-llama-cpp');
+  const { getLlama } = (await import(pathToFileURL(entry).href)) as LlamaModule;
+  const llama = await getLlama({ build: 'never', gpu: false, logLevel: 'error' });
+  const model = await llama.loadModel({ modelPath: file });
+  const context = await model.createContext({ contextSize: CAPACITY, batchSize: 512, threads, sequences: 1 });
+  const sequence = context.getSequence();
+  return async (prompt, newTokens) => {
+    await sequence.clearHistory();
+    const started = performance.now();
+    let first = 0;
+    let count = 0;
+    for await (const _ of sequence.evaluate(prompt, { temperature: 0, yieldEogToken: true })) {
+      first ||= performance.now();
+      if (++count === newTokens) break;
+    }
+    return { prefillMs: first - started, decodeMs: performance.now() - first };
+  };
+}
+
+const [, , engine, path = '', second = '', threads = '2'] = argv;
+const say = (value: object): void => {
+  const peakRssBytes = process.resourceUsage().maxRSS * 1024;
+  process.stdout.write(`${JSON.stringify({ ...value, peakRssBytes })}\n`);
+};
+const started = performance.now();
+const open = engine === 'gaslaw' ? gaslaw : llamaCpp;
+const answer = await open(path, second, Number(threads));
+say({ ready: true, loadSeconds: (performance.now() - started) / 1000 });
+for await (const line of createInterface({ input: process.stdin })) {
+  const [command, prompt, newTokens] = line.split(' ');
+  if (command !== 'run') break;
+  const ids = Array.from({ length: Number(prompt) }, (_, i) => 1 + ((i * 7919) % 255));
+  say(await answer(ids, Number(newTokens)));
+}
+process.exit(0); // llama.cpp keeps threads alive
