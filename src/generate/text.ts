@@ -39,7 +39,7 @@ export async function generateText(
 ): Promise<GeneratedText> {
   const { stop = [], onText = () => {}, ...request } = options;
   if (stop.includes('')) throw new UsageError('a stop string is empty; leave it out');
-  const promptIds = [...(tokenizer.bos === undefined ? [] : [tokenizer.bos]), ...tokenizer.encode(prompt)];
+  const promptIds = tokenizer.encode(prompt, { addSpecial: true });
   const stream = new TextStream(tokenizer, stop, onText);
   const started = performance.now();
   const completion = await engine.submit({

@@ -11,6 +11,7 @@ import {
   createSplitter,
   DEFAULT_ROLES,
   type DecodeOptions,
+  type EncodeOptions,
   type Piece,
   type SpecialRoles,
   type SpecialToken,
@@ -78,8 +79,8 @@ export class CharacterTokenizer implements Tokenizer {
     return this.#parts.vocabulary.length;
   }
 
-  encode(text: string): number[] {
-    const ids: number[] = [];
+  encode(text: string, { addSpecial = false }: EncodeOptions = {}): number[] {
+    const ids: number[] = addSpecial && this.bos !== undefined ? [this.bos] : [];
     for (const piece of this.#split(text)) {
       if (piece.special) ids.push(this.special[piece.text]!);
       else this.#encodeCharacters(piece, ids);

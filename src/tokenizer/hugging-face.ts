@@ -48,7 +48,7 @@ export function toFiles(content: FileContent): TokenizerFiles {
   };
 }
 
-function tokenizerJson({ vocabulary, level }: FileContent, added: readonly AddedToken[]) {
+function tokenizerJson({ vocabulary, level, roles }: FileContent, added: readonly AddedToken[]) {
   return {
     version: '1.0',
     truncation: null,
@@ -56,7 +56,7 @@ function tokenizerJson({ vocabulary, level }: FileContent, added: readonly Added
     added_tokens: added,
     normalizer: null,
     pre_tokenizer: level === 'byte' ? BYTE_LEVEL : null,
-    post_processor: null,
+    post_processor: roles.bos === undefined ? null : beginTemplate(roles.bos, added),
     decoder: level === 'byte' ? BYTE_LEVEL : { type: 'Fuse' },
     model: {
       type: 'BPE',
@@ -73,7 +73,20 @@ function tokenizerJson({ vocabulary, level }: FileContent, added: readonly Added
   };
 }
 
-function configJson(roles: SpecialRoles, added: readonly AddedToken[]) {
+/** The begin token in front of every text. */
+function beginTemplate(bos: string, added: readonly AddedToken[]) {
+  const begin = { SpecialToken: { id: bos, type_id: 0 } };
+  const ids = added.filter(token => token.content === bos).map(token => token.id);
+  return {
+    type: 'TemplateProcessing',
+    single: [begin, { Sequence: { id: 'A', type_id: 0 } }],
+    pair: [begin, { Sequence: { id: 'A', type_id: 0 } }, { Sequence: { id: 'B', type_id: 1 } }],
+    special_tokens: { [bos]: { id: bos, ids, tokens: [bos] } },
+  };
+}
+
+/** `tokenizer_config.json` for tokens with these roles. */
+export function configJson(roles: SpecialRoles, added: readonly AddedToken[]) {
   return {
     tokenizer_class: 'PreTrainedTokenizerFast',
     added_tokens_decoder: Object.fromEntries(added.map(({ id, ...rest }) => [String(id), rest])),

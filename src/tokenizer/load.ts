@@ -1,75 +1,112 @@
 /**
  * Reads `tokenizer.json` (and `tokenizer_config.json` for the roles) into the tokenizer that it describes.
  *
- * 1. What the file asks for and is not done here (a normalizer, merges, another model) is an error that names it:
- *    encoding differently from the model's own tokenizer is worse than not encoding.
+ * 1. What the file asks for and is not done here is an error that names it: encoding differently from the model's own
+ *    tokenizer is worse than not encoding.
  * 2. Files without a config get their roles from the usual names of end and padding tokens.
+ * 3. `add_bos_token` and `add_eos_token` of the config, where it has them, decide what is put around a text, as in
+ *    transformers; the file's post-processor does otherwise.
+ * 4. A vocabulary of single characters without merges, normalizer or pre-tokenizer is one of character level.
  */
 import { z } from 'zod';
 import { GaslawError } from '../util/errors.ts';
-import { BYTE_SPELLING, ByteTokenizer } from './byte.ts';
 import { CharacterTokenizer } from './character.ts';
-import type { SpecialRoles, SpecialToken, Tokenizer } from './tokenizer.ts';
+import { configJson } from './hugging-face.ts';
+import { type AddedToken, addedTokenSchema } from './pipeline/added-tokens.ts';
+import { parse } from './pipeline/component.ts';
+import { decoderOf } from './pipeline/decoders.ts';
+import type { WordModel } from './pipeline/model.ts';
+import { checkId, type ModelKind, modelOf, readVocabulary } from './pipeline/models.ts';
+import { normalizerOf } from './pipeline/normalizers.ts';
+import { PipelineTokenizer } from './pipeline/pipeline.ts';
+import { type Surround, surroundOf } from './pipeline/post-processors.ts';
+import { preTokenizerOf } from './pipeline/pre-tokenizers.ts';
+import type { SpecialRoles, Tokenizer } from './tokenizer.ts';
 
-const component = z.object({ type: z.string() }).loose().nullish();
-
-const fileSchema = z.object({
-  added_tokens: z.array(z.object({ id: z.number(), content: z.string(), special: z.boolean() })).default([]),
-  normalizer: component,
-  pre_tokenizer: component,
-  post_processor: component,
-  model: z
-    .object({
-      type: z.string(),
-      vocab: z.record(z.string(), z.number()),
-      merges: z.array(z.unknown()).default([]),
-    })
-    .loose(),
-});
+const fileSchema = z
+  .object({
+    added_tokens: z.array(addedTokenSchema).default([]),
+    normalizer: z.unknown().optional(),
+    pre_tokenizer: z.unknown().optional(),
+    post_processor: z.unknown().optional(),
+    decoder: z.unknown().optional(),
+    model: z.object({}).loose(),
+  })
+  .loose();
 
 type TokenizerFile = z.infer<typeof fileSchema>;
 
 const tokenName = z
   .union([z.string(), z.object({ content: z.string() }).transform(t => t.content)])
   .nullish();
-const configSchema = z.object({ eos_token: tokenName, pad_token: tokenName, bos_token: tokenName });
+const configSchema = z.object({
+  eos_token: tokenName,
+  pad_token: tokenName,
+  bos_token: tokenName,
+  add_bos_token: z.boolean().nullish(),
+  add_eos_token: z.boolean().nullish(),
+});
 
 type TokenizerConfig = z.infer<typeof configSchema>;
 
+/** What may stand in for the file's own model: one that is truer to where the file came from. */
+export interface LoadOptions {
+  readonly model?: { readonly kind: ModelKind; readonly model: WordModel };
+}
+
 /** The tokenizer of parsed `tokenizer.json` content. Throws a GaslawError that names what is missing or unsupported. */
-export function loadTokenizer(file: unknown, config?: unknown): Tokenizer {
-  const parsed = read(fileSchema, file, 'tokenizer.json');
-  const roles = findRoles(parsed, read(configSchema, config ?? {}, 'tokenizer_config.json'));
-  refuse(parsed);
-  return parsed.pre_tokenizer?.type === 'ByteLevel' ? loadByte(parsed, roles) : loadCharacter(parsed, roles);
+export function loadTokenizer(file: unknown, config?: unknown, options: LoadOptions = {}): Tokenizer {
+  const parsed = parse(fileSchema, file, 'tokenizer.json');
+  const settings = parse(configSchema, config ?? {}, 'tokenizer_config.json');
+  const roles = findRoles(parsed, settings);
+  if (isCharacterLevel(parsed)) return loadCharacter(parsed, roles);
+  const { kind, model } = options.model ?? modelOf(parsed.model);
+  const added = parsed.added_tokens
+    .filter(token => token.content !== '')
+    .map(token => ({ ...token, id: model.vocabulary.get(token.content) ?? token.id }));
+  for (const { id, content } of added) checkId(id, content);
+  const ids = roleIds(roles, model, added);
+  return new PipelineTokenizer({
+    kind,
+    model,
+    added,
+    normalizer: normalizerOf(parsed.normalizer),
+    preTokenizer: preTokenizerOf(parsed.pre_tokenizer),
+    decoder: decoderOf(parsed.decoder),
+    surround: surroundFrom(parsed, settings, ids),
+    roles: ids,
+    files: {
+      'tokenizer.json': file as Record<string, unknown>, // parsed as an object above
+      'tokenizer_config.json': (config as Record<string, unknown> | undefined) ?? configJson(roles, added),
+    },
+  });
 }
 
-function read<T>(schema: z.ZodType<T>, value: unknown, name: string): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0]!;
-  throw new GaslawError(`${name}: ${issue.path.join('.')}: ${issue.message}`);
+function isCharacterLevel({ model, normalizer, pre_tokenizer, decoder }: TokenizerFile): boolean {
+  const merges = model.merges;
+  return (
+    model.type === 'BPE' &&
+    Array.isArray(merges) &&
+    merges.length === 0 &&
+    model.unk_token == null &&
+    model.byte_fallback !== true &&
+    normalizer == null &&
+    pre_tokenizer == null &&
+    (decoder as { type?: unknown } | null | undefined)?.type === 'Fuse'
+  );
 }
 
-function refuse(file: TokenizerFile): void {
-  const merges = file.model.merges.length;
-  const extra = file.pre_tokenizer?.type;
-  const reason =
-    file.model.type !== 'BPE'
-      ? `model type ${file.model.type}`
-      : merges > 0
-        ? `a BPE model with ${merges} merges`
-        : file.normalizer
-          ? `normalizer ${file.normalizer.type}`
-          : extra !== undefined && extra !== 'ByteLevel'
-            ? `pre-tokenizer ${extra}`
-            : undefined;
-  if (reason !== undefined)
-    throw new GaslawError(`tokenizer.json: ${reason} is not supported yet; character and byte level are`);
-}
-
-const COMMON_EOS = ['<eos>', '<|endoftext|>', '</s>', '<|eos|>'];
-const COMMON_PAD = ['<pad>', '<|pad|>', '[PAD]'];
+const COMMON_EOS = [
+  '<eos>',
+  '<|endoftext|>',
+  '</s>',
+  '<|eos|>',
+  '<|end_of_text|>',
+  '<｜end▁of▁sentence｜>',
+  '<|im_end|>',
+  '[SEP]',
+];
+const COMMON_PAD = ['<pad>', '<|pad|>', '[PAD]', '<｜▁pad▁｜>'];
 
 function findRoles(file: TokenizerFile, config: TokenizerConfig): SpecialRoles {
   const has = (name: string) => file.added_tokens.some(token => token.content === name);
@@ -82,32 +119,47 @@ function findRoles(file: TokenizerFile, config: TokenizerConfig): SpecialRoles {
   return { eos, pad, ...(config.bos_token == null ? {} : { bos: config.bos_token }) };
 }
 
-function specialsOf(file: TokenizerFile): SpecialToken[] {
-  return file.added_tokens.map(({ content, special }) => ({ text: content, control: special }));
+function roleIds({ eos, pad, bos }: SpecialRoles, { vocabulary }: WordModel, added: readonly AddedToken[]) {
+  const id = (text: string, role: string) => {
+    const found = added.find(token => token.content === text)?.id ?? vocabulary.get(text);
+    if (found === undefined)
+      throw new GaslawError(`tokenizer_config.json: ${role} "${text}" is not in the vocabulary`);
+    return found;
+  };
+  return {
+    eos: id(eos, 'eos_token'),
+    pad: id(pad, 'pad_token'),
+    ...(bos === undefined ? {} : { bos: id(bos, 'bos_token') }),
+  };
 }
 
-/** Texts by id, checked to be dense. */
-function vocabularyOf(file: TokenizerFile): string[] {
-  const all = { ...file.model.vocab, ...Object.fromEntries(file.added_tokens.map(t => [t.content, t.id])) };
-  const vocabulary: string[] = [];
-  for (const [text, id] of Object.entries(all)) vocabulary[id] = text;
-  for (let id = 0; id < vocabulary.length; id++)
-    if (vocabulary[id] === undefined) throw new GaslawError(`tokenizer.json: no token has id ${id}`);
-  return vocabulary;
+function surroundFrom(
+  file: TokenizerFile,
+  { add_bos_token, add_eos_token }: TokenizerConfig,
+  { bos, eos }: { bos?: number; eos: number },
+): Surround {
+  if (add_bos_token == null && add_eos_token == null) return surroundOf(file.post_processor);
+  return {
+    before: add_bos_token && bos !== undefined ? [bos] : [],
+    after: add_eos_token ? [eos] : [],
+  };
 }
 
 function loadCharacter(file: TokenizerFile, roles: SpecialRoles): Tokenizer {
-  return new CharacterTokenizer({ vocabulary: vocabularyOf(file), specials: specialsOf(file), roles });
+  return new CharacterTokenizer({
+    vocabulary: denseVocabulary(file),
+    specials: file.added_tokens.map(({ content, special }) => ({ text: content, control: special })),
+    roles,
+  });
 }
 
-function loadByte(file: TokenizerFile, roles: SpecialRoles): Tokenizer {
-  const tags = file.added_tokens.filter(token => !token.special).map(token => token.content);
-  const tokenizer = new ByteTokenizer({ tags, roles });
-  const vocabulary = vocabularyOf(file);
-  const expected = [...BYTE_SPELLING, ...Object.keys(tokenizer.special)];
-  if (vocabulary.length !== expected.length || vocabulary.some((text, id) => text !== expected[id]))
-    throw new GaslawError(
-      'tokenizer.json: byte-level vocabulary is not the 256 bytes followed by the special tokens',
-    );
-  return tokenizer;
+/** Texts by id, checked to be dense. */
+function denseVocabulary(file: TokenizerFile): string[] {
+  const all = readVocabulary(file.model.vocab);
+  for (const { content, id } of file.added_tokens) all.set(content, id);
+  const vocabulary: string[] = [];
+  for (const [text, id] of all) vocabulary[id] = text;
+  for (let id = 0; id < vocabulary.length; id++)
+    if (vocabulary[id] === undefined) throw new GaslawError(`tokenizer.json: no token has id ${id}`);
+  return vocabulary;
 }

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ByteTokenizer } from './byte.ts';
+import { GaslawError } from '../util/errors.ts';
+import { byteTokenizer } from './byte.ts';
 import { CharacterTokenizer } from './character.ts';
 import { loadTokenizer } from './load.ts';
 import { createSplitter, type Tokenizer } from './tokenizer.ts';
@@ -30,7 +31,7 @@ const MADE: readonly (readonly [string, Fixture, Tokenizer])[] = [
     fixture('number'),
     CharacterTokenizer.fromAlphabet('0123456789 +-*/()=,>:✓✗', { tags: [...TAGS, ...NUMBERS] }),
   ],
-  ['byte', fixture('byte'), new ByteTokenizer({ tags: TAGS })],
+  ['byte', fixture('byte'), byteTokenizer({ tags: TAGS })],
 ];
 
 describe.each(MADE)('%s level against Hugging Face tokenizers', (_, stored, made) => {
@@ -115,9 +116,9 @@ describe('CharacterTokenizer', () => {
   });
 });
 
-describe('ByteTokenizer', () => {
+describe('byteTokenizer', () => {
   it('round-trips any well-formed text, ids being UTF-8 bytes', () => {
-    const tokenizer = new ByteTokenizer({ tags: TAGS });
+    const tokenizer = byteTokenizer({ tags: TAGS });
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), text => {
         expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
@@ -127,7 +128,7 @@ describe('ByteTokenizer', () => {
   });
 
   it('decodes malformed bytes to replacement characters', () => {
-    expect(new ByteTokenizer().decode([0x61, 0xc3, 257, 0x62])).toBe('a\ufffd<eos>b');
+    expect(byteTokenizer().decode([0x61, 0xc3, 257, 0x62])).toBe('a\ufffd<eos>b');
   });
 });
 
@@ -151,24 +152,94 @@ describe('createSplitter', () => {
   });
 });
 
+describe('a begin token', () => {
+  it('stands in front of a text where it is asked for, and in the file', () => {
+    const roles = { eos: '<e>', pad: '<p>', bos: '<b>' };
+    for (const made of [byteTokenizer({ roles }), CharacterTokenizer.fromAlphabet('ab', { roles })]) {
+      const files = made.save();
+      for (const tokenizer of [
+        made,
+        loadTokenizer(files['tokenizer.json'], files['tokenizer_config.json']),
+      ]) {
+        const plain = tokenizer.encode('ab');
+        expect(tokenizer.encode('ab', { addSpecial: true })).toEqual([tokenizer.bos, ...plain]);
+      }
+      expect(files['tokenizer.json'].post_processor).toMatchObject({ type: 'TemplateProcessing' });
+    }
+  });
+});
+
 describe('loadTokenizer', () => {
   const file = () => structuredClone(character['tokenizer.json']) as Record<string, unknown>;
   const model = (change: object) => ({ ...file(), model: { ...(file().model as object), ...change } });
+  const bytes = () => structuredClone(fixture('byte')['tokenizer.json']) as Record<string, unknown>;
+  const byteModel = (change: object) => ({ ...bytes(), model: { ...(bytes().model as object), ...change } });
 
   it.each([
-    ['another model', model({ type: 'Unigram' }), /model type Unigram is not supported/],
-    ['merges', model({ merges: ['a b'] }), /a BPE model with 1 merges is not supported/],
-    ['a normalizer', { ...file(), normalizer: { type: 'NFKC' } }, /normalizer NFKC/],
+    ['another model', model({ type: 'Nonsense' }), /model: type Nonsense is not supported; known are BPE, /],
     [
-      'another pre-tokenizer',
-      { ...file(), pre_tokenizer: { type: 'Whitespace' } },
-      /pre-tokenizer Whitespace/,
+      'a merge without its token',
+      byteModel({ merges: ['a b'] }),
+      /merge 0 "a b": "ab" is not in the vocabulary/,
     ],
-    ['no model', {}, /tokenizer\.json: model/],
-    ['a hole in the ids', model({ vocab: { a: 99 } }), /no token has id \d+/],
+    ['a merge of three', byteModel({ merges: ['a b c'] }), /merges\.0: "a b c" is not a pair/],
+    ['merges that are no list', byteModel({ merges: 'ab' }), /merges: not a list/],
+    ['another normalizer', { ...file(), normalizer: { type: 'X' } }, /normalizer: type X is not supported/],
+    [
+      'a normalizer without its fields',
+      { ...bytes(), normalizer: { type: 'Prepend' } },
+      /normalizer\.Prepend\.prepend/,
+    ],
+    ['another pre-tokenizer', { ...bytes(), pre_tokenizer: { type: 'X' } }, /pre_tokenizer: type X is not/],
+    ['another decoder', { ...bytes(), decoder: { type: 'X' } }, /decoder: type X is not supported/],
+    [
+      'an expression that is not understood',
+      { ...bytes(), pre_tokenizer: { type: 'Split', pattern: { Regex: '(' }, behavior: 'Isolated' } },
+      /regular expression "\("/,
+    ],
+    ['no model', {}, /tokenizer\.json\.model/],
+    ['a hole in the ids of characters', model({ vocab: { a: 99 } }), /no token has id \d+/],
+    ['an id that is none', byteModel({ vocab: { a: -1 } }), /token "a" has id -1/],
+    ['an id beyond reason', byteModel({ vocab: { a: 2 ** 31 } }), /token "a" has id 2147483648/],
     ['no end token', { ...file(), added_tokens: [] }, /eos_token is missing/],
     ['not an object', 'x', /tokenizer\.json/],
   ])('refuses %s', (_, value, message) => {
     expect(() => loadTokenizer(value)).toThrow(message);
+  });
+
+  it('refuses a role that no token has', () => {
+    expect(() => loadTokenizer(bytes(), { eos_token: '<nowhere>' })).toThrow(
+      /eos_token "<nowhere>" is not in/,
+    );
+  });
+
+  it('puts tokens around a text as the config says, or else the file', () => {
+    const around = (config: object) =>
+      loadTokenizer(bytes(), { eos_token: '<eos>', bos_token: '<pad>', ...config }).encode('', {
+        addSpecial: true,
+      });
+    expect(around({})).toEqual([]);
+    expect(around({ add_bos_token: true })).toEqual([256]);
+    expect(around({ add_bos_token: true, add_eos_token: true })).toEqual([256, 257]);
+    expect(around({ add_bos_token: false })).toEqual([]);
+  });
+
+  it('says one sentence about any damaged file', () => {
+    const damage = fc.tuple(
+      fc.constantFrom('normalizer', 'pre_tokenizer', 'post_processor', 'decoder', 'model', 'added_tokens'),
+      fc.oneof(
+        fc.jsonValue(),
+        fc.record({ type: fc.constantFrom('Sequence', 'BPE', 'Split', 'Metaspace', 'Precompiled') }),
+      ),
+    );
+    fc.assert(
+      fc.property(damage, ([field, value]) => {
+        try {
+          loadTokenizer({ ...bytes(), [field]: value }, { eos_token: '<eos>' }).encode('some text');
+        } catch (error) {
+          expect(error).toBeInstanceOf(GaslawError);
+        }
+      }),
+    );
   });
 });

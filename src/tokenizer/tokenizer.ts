@@ -1,18 +1,23 @@
 /**
- * What every tokenizer is. Models, generation and recipes see only this; character and byte level are here, and
- * trained sub-word tokenizers (BPE, SentencePiece) fit behind it.
+ * What every tokenizer is. Models, generation and recipes see only this.
  *
- * 1. Ids are dense from 0 to `vocabSize - 1`.
+ * 1. Ids go from 0 to `vocabSize - 1`; published vocabularies may leave some of them free.
  * 2. Special tokens are matched in text, longest first. `control` ones (end, padding) are dropped by
  *    `decode(ids, { skipControl: true })`; tags such as `<think>` are text and stay.
  * 3. `save` gives the two Hugging Face files as JSON objects; `loadTokenizer` reads them back.
  */
 import { GaslawError } from '../util/errors.ts';
+import { TextMatcher } from './pipeline/trie.ts';
 
 export interface SpecialToken {
   readonly text: string;
   /** True for tokens that steer and are not text: end, padding, begin. */
   readonly control: boolean;
+}
+
+export interface EncodeOptions {
+  /** Put the tokens around the text that the model wants around a text, such as a begin token. Default false. */
+  readonly addSpecial?: boolean;
 }
 
 export interface DecodeOptions {
@@ -26,15 +31,19 @@ export interface TokenizerFiles {
 }
 
 export interface Tokenizer {
-  readonly kind: 'character' | 'byte' | 'bpe' | 'sentencepiece';
+  readonly kind: 'character' | 'bpe' | 'unigram' | 'wordpiece' | 'wordlevel';
+  /** The largest id and one. */
   readonly vocabSize: number;
   /** Ids of the special tokens by their text. */
   readonly special: Readonly<Record<string, number>>;
   readonly eos: number;
   readonly pad: number;
   readonly bos?: number;
-  /** Throws a GaslawError that names the first character it has no token for, and its position. */
-  encode(text: string): number[];
+  /**
+   * Ids of a text, special tokens in it included. At character level, throws a GaslawError that names the first character
+   * without a token, and its position; elsewhere the model's own rule for such characters holds.
+   */
+  encode(text: string, options?: EncodeOptions): number[];
   /** Throws a GaslawError for an id outside the vocabulary. */
   decode(ids: Iterable<number>, options?: DecodeOptions): string;
   /** The text of one token, for listings. */
@@ -69,28 +78,20 @@ export interface Piece {
 
 /** A function that cuts text at special tokens: leftmost first, and the longest of those that start there. */
 export function createSplitter(texts: readonly string[]): (text: string) => Piece[] {
-  const pattern = texts.length === 0 ? undefined : specialPattern(texts);
-  return text => (pattern === undefined ? ordinary(text, 0, text.length) : splitAt(pattern, text));
-}
-
-function splitAt(pattern: RegExp, text: string): Piece[] {
-  const pieces: Piece[] = [];
-  let last = 0;
-  for (const match of text.matchAll(pattern)) {
-    pieces.push(...ordinary(text, last, match.index), { text: match[0], at: match.index, special: true });
-    last = match.index + match[0].length;
-  }
-  return [...pieces, ...ordinary(text, last, text.length)];
+  const matcher = new TextMatcher(texts);
+  return text => {
+    const pieces: Piece[] = [];
+    let last = 0;
+    for (const { start, end } of matcher.find(text)) {
+      pieces.push(...ordinary(text, last, start), { text: text.slice(start, end), at: start, special: true });
+      last = end;
+    }
+    return [...pieces, ...ordinary(text, last, text.length)];
+  };
 }
 
 const ordinary = (text: string, from: number, to: number): Piece[] =>
   from < to ? [{ text: text.slice(from, to), at: from, special: false }] : [];
-
-/** Alternation tries its branches in order, so longest first makes it leftmost-longest. */
-function specialPattern(texts: readonly string[]): RegExp {
-  const byLength = [...texts].sort((a, b) => b.length - a.length);
-  return new RegExp(byLength.map(text => text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')).join('|'), 'g');
-}
 
 /** The token at `id`, or an error naming the id and the size. */
 export function tokenAt<T>(tokens: readonly T[], id: number): T {
