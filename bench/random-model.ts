@@ -10,7 +10,7 @@ import { sizeOf } from '../src/graph/ir.ts';
 import { configText } from '../src/models/config-text.ts';
 import { type DenseConfig, denseConfig, denseModel } from '../src/models/dense/index.ts';
 import type { ParameterSpec } from '../src/nn/parameters.ts';
-import { ByteTokenizer } from '../src/tokenizer/byte.ts';
+import { byteTokenizer } from '../src/tokenizer/byte.ts';
 import { encodeFloats } from '../src/util/float16.ts';
 import { Random } from '../src/util/random.ts';
 
@@ -63,7 +63,7 @@ export const shapeNamed = (name: string): ShapeName => {
 /** Writes the directory; the same bytes every time. */
 export async function writeRandomModel(name: ShapeName, folder: string): Promise<void> {
   const files = nodeFiles();
-  const tokenizer = new ByteTokenizer();
+  const tokenizer = byteTokenizer();
   const { eos, pad } = tokenizer;
   const model = denseModel(denseConfig({ ...SHAPES[name], eosTokenId: eos, padTokenId: pad }));
   const noise = bfloat16Noise(1 << 20);
