@@ -1,4 +1,4 @@
-"""Logits of small models of every dense family by `transformers` -> fixtures/families.json.
+"""Logits of small models of every dense family by `transformers` -> fixtures/families.json, fixtures/deepseek.json.
 
 Choices:
 1. The models are transformers' own classes in float32, eager attention, with the weights of `patterned.py` under their Hugging Face
@@ -31,6 +31,14 @@ SHAPE = dict(vocab_size=24, hidden_size=32, intermediate_size=48, num_hidden_lay
 LLAMA3 = dict(rope_type='llama3', factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16)
 YARN = dict(rope_type='yarn', factor=4.0, original_max_position_embeddings=8)
 
+DEEPSEEK_YARN = dict(rope_type='yarn', factor=4.0, original_max_position_embeddings=8, beta_fast=32, beta_slow=1, mscale=0.707,
+                     mscale_all_dim=1.0)
+MLA = dict(num_hidden_layers=3, num_key_value_heads=4, kv_lora_rank=24, qk_nope_head_dim=16, qk_rope_head_dim=8, v_head_dim=12,
+           moe_intermediate_size=16, rope_theta=10000.0, num_experts_per_tok=3)
+V2 = dict(**MLA, n_routed_experts=8, n_shared_experts=2, first_k_dense_replace=1, norm_topk_prob=False)
+V3 = dict(**MLA, n_routed_experts=8, n_shared_experts=1, first_k_dense_replace=1, norm_topk_prob=True, routed_scaling_factor=2.5,
+          num_nextn_predict_layers=0)
+
 CASES = {
     'llama-2': ('Llama', dict(rope_theta=10000.0)),
     'llama-3.2': ('Llama', dict(head_dim=16, rope_theta=500000.0, rope_scaling=LLAMA3, tie_word_embeddings=True)),
@@ -47,18 +55,39 @@ CASES = {
                                       sliding_window_pattern=2, rope_theta=1000000.0, rope_local_base_freq=5000.0,
                                       rope_scaling=dict(rope_type='linear', factor=8.0), final_logit_softcapping=3.0,
                                       attention_bias=True)),
+    'deepseek-v2-lite': ('DeepseekV2', dict(**V2, q_lora_rank=None, n_group=1, topk_group=1, topk_method='greedy', rope_scaling=DEEPSEEK_YARN)),
+    'deepseek-v2': ('DeepseekV2', dict(**V2, q_lora_rank=24, n_group=4, topk_group=2, topk_method='group_limited_greedy',
+                                       routed_scaling_factor=16.0, attention_bias=True)),
+    'deepseek-v3': ('DeepseekV3', dict(**V3, q_lora_rank=24, n_group=4, topk_group=2, rope_scaling=DEEPSEEK_YARN)),
+    'deepseek-v3-uneven': ('DeepseekV3', dict(**{**V3, 'kv_lora_rank': 18, 'moe_intermediate_size': 10}, q_lora_rank=None, n_group=1, topk_group=1,
+                                              rope_scaling=dict(rope_type='yarn', factor=4.0, original_max_position_embeddings=8))),
 }
 
 
 def build(family, options):
     suffix = 'TextConfig' if family == 'Gemma3' else 'Config'
     given = json.loads(json.dumps({**SHAPE, **options}))  # configs keep and change the dicts that they are given
-    config = getattr(transformers, family + suffix)(**given, attn_implementation='eager')
+    config = getattr(transformers, family + suffix)(**given, attn_implementation='eager', experts_implementation='eager')
     model = getattr(transformers, family + 'ForCausalLM')(config).eval()
     with torch.no_grad():
-        for name, p in model.named_parameters():
-            p.copy_(torch.tensor(weight(name, tuple(p.shape), family == 'Gemma3')))
+        for name, p in [*model.named_parameters(), *biases(model)]:
+            for part, view in views(name, p):
+                view.copy_(torch.tensor(weight(part, tuple(view.shape), family == 'Gemma3')))
     return model
+
+
+def biases(model):
+    return [(name, p) for name, p in model.named_buffers() if name.endswith('e_score_correction_bias')]
+
+
+def views(name, tensor):
+    """The tensors of Hugging Face's files that one parameter stands for: transformers holds all experts of a layer in two."""
+    prefix, fused, kind = name.partition('.experts.')
+    if not fused:
+        return [(name, tensor)]
+    names = ('gate_proj', 'up_proj') if kind == 'gate_up_proj' else ('down_proj',)
+    return [(f'{prefix}.experts.{j}.{part}.weight', view) for j, expert in enumerate(tensor)
+            for part, view in zip(names, expert.chunk(len(names)))]
 
 
 @torch.no_grad()
@@ -95,7 +124,9 @@ def loss_and_gradients(family, options, rows):
     losses = [F.cross_entropy(model(torch.tensor([ids])).logits[0, :-1], torch.tensor(ids[1:]), reduction='sum') for ids in rows]
     loss = sum(losses) / sum(len(ids) - 1 for ids in rows)
     loss.backward()
-    return loss.item(), {name: summary(name, p.grad.numpy().ravel()) for name, p in model.named_parameters()}
+    grads = [pair for name, p in model.named_parameters() for pair in views(name, p.grad)]
+    untouched = [(name, torch.zeros_like(b)) for name, b in biases(model)]
+    return loss.item(), {name: summary(name, g.numpy().ravel()) for name, g in [*grads, *untouched]}
 
 
 def summary(name, gradient):
@@ -130,17 +161,19 @@ def case(name, family, options):
     check(name, 'right padding', padded_logits(model, rows, 'right'), logits)
     check(name, 'left padding', padded_logits(model, rows, 'left'), logits)
     check(name, 'cache', [cached_logits(model, ids) for ids in rows], logits)
-    prefix = {'Gemma3': 'gemma3_text'}.get(family, family.lower())
+    prefix = {'Gemma3': 'gemma3_text', 'DeepseekV2': 'deepseek_v2', 'DeepseekV3': 'deepseek_v3'}.get(family, family.lower())
     older = {'model_type': prefix, **SHAPE, **options}
     loss, gradients = loss_and_gradients(family, options, rows)
-    return dict(name=name, loss=loss, gradients=gradients, config=config_json(model), older=older, parameters=model.num_parameters(), ids=rows,
+    return dict(name=name, loss=loss, gradients=gradients, config=config_json(model), older=older, parameters=model.num_parameters() + sum(b.numel() for _, b in biases(model)), ids=rows,
                 greedy=[greedy(model, ids[:5]) for ids in rows],
                 logits=[tensor(x) for x in logits])
 
 
 def main():
     torch.manual_seed(0)
-    write('families.json', [case(name, *rest) for name, rest in CASES.items()], max_bytes=100_000)
+    for file, wanted in (('families.json', False), ('deepseek.json', True)):
+        cases = [case(name, *rest) for name, rest in CASES.items() if name.startswith('deepseek-v') == wanted]
+        write(file, cases, max_bytes=100_000)
 
 
 if __name__ == '__main__':

@@ -2,7 +2,7 @@
 
 Choices:
 1. `config` is the published config.json without what does not change a shape. Nothing is downloaded: numbers alone.
-2. The module tree is built without memory; tied tensors count once. For Gemma 3 4B, whose config has a vision tower, the text part counts.
+2. The module tree is built without memory; tied tensors count once, DeepSeek's correction biases too. For Gemma 3 4B, whose config has a vision tower, the text part counts.
 """
 
 import torch
@@ -11,6 +11,10 @@ import transformers
 from fixture import write
 
 LLAMA3 = dict(rope_type='llama3', factor=32.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=8192)
+
+MLA = dict(kv_lora_rank=512, qk_nope_head_dim=128, qk_rope_head_dim=64, v_head_dim=128, moe_layer_freq=1)
+YARN = dict(rope_theta=10000, rope_scaling=dict(type='yarn', factor=40, original_max_position_embeddings=4096, beta_fast=32,
+                                                beta_slow=1, mscale=0.707, mscale_all_dim=0.707))
 
 
 def config(model_type, layers, width, heads, key_heads, feed_forward, vocabulary, positions, **others):
@@ -41,6 +45,18 @@ MODELS = {
     'gemma-3-4b': dict(model_type='gemma3', text_config=dict(
         model_type='gemma3_text', hidden_size=2560, intermediate_size=10240, num_hidden_layers=34, sliding_window=1024,
         rope_scaling=dict(rope_type='linear', factor=8.0))),
+    'DeepSeek-V2-Lite': config('deepseek_v2', 27, 2048, 16, 16, 10944, 102400, 163840, **MLA, **YARN, q_lora_rank=None,
+                               moe_intermediate_size=1408, n_routed_experts=64, n_shared_experts=2, num_experts_per_tok=6,
+                               n_group=1, topk_group=1, topk_method='greedy', routed_scaling_factor=1.0,
+                               norm_topk_prob=False, first_k_dense_replace=1),
+    'DeepSeek-V2': config('deepseek_v2', 60, 5120, 128, 128, 12288, 102400, 163840, **MLA, **YARN, q_lora_rank=1536,
+                          moe_intermediate_size=1536, n_routed_experts=160, n_shared_experts=2, num_experts_per_tok=6,
+                          n_group=8, topk_group=3, topk_method='group_limited_greedy', routed_scaling_factor=16.0,
+                          norm_topk_prob=False, first_k_dense_replace=1),
+    'DeepSeek-V3': config('deepseek_v3', 61, 7168, 128, 128, 18432, 129280, 163840, **MLA, **{**YARN, 'rope_scaling': {**YARN['rope_scaling'], 'mscale': 1.0, 'mscale_all_dim': 1.0}},
+                          q_lora_rank=1536, moe_intermediate_size=2048, n_routed_experts=256, n_shared_experts=1, num_experts_per_tok=8,
+                          n_group=8, topk_group=4, topk_method='noaux_tc', routed_scaling_factor=2.5, norm_topk_prob=True,
+                          scoring_func='sigmoid', first_k_dense_replace=3, num_nextn_predict_layers=1),
 }
 
 
@@ -48,7 +64,9 @@ def count(settings):
     settings = settings.get('text_config', settings)
     made = transformers.AutoConfig.for_model(**{k: dict(v) if isinstance(v, dict) else v for k, v in settings.items()})
     with torch.device('meta'):
-        return transformers.AutoModelForCausalLM.from_config(made).num_parameters()
+        model = transformers.AutoModelForCausalLM.from_config(made)
+    biases = sum(b.numel() for name, b in model.named_buffers() if name.endswith('e_score_correction_bias'))
+    return model.num_parameters() + biases
 
 
 def main():

@@ -173,7 +173,12 @@ export class Decoder implements Disposable {
 
   /** Zeroed caches for `rows` rows of `capacity` positions, in the order of the model's cache slots. */
   allocateCache(rows: number, capacity: number): Tensor[] {
-    return this.model.cacheSlots.map(s => zeros(s.dtype, [rows, s.heads, capacity, s.width]));
+    const made = new Map<string, Tensor>();
+    return this.model.cacheSlots.map(s => {
+      const tensor = made.get(s.sameAs ?? '') ?? zeros(s.dtype, [rows, s.heads, capacity, s.width]);
+      made.set(s.name, tensor);
+      return tensor;
+    });
   }
 
   /** Binds rows of `cache` for steps of `length` new positions; `logits` [R, V] is written by each. */

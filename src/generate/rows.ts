@@ -5,7 +5,8 @@
  *    131,072 positions does not take gigabytes for a short answer. Growing copies what is there and binds anew.
  * 2. Batch sizes are rounded up to a few sizes, each bound once.
  */
-import { sizeOf, type Tensor } from '../graph/ir.ts';
+import type { Tensor } from '../graph/ir.ts';
+import { elementsPerToken } from '../models/model.ts';
 import { copyRow, type Decoder, type Lane } from './decoder.ts';
 import type { Distributions } from './distributions.ts';
 
@@ -118,11 +119,10 @@ export class Rows implements Disposable {
 }
 
 const bytesOf = (cache: readonly Tensor[]): number =>
-  cache.reduce((sum, { data }) => sum + (data as Float32Array).byteLength, 0);
+  [...new Set(cache)].reduce((sum, { data }) => sum + (data as Float32Array).byteLength, 0);
 
 /** Bytes that one position of one row takes. */
-export const positionBytes = ({ model }: Decoder): number =>
-  4 * model.cacheSlots.reduce((sum, { heads, width }) => sum + sizeOf([heads, width]), 0);
+export const positionBytes = ({ model }: Decoder): number => 4 * elementsPerToken(model.cacheSlots);
 
 /** 1, 2, 4, 8, then multiples of an eighth of the next power of two: at most 8 sizes a doubling. */
 function roundUp(count: number): number {

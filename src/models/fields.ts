@@ -34,6 +34,11 @@ export class Fields {
     return this.#json[name] !== undefined && this.#json[name] !== null;
   }
 
+  /** Whether the field is there and null. */
+  isNull(name: string): boolean {
+    return this.#json[name] === null;
+  }
+
   /** The field as it is; undefined when absent or null. */
   raw(name: string): unknown {
     return this.#json[name] ?? undefined;

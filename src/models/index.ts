@@ -1,5 +1,6 @@
 /** From a Hugging Face config.json to a model, by `model_type`. */
 import { UsageError } from '../util/errors.ts';
+import * as deepseek from './deepseek/index.ts';
 import * as dense from './dense/index.ts';
 import { Fields } from './fields.ts';
 import * as gemma3 from './gemma3/index.ts';
@@ -8,12 +9,16 @@ import type { CausalModel } from './model.ts';
 type FromConfig = (json: Record<string, unknown>, origin: string) => CausalModel;
 
 const denseFrom: FromConfig = (json, origin) => dense.denseModel(dense.fromHuggingFace(json, origin));
+const deepseekFrom: FromConfig = (json, origin) =>
+  deepseek.deepseekModel(deepseek.fromHuggingFace(json, origin));
 const gemma3From: FromConfig = (json, origin) => gemma3.gemma3Model(gemma3.fromHuggingFace(json, origin));
 
 const ARCHITECTURES: Readonly<Record<string, FromConfig>> = {
   llama: denseFrom,
   qwen2: denseFrom,
   qwen3: denseFrom,
+  deepseek_v2: deepseekFrom,
+  deepseek_v3: deepseekFrom,
   gemma3_text: gemma3From,
   gemma3: gemma3From,
 };

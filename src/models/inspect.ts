@@ -1,7 +1,7 @@
 /**
  * What a model is made of: parameters, bytes, FLOPs, inputs, outputs, ops.
  *
- * 1. FLOPs a token are model FLOPs at half the context, the mean over a full row; training costs three times the forward
+ * 1. FLOPs a token are model FLOPs at half the context that it was trained on, the mean over a full row; training costs three times the forward
  *    pass (PaLM's convention).
  * 2. In an ONNX file every initializer but int64 ones (axes, shapes) counts as parameters. A block-quantized matrix
  *    counts its weights, not its packed bytes; scales and zero points are no parameters.
@@ -10,7 +10,7 @@ import { type Graph, type Node, opKey, sizeOf, type ValueInfo } from '../graph/i
 import { producersOf, walkNodes } from '../graph/walk.ts';
 import type { LoadedWeights } from './files.ts';
 import { modelFromConfig } from './index.ts';
-import type { CausalModel } from './model.ts';
+import { type CausalModel, elementsPerToken } from './model.ts';
 import type { OnnxFile } from './resolve.ts';
 
 export interface Inspection {
@@ -22,7 +22,7 @@ export interface Inspection {
   readonly layers?: number;
   readonly vocabulary?: number;
   readonly context?: number;
-  /** Model FLOPs of one token at half the context. */
+  /** Model FLOPs of one token at half the context of training. */
   readonly forwardFlopsPerToken?: number;
   readonly trainingFlopsPerToken?: number;
   /** Cache elements that one more position takes. */
@@ -53,18 +53,18 @@ export const inspectConfig = (json: unknown, origin: string): Inspection =>
   described(modelFromConfig(json, origin));
 
 function described(model: CausalModel): Inspection {
-  const forward = model.forwardFlops(model.maxPositions / 2);
+  const forward = model.forwardFlops((model.trainedPositions ?? model.maxPositions) / 2);
   const parameters = model.parameters.reduce((n, { dims }) => n + sizeOf(dims), 0);
   return {
     architecture: model.architecture,
     parameters,
-    activeParameters: parameters,
+    activeParameters: model.activeParameters ?? parameters,
     layers: model.layers,
     vocabulary: model.vocabSize,
     context: model.maxPositions,
     forwardFlopsPerToken: forward,
     trainingFlopsPerToken: 3 * forward,
-    kvElementsPerToken: model.cacheSlots.reduce((sum, slot) => sum + slot.heads * slot.width, 0),
+    kvElementsPerToken: elementsPerToken(model.cacheSlots),
   };
 }
 

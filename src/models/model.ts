@@ -24,7 +24,13 @@ export interface CacheSlot {
   /** [heads, capacity, width]; capacity is the symbol `C`. */
   readonly heads: number;
   readonly width: number;
+  /** Name of the slot before it whose memory this one is: a step reads and writes the same values through both. */
+  readonly sameAs?: string;
 }
+
+/** Cache elements that one more position takes. */
+export const elementsPerToken = (slots: readonly CacheSlot[]): number =>
+  slots.reduce((sum, { heads, width, sameAs }) => sum + (sameAs ? 0 : heads * width), 0);
 
 export interface StepInputs {
   /** New token ids [B, S], int32. */
@@ -55,10 +61,14 @@ export interface CausalModel {
   readonly architecture: string;
   readonly vocabSize: number;
   readonly maxPositions: number;
+  /** Length of the rows it was trained on, where its context was stretched afterwards; `maxPositions` when absent. */
+  readonly trainedPositions?: number;
   readonly layers: number;
   readonly cacheSlots: readonly CacheSlot[];
   /** Parameters in order of declaration. */
   readonly parameters: readonly ParameterSpec[];
+  /** Parameters that one token's computation reads; all when absent. */
+  readonly activeParameters?: number;
   /** What it reads besides the parameters and does not train, by name: the base model under an adapter. */
   readonly frozen?: ReadonlyMap<string, Tensor>;
   /** How files name the parameters; when absent they have their own names and files hold nothing else. */

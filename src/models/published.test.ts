@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import * as deepseek from './deepseek/index.ts';
 import * as dense from './dense/index.ts';
 import * as gemma3 from './gemma3/index.ts';
 import { modelFromConfig } from './index.ts';
@@ -19,12 +20,17 @@ const published: Published[] = JSON.parse(
 const named = (name: string) => published.find(p => p.name === name) as Published;
 const inspect = (name: string) => inspectConfig(named(name).config, 'config.json');
 
+function closedForm(config: Record<string, unknown>): number {
+  const type = String(config.model_type);
+  if (type.startsWith('gemma3')) return gemma3.gemma3ParameterCount(gemma3.fromHuggingFace(config, 'x'));
+  if (type.startsWith('deepseek'))
+    return deepseek.deepseekParameters(deepseek.fromHuggingFace(config, 'x')).total;
+  return dense.denseParameterCount(dense.fromHuggingFace(config, 'x'));
+}
+
 describe.each(published)('$name', ({ config, parameters }) => {
   it('has as many parameters as published', () => {
-    const closed = String(config.model_type).startsWith('gemma3')
-      ? gemma3.gemma3ParameterCount(gemma3.fromHuggingFace(config, 'config.json'))
-      : dense.denseParameterCount(dense.fromHuggingFace(config, 'config.json'));
-    expect(closed).toBe(parameters);
+    expect(closedForm(config)).toBe(parameters);
     expect(inspectConfig(config, 'config.json').parameters).toBe(parameters);
   });
 });
@@ -39,11 +45,29 @@ it.each([
   ['deepseek-llm-67b-base', 194_560],
   ['Qwen2.5-0.5B', 2 * 24 * 2 * 64],
   ['gemma-3-1b', 2 * 26 * 256],
+  ['DeepSeek-V2-Lite', 15_552],
+  ['DeepSeek-V2', 34_560],
+  ['DeepSeek-V3', 35_136],
 ])('%s keeps %d cache elements a token', (name, elements) => {
   expect(inspect(name).kvElementsPerToken).toBe(elements);
 });
 
+it.each([
+  ['DeepSeek-V2-Lite', '15.706', '2.66'],
+  ['DeepSeek-V2', '235.74', '21.38'],
+  ['DeepSeek-V3', '671.03', '37.55'],
+])('%s has %sB parameters, of which a token reads %sB', (name, total, active) => {
+  const { parameters, activeParameters } = inspect(name);
+  expect((parameters / 1e9).toFixed(total.split('.')[1]?.length)).toBe(total);
+  expect(((activeParameters as number) / 1e9).toFixed(2)).toBe(active);
+});
+
 describe('FLOPs a token', () => {
+  it('are 250.5 billion for a token that DeepSeek-V3 is trained on', () => {
+    expect((inspect('DeepSeek-V3').trainingFlopsPerToken as number) / 1e9).toBeCloseTo(250.5, 1);
+    expect((inspect('DeepSeek-V2').trainingFlopsPerToken as number) / 1e9).toBeCloseTo(155.3, 1);
+  });
+
   it('are 2 a multiplied weight and 4 · layers · heads · width · keys', () => {
     const { forwardFlopsPerToken, trainingFlopsPerToken } = inspect('Llama-2-7b');
     const products = 2 * (6_738_415_616 - 32_000 * 4096);

@@ -84,26 +84,28 @@ export interface AttentionShape {
   readonly heads: number;
   readonly keyHeads: number;
   readonly headDim: number;
+  /** Width of a head's values; D when absent. */
+  readonly valueDim?: number;
   /** Score scale; 1/√D when absent. */
   readonly scale?: number;
 }
 
 /**
- * softmax(q kᵀ · scale + mask) v. q [B, T, H·D], k and v [B, T, K·D], mask broadcastable to
- * [B, K, G, T, T] (or [B, H, T, T] when K = H). Returns [B, T, H·D].
+ * softmax(q kᵀ · scale + mask) v. q [B, T, H·D], k [B, T, K·D], v [B, T, K·Dv], mask broadcastable to
+ * [B, K, G, T, T] (or [B, H, T, T] when K = H). Returns [B, T, H·Dv].
  */
 export function attend(q: Value, k: Value, v: Value, mask: Value, shape: AttentionShape): Value {
-  const { heads, keyHeads, headDim } = shape;
+  const { heads, keyHeads, headDim, valueDim = headDim } = shape;
   const scale = shape.scale ?? 1 / Math.sqrt(headDim);
   const grouped = keyHeads !== heads;
   const split = grouped ? groupHeads(q, keyHeads, heads / keyHeads, headDim) : splitHeads(q, heads, headDim);
   const keys = grouped ? groupHeads(k, keyHeads, 1, headDim) : splitHeads(k, heads, headDim);
-  const values = grouped ? groupHeads(v, keyHeads, 1, headDim) : splitHeads(v, heads, headDim);
+  const values = grouped ? groupHeads(v, keyHeads, 1, valueDim) : splitHeads(v, heads, valueDim);
   const scores = q.builder.op('com.microsoft.FusedMatMul', [split, keys], { transB: 1, alpha: scale });
   const m = !grouped && mask.rank === 5 ? mask.squeeze([2]) : mask;
   const mixed = scores.add(m).softmax(-1).matmul(values);
   const back = grouped ? mixed.transpose([0, 3, 1, 2, 4]) : mixed.transpose([0, 2, 1, 3]);
-  return back.reshape([0, 0, heads * headDim]);
+  return back.reshape([0, 0, heads * valueDim]);
 }
 
 /** [B, T, H·D] → [B, H, T, D]. */

@@ -139,7 +139,7 @@ function prepared(
 }
 
 /** Positions [B, S] of the new tokens: they start at 0 in a prompt and otherwise end at the row's last position. */
-function stepPositions({ ids, lastPosition, total }: CachedStep): Value {
+export function stepPositions({ ids, lastPosition, total }: CachedStep): Value {
   const b = ids.builder;
   const steps = rowIndex(b, ids);
   const length = b.op('Shape', [ids], { start: 1, end: 2 });

@@ -53,6 +53,11 @@ export class ParameterTrace {
     this.product = product;
   }
 
+  /** Whether parameters are constants of the graph. */
+  get fixed(): boolean {
+    return this.#source !== 'inputs';
+  }
+
   scope(prefix = ''): Scope {
     return new Scope(this, prefix);
   }
