@@ -4,6 +4,7 @@
  */
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { latency } from './latency.ts';
 import { benchLlamaCpp } from './llama-cpp.ts';
 import { benchRollouts } from './rollouts.ts';
 import { benchRuntime } from './runtime.ts';
@@ -36,6 +37,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   training: () => benchTraining({ python: values.python, rounds, stepsPerRound: 4 }),
   rollouts: () => benchRollouts(rounds),
   runtime: () => benchRuntime(),
+  latency: async () => latency(),
   'llama-cpp': () =>
     benchLlamaCpp({
       models: needed('models'),

@@ -12,6 +12,8 @@ import { Qdq } from '../ops/qdq.ts';
 import { isOpType } from '../ops/schema.ts';
 import { applyFixes, bindDims, withOpset } from './fixes/apply.ts';
 import type { FixName } from './fixes/index.ts';
+import { DEVICES } from './index.ts';
+import { type Estimate, estimate } from './latency/estimate.ts';
 import type { DeviceProfile } from './profile.ts';
 import { activationBytes, weightBytes } from './rules/from-profile.ts';
 import { rulesFor } from './rules/index.ts';
@@ -35,6 +37,10 @@ export interface CheckReport {
   readonly device: string;
   /** Whether no finding is an error. */
   readonly deploys: boolean;
+  /** Milliseconds of one run; absent where nobody published measurements of such a device, or a dim is symbolic. */
+  readonly estimatedMs?: number;
+  /** How good the estimate is: the errors that rows had which the fit did not see. */
+  readonly estimate?: Estimate;
   /** Most bytes of activations at once; absent where a dim is symbolic. */
   readonly activationBytes?: number;
   readonly weightBytes: number;
@@ -48,9 +54,11 @@ export function check(model: Model, device: DeviceProfile): CheckReport {
   const view: GraphView = { graph, device, opset, qdq: new Qdq(graph) };
   const findings = unique([...ofGraph(view), ...ofNodes(view)]);
   const activations = activationBytes(view);
+  const time = estimate(graph, device, DEVICES);
   return {
     device: device.id,
     deploys: findings.every(finding => finding.severity !== 'error'),
+    ...(time && { estimatedMs: time.ms, estimate: time }),
     ...(activations !== undefined && { activationBytes: activations }),
     weightBytes: weightBytes(view),
     findings,

@@ -3,10 +3,12 @@ import { Command } from 'commander';
 import { type CheckReport, check, type Finding, fixed } from '../../devices/check.ts';
 import { bindDims } from '../../devices/fixes/apply.ts';
 import { deviceOf } from '../../devices/index.ts';
+import type { Estimate } from '../../devices/latency/estimate.ts';
+import type { HeldOutError } from '../../devices/latency/fit.ts';
 import type { Model } from '../../graph/ir.ts';
 import { encodeModel } from '../../graph/protobuf.ts';
 import { loadOnnx, locateModel } from '../../models/resolve.ts';
-import { bytes } from '../../report/format.ts';
+import { bytes, milliseconds, percent } from '../../report/format.ts';
 import { UsageError } from '../../util/errors.ts';
 import { nodeFiles } from '../node-files.ts';
 import { JSON_OPTION, nameAndValue, whole } from '../options.ts';
@@ -65,6 +67,7 @@ function lines(report: CheckReport): string[] {
   const { findings, deploys, device } = report;
   const verdict = deploys ? green('deploys') : red('does not deploy');
   const rows: (readonly [string, string])[] = [
+    ['estimated', estimateText(report.estimate)],
     ...(report.activationBytes === undefined
       ? []
       : [['activations', bytes(report.activationBytes)] as const]),
@@ -73,6 +76,21 @@ function lines(report: CheckReport): string[] {
   ];
   return [`${bold(device)}: ${verdict}`, ...pairs(rows), ...findings.flatMap(findingLines)];
 }
+
+/** `21 ms (int8; on models it never saw off by 14 % in the median, rank correlation 0.85, 9 rows)` */
+function estimateText(e: Estimate | undefined): string {
+  if (!e) return 'no: nobody published measurements of such a device, or a dimension is symbolic';
+  const errors = [errorText('models', e.unseenModels), errorText('devices', e.unseenDevices)].filter(
+    text => text !== '',
+  );
+  const basis = e.basis === 'kind' ? ', from other devices of its kind' : '';
+  return `${milliseconds(e.ms)} (${[`${e.precision}${basis}`, ...errors].join('; ')})`;
+}
+
+const errorText = (what: string, error: HeldOutError | undefined): string =>
+  error
+    ? `${what} it never saw: off by ${percent(error.medianError)} in the median, rank correlation ${error.rankCorrelation.toFixed(2)}, ${error.rows} rows`
+    : '';
 
 const findingLines = ({ node, op, severity, why, fix, source, rewrite }: Finding): string[] => [
   `${severity}: ${node === '' ? 'the model' : `${node} (${op})`}: ${why}`,

@@ -1,0 +1,98 @@
+/**
+ * What of each class of op a graph has: the only things that the latency model sees of it.
+ *
+ * 1. Classes: convolution, 1×1 convolution, grouped, depthwise, and products of matrices: each has its own efficiency everywhere.
+ * 2. Beside multiply-adds: layers (launches, synchronisation), elements written by products and by the rest (memory), stored elements.
+ * 3. Relu, Clip and BatchNormalization fuse into what stands before them, Q/DQ and reshapes move nothing: none counts.
+ *    `bench/peers/model_features.py` counts published models in the same way.
+ */
+import { type Graph, type Node, opKey, sizeOf, staticDims, typeOf } from '../../graph/ir.ts';
+import { COST_RULES } from '../../ops/cost.ts';
+import { ruleContext } from '../../ops/infer.ts';
+import { withoutQdq } from '../../ops/qdq.ts';
+import { isOpType } from '../../ops/schema.ts';
+import { GaslawError } from '../../util/errors.ts';
+
+export const FEATURES = [
+  'conv',
+  'pointwise',
+  'grouped',
+  'depthwise',
+  'dense',
+  'layers',
+  'produced',
+  'moved',
+  'weights',
+] as const;
+export type Feature = (typeof FEATURES)[number];
+
+/** In the order of FEATURES: multiply-adds of five classes, layers, elements written, elements stored. */
+export type Features = readonly number[];
+
+const FREE: ReadonlySet<string> = new Set([
+  'Relu',
+  'Clip',
+  'BatchNormalization',
+  'QuantizeLinear',
+  'DequantizeLinear',
+  'Identity',
+  'Reshape',
+  'Flatten',
+  'Squeeze',
+  'Unsqueeze',
+  'Constant',
+  'ConstantOfShape',
+  'Shape',
+  'Dropout',
+  'Cast',
+]);
+
+/** The features of a graph with inferred types. Throws a GaslawError where a dim is symbolic. */
+export function featuresOf(graph: Graph): Features {
+  const plain = withoutQdq(graph);
+  const f: Record<Feature, number> = {
+    conv: 0,
+    pointwise: 0,
+    grouped: 0,
+    depthwise: 0,
+    dense: 0,
+    layers: 0,
+    produced: 0,
+    moved: 0,
+    weights: 0,
+  };
+  for (const node of plain.nodes) add(plain, node, f);
+  return FEATURES.map(name => f[name]);
+}
+
+function add(graph: Graph, node: Node, f: Record<Feature, number>): void {
+  const key = opKey(node);
+  if (FREE.has(key) || !isOpType(key)) return;
+  const outputs = node.outputs.map(name => typeOf(graph, name)).filter(type => type !== undefined);
+  const written = elements(graph, node.outputs[0] ?? '');
+  const { macs } = COST_RULES[key]({ ...ruleContext(graph, node), outputs });
+  f.layers++;
+  if (macs === 0) {
+    f.moved += written;
+    return;
+  }
+  f[classOf(graph, node)] += macs;
+  f.produced += written;
+  f.weights += node.inputs
+    .slice(1, 2)
+    .reduce((sum, name) => sum + sizeOf(graph.initializers.get(name)?.dims ?? [0]), 0);
+}
+
+function elements(graph: Graph, name: string): number {
+  const dims = staticDims(typeOf(graph, name)?.shape);
+  if (!dims) throw new GaslawError(`"${name}" has no fixed shape: give its symbolic dims numbers first`);
+  return sizeOf(dims);
+}
+
+function classOf(graph: Graph, node: Node): Feature {
+  if (!node.opType.includes('Conv')) return 'dense';
+  const dims = staticDims(typeOf(graph, node.inputs[1] ?? '')?.shape) ?? [];
+  const group = node.attributes.group?.type === 'int' ? Number(node.attributes.group.value) : 1;
+  if (group > 1) return dims[1] === 1 ? 'depthwise' : 'grouped';
+  return sizeOf(dims.slice(2)) === 1 ? 'pointwise' : 'conv';
+}
