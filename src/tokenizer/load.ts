@@ -17,10 +17,10 @@ import { parse } from './pipeline/component.ts';
 import { decoderOf } from './pipeline/decoders.ts';
 import type { WordModel } from './pipeline/model.ts';
 import { checkId, type ModelKind, modelOf, readVocabulary } from './pipeline/models.ts';
-import { normalizerOf } from './pipeline/normalizers.ts';
+import { type Normalizer, normalizerOf } from './pipeline/normalizers.ts';
 import { PipelineTokenizer } from './pipeline/pipeline.ts';
 import { type Surround, surroundOf } from './pipeline/post-processors.ts';
-import { preTokenizerOf } from './pipeline/pre-tokenizers.ts';
+import { type PreTokenizer, preTokenizerOf } from './pipeline/pre-tokenizers.ts';
 import type { SpecialRoles, Tokenizer } from './tokenizer.ts';
 
 const fileSchema = z
@@ -49,9 +49,11 @@ const configSchema = z.object({
 
 type TokenizerConfig = z.infer<typeof configSchema>;
 
-/** What may stand in for the file's own model: one that is truer to where the file came from. */
+/** What may stand in for parts of the file: parts that are truer to where the file came from. */
 export interface LoadOptions {
   readonly model?: { readonly kind: ModelKind; readonly model: WordModel };
+  readonly normalizer?: Normalizer;
+  readonly preTokenizer?: PreTokenizer;
 }
 
 /** The tokenizer of parsed `tokenizer.json` content. Throws a GaslawError that names what is missing or unsupported. */
@@ -59,7 +61,7 @@ export function loadTokenizer(file: unknown, config?: unknown, options: LoadOpti
   const parsed = parse(fileSchema, file, 'tokenizer.json');
   const settings = parse(configSchema, config ?? {}, 'tokenizer_config.json');
   const roles = findRoles(parsed, settings);
-  if (isCharacterLevel(parsed)) return loadCharacter(parsed, roles);
+  if (!options.model && isCharacterLevel(parsed)) return loadCharacter(parsed, roles);
   const { kind, model } = options.model ?? modelOf(parsed.model);
   const added = parsed.added_tokens
     .filter(token => token.content !== '')
@@ -70,8 +72,8 @@ export function loadTokenizer(file: unknown, config?: unknown, options: LoadOpti
     kind,
     model,
     added,
-    normalizer: normalizerOf(parsed.normalizer),
-    preTokenizer: preTokenizerOf(parsed.pre_tokenizer),
+    normalizer: options.normalizer ?? normalizerOf(parsed.normalizer),
+    preTokenizer: options.preTokenizer ?? preTokenizerOf(parsed.pre_tokenizer),
     decoder: decoderOf(parsed.decoder),
     surround: surroundFrom(parsed, settings, ids),
     roles: ids,

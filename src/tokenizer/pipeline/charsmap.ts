@@ -9,7 +9,7 @@
 import { GaslawError } from '../../util/errors.ts';
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 export class Charsmap {
   readonly #units: Uint32Array;

@@ -9,28 +9,42 @@ import { PairTable } from './pair-table.ts';
 
 const POSITIONS = 2 ** 32;
 
-/** Which pairs of tokens merge: the rank of each pair, and the token that each rank makes. */
+/** Which pairs of tokens merge, at which rank, and what they make. */
 export class MergeTable {
-  readonly #ranks: PairTable;
+  readonly #merges: PairTable;
+  readonly #ranks: number[] = [];
   readonly #made: number[] = [];
+  /** One of the tokens made at a rank; the only one where ranks are distinct. */
+  readonly #madeAt: number[] = [];
 
   constructor(expected: number) {
-    this.#ranks = new PairTable(expected);
+    this.#merges = new PairTable(expected);
   }
 
-  /** Two pairs of one rank must make the same token. */
+  /** Merges of one rank go leftmost first. */
   add(left: number, right: number, rank: number, made: number): void {
-    this.#ranks.set(left, right, rank);
-    this.#made[rank] = made;
+    this.#merges.set(left, right, this.#ranks.length);
+    this.#ranks.push(rank);
+    this.#made.push(made);
+    this.#madeAt[rank] = made;
   }
 
-  /** −1 when the pair does not merge. */
-  rank(left: number, right: number): number {
-    return this.#ranks.get(left, right);
+  /** The merge of a pair, −1 when it does not merge. */
+  find(left: number, right: number): number {
+    return this.#merges.get(left, right);
   }
 
-  made(rank: number): number {
-    return this.#made[rank]!;
+  rank(merge: number): number {
+    return this.#ranks[merge]!;
+  }
+
+  made(merge: number): number {
+    return this.#made[merge]!;
+  }
+
+  /** Whether a merge may take the place of one that was found at `rank`: it has that rank, or makes the same token. */
+  stands(merge: number, rank: number): boolean {
+    return this.#ranks[merge] === rank || this.#made[merge] === this.#madeAt[rank];
   }
 }
 
@@ -70,8 +84,8 @@ export class Merger {
 
   /** Puts the merge of the symbol at `i` with the next one on the heap, if there is such a merge. */
   #offer(i: number): void {
-    const rank = this.#table.rank(this.#ids[i]!, this.#ids[this.#next[i]!]!);
-    if (rank >= 0) this.#heap.push(rank * POSITIONS + i);
+    const merge = this.#table.find(this.#ids[i]!, this.#ids[this.#next[i]!]!);
+    if (merge >= 0) this.#heap.push(this.#table.rank(merge) * POSITIONS + i);
   }
 
   #apply(entry: number): void {
@@ -79,10 +93,9 @@ export class Merger {
     const at = entry % POSITIONS;
     const right = this.#next[at]!;
     if (this.#ids[at]! < 0 || right < 0) return;
-    const made = this.#table.made(rank);
-    const now = this.#table.rank(this.#ids[at]!, this.#ids[right]!);
-    if (now < 0 || this.#table.made(now) !== made) return;
-    this.#ids[at] = made;
+    const merge = this.#table.find(this.#ids[at]!, this.#ids[right]!);
+    if (merge < 0 || !this.#table.stands(merge, rank)) return;
+    this.#ids[at] = this.#table.made(merge);
     this.#ids[right] = -1;
     const after = this.#next[right]!;
     this.#next[at] = after;

@@ -4,7 +4,7 @@
  *
  * 1. A character without a token counts as the unknown one, 10 below the smallest score. Neighbouring unknown characters
  *    are one token (`fuse_unk`), or their bytes' tokens where there are such (`byte_fallback`).
- * 2. Hugging Face adds scores as doubles, SentencePiece as floats; `round` chooses.
+ * 2. Hugging Face keeps sums of scores as doubles, SentencePiece as floats; `round` chooses.
  */
 import { GaslawError } from '../../util/errors.ts';
 import { byteTokens, type WordModel } from './model.ts';
