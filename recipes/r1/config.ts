@@ -140,11 +140,12 @@ const DEBUG: R1Config = {
 const FULL: R1Config = {
   ...SMALL,
   model: { hiddenSize: 160, layers: 4, heads: 5, ffn: 480 },
-  maxPositions: 320,
-  corpus: { ...CORPUS, maxAttempts: 28, stopProbability: 0.12 },
+  // room for nearly all of a problem's attempts: 33 on average, of 11 tokens each
+  maxPositions: 384,
+  corpus: { ...CORPUS, maxAttempts: 32, stopProbability: 0.1 },
   pretrain: { ...SMALL.pretrain, steps: 1600, studentSteps: 1200 },
-  rl: { ...SMALL.rl, zeroSteps: 300, reasoningSteps: 80, allScenariosSteps: 60, studentMaxSteps: 2000 },
-  sft: { ...SMALL.sft, coldStartSamples: 3000, rejectionSamples: 10000, distillSamples: 20000 },
+  rl: { ...SMALL.rl, zeroSteps: 120, reasoningSteps: 40, allScenariosSteps: 40, studentMaxSteps: 1000 },
+  sft: { ...SMALL.sft, coldStartSamples: 3000, rejectionSamples: 10000, distillSamples: 15000 },
   evaluation: { ...SMALL.evaluation, problems: 331 },
 };
 
