@@ -9,6 +9,7 @@ import { evalCommand } from './commands/eval.ts';
 import { generateCommand } from './commands/generate.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { perplexityCommand } from './commands/perplexity.ts';
+import { pruneCommand } from './commands/prune.ts';
 import { recipesCommand } from './commands/recipes.ts';
 import { runCommand } from './commands/run.ts';
 import { guard, stderrColors } from './output.ts';
@@ -25,6 +26,7 @@ const COMMANDS = [
   benchCommand,
   checkCommand,
   devicesCommand,
+  pruneCommand,
 ];
 
 const EXAMPLES = `

@@ -4,9 +4,10 @@
  *   MatMul(x, W), FusedMatMul(x, W, transB)  →  MatMulNBits(x, codes, scales, zeros)
  *   Gather(W, ids)                           →  GatherBlockQuantized(codes, ids, scales, zeros)
  */
-import { type Graph, type Node, opKey } from '../../graph/ir.ts';
+import { float32, type Graph, type Node, opKey, type Tensor } from '../../graph/ir.ts';
 import type { Value } from '../../ops/builder.ts';
 import { Attributes } from '../../ops/rule.ts';
+import type { Matrix } from './blocks.ts';
 
 /** What a weight does: multiplied within the graph, multiplied to make an output, or looked up. */
 export type WeightRole = 'product' | 'output' | 'table';
@@ -79,3 +80,20 @@ export function rewriteTable(node: Node, { bits, blockSize, codes, scales, zeros
 
 const integers = (values: Readonly<Record<string, number>>): Node['attributes'] =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { type: 'int', value }]));
+
+/** A weight with rows that a product sums over: as it lies when `transposed`, else turned. */
+export function matrixOf({ dims, data }: Tensor, transposed: boolean): Matrix {
+  const [first, second] = dims as [number, number];
+  const w = data as Float32Array;
+  if (transposed) return { rows: first, columns: second, data: w };
+  return { rows: second, columns: first, data: turned(w, first, second) };
+}
+
+/** The weight of a matrix: the inverse of `matrixOf`. */
+export function weightOf({ rows, columns, data }: Matrix, transposed: boolean): Tensor {
+  return transposed ? float32([rows, columns], data) : float32([columns, rows], turned(data, rows, columns));
+}
+
+/** [rows, columns] to [columns, rows]. */
+const turned = (w: Float32Array, rows: number, columns: number): Float32Array =>
+  Float32Array.from({ length: w.length }, (_, i) => w[(i % rows) * columns + Math.floor(i / rows)] as number);

@@ -16,16 +16,10 @@ import { type Graph, type Node, sizeOf, type Tensor } from '../../graph/ir.ts';
 import { sortTopologically } from '../../graph/walk.ts';
 import { Builder, type Value } from '../../ops/builder.ts';
 import { assert } from '../../util/errors.ts';
-import {
-  type BlockFormat,
-  type BlockQuantized,
-  blockTensors,
-  errorOf,
-  type Matrix,
-  type MatrixError,
-} from './blocks.ts';
+import { type BlockFormat, type BlockQuantized, blockTensors, errorOf, type MatrixError } from './blocks.ts';
 import { type InputStatistics, METHODS, type MethodName } from './methods/index.ts';
 import {
+  matrixOf,
   type PackedValues,
   placeOf,
   rewriteProduct,
@@ -181,17 +175,6 @@ function quantizeOne(
 /** Tables are not products, so methods that need the inputs of one fall back to the search. */
 const methodFor = (method: MethodName, uses: readonly WeightUse[]): MethodName =>
   METHODS[method].needs === 'inputs' && uses.every(use => use.kind === 'table') ? 'mse' : method;
-
-function matrixOf({ dims, data }: Tensor, transposed: boolean): Matrix {
-  const [first, second] = dims as [number, number];
-  const w = data as Float32Array;
-  if (transposed) return { rows: first, columns: second, data: w };
-  const turned = Float32Array.from(
-    { length: w.length },
-    (_, i) => w[(i % first) * second + Math.floor(i / first)] as number,
-  );
-  return { rows: second, columns: first, data: turned };
-}
 
 /** A weight's tensors in the graph. */
 interface Stored extends PackedValues {

@@ -1,0 +1,177 @@
+/**
+ * Structured pruning: whole channels, heads and neurons leave until the work or the size that is left meets a target.
+ *
+ * 1. Groups are ranked across dimensions by importance, the least important first; a dimension loses at most
+ *    `maxShare` of its groups.
+ * 2. What a dimension keeps is rounded up to a multiple of `align` channels, since a device computes whole blocks.
+ * 3. How far down the ranking to go is found by bisection on the cost of the graph that is left.
+ * 4. `uniform` takes the same share of every dimension, which suits networks whose layers should stay alike.
+ */
+import type { Graph } from '../../graph/ir.ts';
+import { cloneGraph } from '../../graph/walk.ts';
+import { batchOfOne } from '../../ops/bind-dims.ts';
+import { graphCost } from '../../ops/cost.ts';
+import { GaslawError } from '../../util/errors.ts';
+import { type ChannelGroup, type PruningDimension, pruningDimensions } from './groups.ts';
+import { normalizedScores } from './importance.ts';
+import { removeGroups } from './remove.ts';
+
+export interface PruneTarget {
+  /** Share of the multiply-adds or of the weights that may be left, in (0, 1). */
+  readonly keep: number;
+  readonly of: 'macs' | 'parameters';
+}
+
+export interface StructuredOptions {
+  readonly target: PruneTarget;
+  readonly importance: (group: ChannelGroup) => number;
+  /** Channels kept are a multiple of this where a layer has as many. Default 1. */
+  readonly align?: number;
+  /** Largest share of a dimension's groups that goes. Default 0.9. */
+  readonly maxShare?: number;
+  /** `global` ranks across dimensions, `uniform` takes the same share of each. Default global. */
+  readonly ranking?: 'global' | 'uniform';
+  /** Prune also where an op takes statistics over the channels (a transformer's hidden size). Default false. */
+  readonly mixing?: boolean;
+}
+
+export interface PrunedDimension {
+  readonly name: string;
+  readonly before: number;
+  readonly after: number;
+}
+
+export interface PruneReport {
+  readonly dimensions: readonly PrunedDimension[];
+  readonly macsBefore: number;
+  readonly macsAfter: number;
+  readonly parametersBefore: number;
+  readonly parametersAfter: number;
+}
+
+/** Prunes a graph with inferred types. Returns a new graph; throws when nothing can go, or the target cannot be met. */
+export function pruneStructured(
+  graph: Graph,
+  options: StructuredOptions,
+): { graph: Graph; report: PruneReport } {
+  const { target } = options;
+  if (!(target.keep > 0 && target.keep < 1))
+    throw new GaslawError(`the share to keep is ${target.keep}; give a number between 0 and 1`);
+  const dimensions = pruningDimensions(graph).filter(d => options.mixing || !d.mixing);
+  if (dimensions.length === 0)
+    throw new GaslawError(
+      'nothing of this model can be pruned: every channel is seen from outside or mixed with others',
+    );
+  const plan = new Plan(graph, dimensions, options);
+  const found = plan.bisect();
+  return { graph: found.graph, report: reportOf(graph, found.graph, dimensions, found.removed) };
+}
+
+interface Candidate {
+  readonly graph: Graph;
+  readonly removed: readonly ReadonlySet<ChannelGroup>[];
+}
+
+class Plan {
+  readonly #graph: Graph;
+  readonly #dimensions: readonly PruningDimension[];
+  readonly #options: StructuredOptions;
+  /** For each dimension its groups, least important first, with their score. */
+  readonly #ranked: readonly { group: ChannelGroup; score: number }[][];
+  readonly #levels: readonly number[];
+
+  constructor(graph: Graph, dimensions: readonly PruningDimension[], options: StructuredOptions) {
+    this.#graph = graph;
+    this.#dimensions = dimensions;
+    this.#options = options;
+    this.#ranked = dimensions.map(d => {
+      const scores = normalizedScores(d, options.importance);
+      const ranked = d.groups.map((group, i) => ({ group, score: scores[i] as number }));
+      ranked.sort((a, b) => a.score - b.score);
+      return options.ranking === 'uniform'
+        ? ranked.map(({ group }, i) => ({ group, score: (i + 1) / ranked.length }))
+        : ranked;
+    });
+    this.#levels = [...new Set(this.#ranked.flat().map(r => r.score))].sort((a, b) => a - b);
+  }
+
+  /** The mildest level that meets the target. */
+  bisect(): Candidate {
+    const goal = this.#options.target.keep * this.#measure(this.#graph);
+    let [low, high] = [-1, this.#levels.length - 1];
+    let best = this.#at(high);
+    const least = this.#measure(best.graph);
+    if (least > goal) throw new GaslawError(this.#shortfall(least));
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      const candidate = this.#at(middle);
+      if (this.#measure(candidate.graph) <= goal) [high, best] = [middle, candidate];
+      else low = middle;
+    }
+    return best;
+  }
+
+  #shortfall(least: number): string {
+    const { target, maxShare = MAX_SHARE } = this.#options;
+    const share = (least / this.#measure(this.#graph)).toFixed(2);
+    return `pruning at most ${maxShare} of each dimension leaves ${share} of the ${target.of}, more than ${target.keep}; raise the share to keep or the largest share of a dimension`;
+  }
+
+  #at(level: number): Candidate {
+    const threshold = this.#levels[level] as number;
+    const removed = this.#ranked.map((ranked, i) => {
+      const wanted = ranked.filter(r => r.score <= threshold).length;
+      const count = this.#allowed(this.#dimensions[i] as PruningDimension, wanted);
+      return new Set(ranked.slice(0, count).map(r => r.group));
+    });
+    const graph = cloneGraph(this.#graph);
+    removeGroups(
+      graph,
+      removed.flatMap(set => [...set]),
+    );
+    return { graph, removed };
+  }
+
+  /** How many of `wanted` groups may go, so that the rest is aligned and not too small. */
+  #allowed({ groups, groupSize }: PruningDimension, wanted: number): number {
+    const { align = 1, maxShare = MAX_SHARE } = this.#options;
+    const atLeast = Math.max(1, Math.ceil(groups.length * (1 - maxShare)));
+    const kept = Math.max(groups.length - wanted, atLeast);
+    const step = Math.max(1, Math.ceil(align / groupSize));
+    return groups.length - Math.min(groups.length, Math.ceil(kept / step) * step);
+  }
+
+  #measure(graph: Graph): number {
+    return this.#options.target.of === 'macs' ? macsOf(graph) : parametersOf(graph);
+  }
+}
+
+const MAX_SHARE = 0.9;
+
+/** Multiply-adds at a batch of one. */
+export const macsOf = (graph: Graph): number => graphCost(batchOfOne(graph)).macs;
+
+/** Elements of float initializers. */
+export const parametersOf = (graph: Graph): number =>
+  [...graph.initializers.values()]
+    .filter(t => t.dtype.startsWith('float'))
+    .reduce((sum, t) => sum + t.dims.reduce((a, b) => a * b, 1), 0);
+
+function reportOf(
+  before: Graph,
+  after: Graph,
+  dimensions: readonly PruningDimension[],
+  removed: readonly ReadonlySet<ChannelGroup>[],
+): PruneReport {
+  return {
+    dimensions: dimensions.map((d, i) => ({
+      name: d.name,
+      before: d.groups.length,
+      after: d.groups.length - (removed[i] as ReadonlySet<ChannelGroup>).size,
+    })),
+    macsBefore: macsOf(before),
+    macsAfter: macsOf(after),
+    parametersBefore: parametersOf(before),
+    parametersAfter: parametersOf(after),
+  };
+}
