@@ -144,7 +144,7 @@ const FULL: R1Config = {
   maxPositions: 384,
   corpus: { ...CORPUS, maxAttempts: 32, stopProbability: 0.1 },
   pretrain: { ...SMALL.pretrain, steps: 1600, studentSteps: 1200 },
-  rl: { ...SMALL.rl, zeroSteps: 120, reasoningSteps: 40, allScenariosSteps: 40, studentMaxSteps: 1000 },
+  rl: { ...SMALL.rl, zeroSteps: 200, reasoningSteps: 40, allScenariosSteps: 40, studentMaxSteps: 1000 },
   sft: { ...SMALL.sft, coldStartSamples: 3000, rejectionSamples: 10000, distillSamples: 15000 },
   evaluation: { ...SMALL.evaluation, problems: 331 },
 };
