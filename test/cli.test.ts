@@ -213,8 +213,11 @@ describe('gaslaw run r1 --size debug', () => {
     expect(file.ops['com.microsoft.MatMulNBits']).toBeGreaterThan(0);
     const student = result.stages.find(s => s.name === 'student-int4')?.parameters as number;
     expect(file.parameters / student).toBeCloseTo(1, 2);
-    for (const dtype of ['f32', 'q8', 'q4'])
-      benchSchema.parse(jsonOf(cli('bench', modelOf('base'), '--runs', '1', '--dtype', dtype, '--json')));
+    const cacheOf = (dtype: string) => (dtype === 'q8' ? ['--kv-cache', 'int8'] : []);
+    for (const dtype of ['f32', 'q8', 'q4', 'q4g128'])
+      benchSchema.parse(
+        jsonOf(cli('bench', modelOf('base'), '--runs', '1', '--dtype', dtype, ...cacheOf(dtype), '--json')),
+      );
     const exported = cli('generate', `${int4}/onnx/${onnx}`, '--prompt', '3', '--dtype', 'q8');
     expect(exported.status).toBe(2);
     expect(exported.stderr).toContain('the format that it was exported in');

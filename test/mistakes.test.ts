@@ -66,7 +66,7 @@ describe('one sentence and an exit code', () => {
     ['generate fresh --prompt abc', 1, 'no stage of this run is finished yet'],
     ['generate text.txt --prompt abc', 2, 'text.txt: not a model'],
     ['generate broken.onnx --prompt abc', 2, 'broken.onnx'],
-    ['generate model --prompt abc --dtype q3', 2, '--dtype is "q3"; it must be one of f32, q8, q4'],
+    ['generate model --prompt abc --dtype q3', 2, '--dtype is "q3"; it must be one of f32, q8, q4, q4g128'],
     ['chat model --level 3x12', 2, '--task'],
     ['perplexity model --text missing.txt', 1, 'missing.txt'],
     ['perplexity model --text empty.txt', 1, 'empty.txt'],

@@ -131,12 +131,15 @@ describe.each(Object.keys(FAMILIES) as (keyof typeof FAMILIES)[])('%s', family =
 });
 
 it('takes 5 or 9 bits a weight and reads pieces of a matrix at a time', async () => {
-  const model = denseModel(denseConfig({ vocabSize: 4096, hiddenSize: 512, numHiddenLayers: 1 }));
+  const model = denseModel(
+    denseConfig({ vocabSize: 4096, hiddenSize: 512, intermediateSize: 1408, numHiddenLayers: 1 }),
+  );
   const store = new ParameterStore(model.parameters);
   const matrices = model.parameters.filter(p => p.dims.length === 2).reduce((n, p) => n + sizeOf(p.dims), 0);
   for (const [dtype, bits] of [
     ['q4', 5],
     ['q8', 9],
+    ['q4g128', 4.25],
   ] as const) {
     const graph = decodeGraph(model);
     const source = sourceOf(store);

@@ -1,8 +1,13 @@
 /** What commands share: the disk, the runtime, an opened model with its decoder. */
-import { type LanguageModel, type OpenModelOptions, openLanguageModel } from '../export/language-model.ts';
+import {
+  type LanguageDecoderOptions,
+  type LanguageModel,
+  type OpenModelOptions,
+  openLanguageModel,
+} from '../export/language-model.ts';
 import type { Decoder } from '../generate/decoder.ts';
 import { nativeRuntime } from '../runtime/native/native.ts';
-import type { CompileOptions, Runtime } from '../runtime/runtime.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { nodeFiles } from './node-files.ts';
 import type { Output } from './output.ts';
 
@@ -19,7 +24,7 @@ export const openRuntime = (output: Output): Promise<Runtime> => nativeRuntime({
 export async function openModel(
   path: string,
   output: Output,
-  { dtype, ...options }: CompileOptions & OpenModelOptions = {},
+  { dtype, ...options }: LanguageDecoderOptions & OpenModelOptions = {},
 ): Promise<Opened> {
   const started = performance.now();
   const language = await openLanguageModel(nodeFiles(), path, { dtype });

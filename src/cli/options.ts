@@ -1,6 +1,7 @@
 /** Option values from the command line: one sentence and exit code 2 for what is not a number, or out of range. */
 import type { Command } from 'commander';
 import { OPEN_DTYPES } from '../export/language-model.ts';
+import { CACHE_DTYPES } from '../generate/cache-format.ts';
 import { UsageError } from '../util/errors.ts';
 
 /** Parser for whole numbers of at least `least`. */
@@ -53,6 +54,13 @@ export const DTYPE_OPTION = [
   '--dtype <name>',
   `open the weights as ${OPEN_DTYPES.join(', ')} (default: f32)`,
   oneOf('--dtype', OPEN_DTYPES),
+] as const;
+
+/** How keys and values are kept. */
+export const CACHE_OPTION = [
+  '--kv-cache <name>',
+  `keep keys and values as ${CACHE_DTYPES.join(', ')} (default: f32)`,
+  oneOf('--kv-cache', CACHE_DTYPES),
 ] as const;
 
 export const JSON_OPTION = ['--json', 'print one JSON object'] as const;

@@ -5,7 +5,8 @@
  *    memory.
  */
 import { type FloatSource, PACK_FORMATS, type PackDType } from '../compress/quantize/pack-inputs.ts';
-import { Decoder } from '../generate/decoder.ts';
+import { type CacheDType, type CacheFormat, measureCache, quantizeCache } from '../generate/cache-format.ts';
+import { Decoder, decodeGraph } from '../generate/decoder.ts';
 import { sizeOf } from '../graph/ir.ts';
 import { loadModel, openModelFiles } from '../models/files.ts';
 import type { CausalModel } from '../models/model.ts';
@@ -15,16 +16,22 @@ import type { CompileOptions, Runtime } from '../runtime/runtime.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { UsageError } from '../util/errors.ts';
 import { type FileStore, folderOf, joinPath } from '../util/files.ts';
-import { loadOnnxModel, onnxDecoder } from './load.ts';
+import { decodeForm } from './decode-form.ts';
+import { loadOnnxModel } from './load.ts';
 import { packedDecoder } from './packed-decoder.ts';
 
 /** Formats that weights can be opened in. */
-export const OPEN_DTYPES = ['f32', 'q8', 'q4'] as const satisfies readonly ('f32' | PackDType)[];
+export const OPEN_DTYPES = ['f32', 'q8', 'q4', 'q4g128'] as const satisfies readonly ('f32' | PackDType)[];
 export type OpenDType = (typeof OPEN_DTYPES)[number];
 
 export interface OpenModelOptions {
   /** f32 when absent. Exported files have the format that they were written in. */
   readonly dtype?: OpenDType;
+}
+
+export interface LanguageDecoderOptions extends CompileOptions {
+  /** How keys and values are kept; f32 when absent. */
+  readonly kvCache?: CacheDType;
 }
 
 export interface LanguageModel {
@@ -41,7 +48,7 @@ export interface LanguageModel {
   readonly source?: FloatSource;
   readonly dtype?: OpenDType;
   /** Compiles the inference program, with the weights as constants, which runtimes prepack. */
-  decoder(runtime: Runtime, options?: CompileOptions): Promise<Decoder>;
+  decoder(runtime: Runtime, options?: LanguageDecoderOptions): Promise<Decoder>;
 }
 
 /** Opens a run folder, a Hugging Face directory or an exported .onnx file. Throws one sentence naming what is wrong. */
@@ -64,15 +71,19 @@ export async function openLanguageModel(
 
 async function openFloats(files: FileStore, folder: string): Promise<LanguageModel> {
   const { model, tokenizer, store, bytes } = await loadModel(files, folder);
-  const decoder = (runtime: Runtime, options?: CompileOptions) =>
-    Decoder.create(runtime, model, store.tensors(), options);
+  const decoder = cached(tokenizer, (runtime, options, cache) => {
+    if (!cache) return Decoder.create(runtime, model, store.tensors(), options);
+    const graph = decodeGraph(model, name => store.tensor(name));
+    return Decoder.fromGraph(runtime, quantizeCache(graph, model, cache), graph, options);
+  });
   return { model, tokenizer, store, parameters: store.count, bytes, origin: folder, decoder, dtype: 'f32' };
 }
 
 async function openPacked(files: FileStore, folder: string, dtype: PackDType): Promise<LanguageModel> {
   const { model, tokenizer, weights: source } = await openModelFiles(files, folder);
-  const decoder = (runtime: Runtime, options?: CompileOptions) =>
-    packedDecoder(runtime, model, source, PACK_FORMATS[dtype], options);
+  const decoder = cached(tokenizer, (runtime, options, cache) =>
+    packedDecoder(runtime, model, source, PACK_FORMATS[dtype], { ...options, cache }),
+  );
   const { bytes } = source;
   return { model, tokenizer, source, parameters: countOf(model), bytes, origin: folder, decoder, dtype };
 }
@@ -85,8 +96,46 @@ async function openExported(files: FileStore, path: string): Promise<LanguageMod
   }
   const loaded = await loadOnnxModel(files, path);
   const { model, tokenizer, bytes } = loaded;
-  const decoder = (runtime: Runtime, options?: CompileOptions) => onnxDecoder(runtime, loaded, options);
+  const decoder = cached(tokenizer, (runtime, options, cache) => {
+    const graph = decodeForm(loaded.onnx, model, path);
+    const stepModel = cache ? quantizeCache(graph, model, cache) : model;
+    return Decoder.fromGraph(runtime, stepModel, graph, options);
+  });
   return { model, tokenizer, parameters: countOf(model), bytes, origin: path, decoder };
+}
+
+type Compile = (runtime: Runtime, options: CompileOptions, cache?: CacheFormat) => Promise<Decoder>;
+
+/** Text in which the ranges of keys and values are looked for: prose, numbers, code. */
+const SAMPLE = `The old harbour was quiet when the last boat came in. "Did you find anything?" she asked; he shook his head.
+In 1973 about 42% of 1,250 letters arrived late: 3 + 4 * 12 = 51. for (const x of list) { if (x > 0) sum += x; }`;
+
+/** Compiles with float caches or, once their ranges are known, with caches of few bits. */
+const cached =
+  (tokenizer: Tokenizer, compile: Compile): LanguageModel['decoder'] =>
+  async (runtime, { kvCache = 'f32', ...options } = {}) => {
+    if (kvCache === 'f32') return compile(runtime, options);
+    using plain = await compile(runtime, options);
+    return compile(
+      runtime,
+      options,
+      await measureCache(plain, sampleIds(tokenizer, plain.model), kvCache === 'int8' ? 8 : 4),
+    );
+  };
+
+/** Ids of the sample, or a spread of all ids where the tokenizer cannot read it. */
+function sampleIds(tokenizer: Tokenizer, { vocabSize, maxPositions }: CausalModel): number[] {
+  const bos = tokenizer.bos === undefined ? [] : [tokenizer.bos];
+  const ids = [...bos, ...idsOf(tokenizer, vocabSize)];
+  return ids.slice(0, maxPositions);
+}
+
+function idsOf(tokenizer: Tokenizer, vocabSize: number): number[] {
+  try {
+    return [...tokenizer.encode(SAMPLE)];
+  } catch {
+    return Array.from({ length: 256 }, (_, i) => (i * 7919) % vocabSize);
+  }
 }
 
 const countOf = ({ parameters }: CausalModel): number =>

@@ -11,9 +11,11 @@ import type { PackFormat } from '../compress/quantize/pack.ts';
 import {
   ACCURACY_LEVEL,
   type FloatSource,
+  fittingFormat,
   type PackMemory,
   packInputs,
 } from '../compress/quantize/pack-inputs.ts';
+import { type CacheFormat, quantizeCache } from '../generate/cache-format.ts';
 import { Decoder, decodeGraph, weightInputs } from '../generate/decoder.ts';
 import { sizeOf, type ValueInfo } from '../graph/ir.ts';
 import { cutStages } from '../graph/stages.ts';
@@ -29,6 +31,8 @@ const LEAST_BYTES = 1 << 24;
 export interface PackedDecoderOptions extends CompileOptions {
   /** Bytes of packed weights in a stage; a sixth of the model, 16 MiB at least, when absent. */
   readonly stageBytes?: number;
+  /** How keys and values are kept; as floats when absent. */
+  readonly cache?: CacheFormat;
 }
 
 /** Compiles `model` with weights of that format. */
@@ -37,9 +41,10 @@ export async function packedDecoder(
   model: CausalModel,
   source: FloatSource,
   format: PackFormat,
-  { stageBytes, ...options }: PackedDecoderOptions = {},
+  { stageBytes, cache, ...options }: PackedDecoderOptions = {},
 ): Promise<Decoder> {
   const graph = decodeGraph(model);
+  const stepModel = cache ? quantizeCache(graph, model, cache) : model;
   const weights = new Map(weightInputs(graph, model).map(info => [info.name, info]));
   const bytes = new Map([...weights].map(([name, info]) => [name, packedBytes(info, format)]));
   const total = [...bytes.values()].reduce((sum, n) => sum + n, 0);
@@ -47,7 +52,7 @@ export async function packedDecoder(
   const bytesOf = stages.map(stage =>
     stage.inputs.reduce((sum, { name }) => sum + (bytes.get(name) ?? 0) + PADDING, 0),
   );
-  const consumed = await consumesWeights(runtime, format, ACCURACY_LEVEL);
+  const consumed = await allConsumed(runtime, [...weights.values()], format);
   const memories = [new Turn(), new Turn()];
   const program = await compileStages(
     runtime,
@@ -65,13 +70,28 @@ export async function packedDecoder(
     },
     options,
   );
-  return Decoder.fromProgram(runtime, model, program, options);
+  return Decoder.fromProgram(runtime, stepModel, program, options);
+}
+
+/** Whether products of all formats that occur are independent of the arrays that they are compiled from. */
+async function allConsumed(
+  runtime: Runtime,
+  weights: readonly ValueInfo[],
+  format: PackFormat,
+): Promise<boolean> {
+  const fitting = weights.map(({ shape }) => fittingFormat(shape as readonly number[], format));
+  for (const blockSize of new Set(fitting.map(f => f?.blockSize))) {
+    if (blockSize === undefined) continue;
+    if (!(await consumesWeights(runtime, { ...format, blockSize }, ACCURACY_LEVEL))) return false;
+  }
+  return true;
 }
 
 /** What a weight takes packed. */
-function packedBytes({ shape }: ValueInfo, { bits, blockSize }: PackFormat): number {
+function packedBytes({ shape }: ValueInfo, format: PackFormat): number {
   const dims = shape as readonly number[]; // parameters have fixed shapes
-  return dims.length < 2 ? 4 * sizeOf(dims) : sizeOf(dims) * (bits / 8 + 4 / blockSize);
+  const fitting = fittingFormat(dims, format);
+  return sizeOf(dims) * (fitting ? fitting.bits / 8 + 4 / fitting.blockSize : 4);
 }
 
 const ALIGNMENT = 8;

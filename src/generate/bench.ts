@@ -3,7 +3,7 @@
  *
  * 1. Time to first token is reading the prompt and choosing one token; prefill speed is the prompt over that time.
  *    Decode speed counts the tokens after the first over the time between them.
- * 2. One answer warms up; medians over the others are reported.
+ * 2. One answer warms up; medians over the others are reported, with the least and the greatest.
  */
 import type { CausalModel } from '../models/model.ts';
 import { quantile } from '../runtime/bench.ts';
@@ -22,6 +22,9 @@ export interface GenerationBenchOptions {
 export interface GenerationBench {
   readonly prefillTokensPerSecond: number;
   readonly decodeTokensPerSecond: number;
+  /** Least and greatest of the runs, in tokens a second. */
+  readonly prefillRange: readonly [number, number];
+  readonly decodeRange: readonly [number, number];
   readonly timeToFirstTokenMs: number;
   readonly promptTokens: number;
   readonly newTokens: number;
@@ -42,17 +45,21 @@ export async function benchGeneration(
   await timeAnswer(engine, prompt, newTokens);
   const times: Times[] = [];
   for (let run = 0; run < runs; run++) times.push(await timeAnswer(engine, prompt, newTokens));
-  const firstMs = median(times.map(t => t.firstMs));
-  const restMs = median(times.map(t => t.restMs));
+  const prefill = times.map(t => promptTokens / (t.firstMs / 1000));
+  const decode = times.map(t => (newTokens - 1) / (t.restMs / 1000));
   return {
-    prefillTokensPerSecond: promptTokens / (firstMs / 1000),
-    decodeTokensPerSecond: (newTokens - 1) / (restMs / 1000),
-    timeToFirstTokenMs: firstMs,
+    prefillTokensPerSecond: median(prefill),
+    decodeTokensPerSecond: median(decode),
+    prefillRange: rangeOf(prefill),
+    decodeRange: rangeOf(decode),
+    timeToFirstTokenMs: median(times.map(t => t.firstMs)),
     promptTokens,
     newTokens,
     runs,
   };
 }
+
+const rangeOf = (values: readonly number[]): [number, number] => [Math.min(...values), Math.max(...values)];
 
 const median = (values: readonly number[]): number => quantile(values, 0.5);
 

@@ -60,7 +60,7 @@ export interface EngineOptions {
   readonly capacity: number;
   /** Most prompt positions read together in one pass, padding included; 4096 when absent. */
   readonly prefillPositions?: number;
-  /** Positions of a longer prompt that are read in one pass; 512 when absent. */
+  /** Positions of a longer prompt that are read in one pass; 256 when absent: attention looks at less that is masked. */
   readonly prefillPiece?: number;
   /** Bytes that keys and values of all rows may take; 4 GiB when absent. They are taken as rows grow. */
   readonly maxCacheBytes?: number;
@@ -74,7 +74,7 @@ export interface EngineOptions {
 
 const DEFAULTS = {
   prefillPositions: 4096,
-  prefillPiece: 512,
+  prefillPiece: 256,
   maxCacheBytes: 2 ** 32,
   prefixCacheBytes: 0,
   maxDraft: 4,

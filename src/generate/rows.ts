@@ -5,8 +5,8 @@
  *    131,072 positions does not take gigabytes for a short answer. Growing copies what is there and binds anew.
  * 2. Batch sizes are rounded up to a few sizes, each bound once.
  */
+import { byteLength } from '../graph/dtype.ts';
 import type { Tensor } from '../graph/ir.ts';
-import { elementsPerToken } from '../models/model.ts';
 import { copyRow, type Decoder, type Lane } from './decoder.ts';
 import type { Distributions } from './distributions.ts';
 
@@ -122,7 +122,10 @@ const bytesOf = (cache: readonly Tensor[]): number =>
   [...new Set(cache)].reduce((sum, { data }) => sum + (data as Float32Array).byteLength, 0);
 
 /** Bytes that one position of one row takes. */
-export const positionBytes = ({ model }: Decoder): number => 4 * elementsPerToken(model.cacheSlots);
+export const positionBytes = ({ model }: Decoder): number =>
+  model.cacheSlots
+    .filter(({ sameAs }) => sameAs === undefined)
+    .reduce((sum, { dtype, heads, width }) => sum + byteLength(dtype, heads * width), 0);
 
 /** 1, 2, 4, 8, then multiples of an eighth of the next power of two: at most 8 sizes a doubling. */
 function roundUp(count: number): number {

@@ -313,8 +313,10 @@ export const OPS = {
     rotary_embedding_dim: 'int',
     scale: 'float',
   }),
-  'com.microsoft.GroupQueryAttention': ms([7, 12], [1, 4], {
+  'com.microsoft.GroupQueryAttention': ms([7, 14], [1, 4], {
     do_rotary: 'int',
+    k_quant_type: 'string',
+    kv_cache_bit_width: 'int',
     kv_num_heads: 'int',
     local_window_size: 'int',
     num_heads: 'int',
@@ -322,6 +324,7 @@ export const OPS = {
     scale: 'float',
     smooth_softmax: 'int',
     softcap: 'float',
+    v_quant_type: 'string',
   }),
   'com.microsoft.MultiHeadAttention': ms([1, 10], [1, 4], {
     mask_filter_value: 'float',

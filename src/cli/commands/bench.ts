@@ -2,13 +2,14 @@
 import { Command } from 'commander';
 import { isLanguageModelFile, type OpenDType } from '../../export/language-model.ts';
 import { benchGeneration } from '../../generate/bench.ts';
+import type { CacheDType } from '../../generate/cache-format.ts';
 import { loadOnnx, locateModel } from '../../models/resolve.ts';
 import { bytes, duration, milliseconds, si } from '../../report/format.ts';
 import { benchGraph } from '../../runtime/bench.ts';
 import { UsageError } from '../../util/errors.ts';
 import { openModel, openRuntime, peakRssBytes } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { DTYPE_OPTION, JSON_OPTION, nameAndValue, repeated, whole } from '../options.ts';
+import { CACHE_OPTION, DTYPE_OPTION, JSON_OPTION, nameAndValue, repeated, whole } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { table } from '../table.ts';
 
@@ -18,6 +19,7 @@ interface BenchOptions {
   newTokens?: number;
   seed: number;
   dtype?: OpenDType;
+  kvCache?: CacheDType;
   dim?: string[];
   json?: boolean;
 }
@@ -39,6 +41,7 @@ export function benchCommand(): Command {
     );
   return repeated(command, '--dim <name=n>', 'value of a symbolic dimension of another graph, 1 by default')
     .option(...DTYPE_OPTION)
+    .option(...CACHE_OPTION)
     .option('--seed <n>', 'seed of the inputs', whole('--seed', 0), 1)
     .option(...JSON_OPTION)
     .action(run);
@@ -50,22 +53,30 @@ async function run(path: string, o: BenchOptions): Promise<void> {
   const place = await locateModel(files, path);
   const dims = Object.fromEntries((o.dim ?? []).map(dimOf));
   const isGraph = place.kind === 'onnx' && !(await isLanguageModelFile(files, place.path));
-  if (isGraph && o.dtype)
-    throw new UsageError(`--dtype: ${path} is no language model; its weights have the format of the file`);
+  if (isGraph && (o.dtype || o.kvCache))
+    throw new UsageError(`--dtype and --kv-cache: ${path} is no language model; it runs as the file has it`);
   if (isGraph) return benchOther(place.path, o, dims, output);
   if (o.dim) throw new UsageError(`--dim: ${path} is a language model; use --prompt-tokens and --new-tokens`);
   await benchLanguage(path, o, output);
 }
 
 async function benchLanguage(path: string, o: BenchOptions, output: Output): Promise<void> {
-  using opened = await openModel(path, output, { dtype: o.dtype });
+  using opened = await openModel(path, output, { dtype: o.dtype, kvCache: o.kvCache });
   const speed = await benchGeneration(opened.decoder, { ...o, runs: o.runs ?? 5 });
   const result = { ...speed, loadSeconds: opened.loadSeconds, peakRssBytes: peakRssBytes() };
   output.result(result, () =>
     table(
       [
-        ['prefill', si(result.prefillTokensPerSecond), `tokens/s over ${result.promptTokens}`],
-        ['decode', si(result.decodeTokensPerSecond), `tokens/s over ${result.newTokens}`],
+        [
+          'prefill',
+          si(result.prefillTokensPerSecond),
+          `tokens/s over ${result.promptTokens} (${result.prefillRange.map(x => si(x)).join(' to ')})`,
+        ],
+        [
+          'decode',
+          si(result.decodeTokensPerSecond),
+          `tokens/s over ${result.newTokens} (${result.decodeRange.map(x => si(x)).join(' to ')})`,
+        ],
         ['first token', milliseconds(result.timeToFirstTokenMs)],
         ['loading', duration(result.loadSeconds)],
         ['peak memory', bytes(result.peakRssBytes)],

@@ -1,11 +1,12 @@
 /** `gaslaw generate <model> --prompt TEXT`: continues a prompt, as it goes. */
 import { Command } from 'commander';
 import type { OpenDType } from '../../export/language-model.ts';
+import type { CacheDType } from '../../generate/cache-format.ts';
 import { openEngine } from '../../generate/open.ts';
 import { generateText } from '../../generate/text.ts';
 import { plain } from '../../report/format.ts';
 import { openModel } from '../environment.ts';
-import { DTYPE_OPTION, JSON_OPTION, repeated, whole, within } from '../options.ts';
+import { CACHE_OPTION, DTYPE_OPTION, JSON_OPTION, repeated, whole, within } from '../options.ts';
 import { createOutput, stderrColors } from '../output.ts';
 
 export interface SamplingFlags {
@@ -19,6 +20,7 @@ export interface SamplingFlags {
   seed: number;
   dtype?: OpenDType;
   draft?: number;
+  kvCache?: CacheDType;
 }
 
 /** The options of everything that generates. */
@@ -41,7 +43,8 @@ export function withSampling(command: Command): Command {
       'guess up to n tokens from the text so far, to be checked at once',
       whole('--draft', 0),
     )
-    .option(...DTYPE_OPTION);
+    .option(...DTYPE_OPTION)
+    .option(...CACHE_OPTION);
 }
 
 export const generateCommand = (): Command =>
@@ -56,8 +59,8 @@ export const generateCommand = (): Command =>
 
 async function run(path: string, o: SamplingFlags & { prompt: string; json?: boolean }): Promise<void> {
   const output = createOutput(o.json ?? false);
-  const { prompt, json, dtype, draft, ...options } = o;
-  using opened = await openModel(path, output, { dtype });
+  const { prompt, json, dtype, draft, kvCache, ...options } = o;
+  using opened = await openModel(path, output, { dtype, kvCache });
   using open = openEngine(opened.decoder, { draft });
   const maxTokens = o.maxTokens ?? opened.decoder.model.maxPositions;
   const onText = json ? undefined : (piece: string) => process.stdout.write(piece);

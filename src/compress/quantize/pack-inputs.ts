@@ -26,6 +26,8 @@ export interface FloatSource {
 export const PACK_FORMATS = {
   q8: { bits: 8, blockSize: 32 },
   q4: { bits: 4, blockSize: 32 },
+  /** Coarser: an eighth less memory and faster, with about a tenth more rounding error. */
+  q4g128: { bits: 4, blockSize: 128 },
 } as const satisfies Record<string, PackFormat>;
 export type PackDType = keyof typeof PACK_FORMATS;
 
@@ -59,16 +61,24 @@ export async function packInputs(
   let bytes = 0;
   for (const { name, shape } of weights) {
     const dims = shape as readonly number[]; // parameters have fixed shapes
-    const place = packable(dims, format) ? placeOf(graph, name) : undefined;
-    if (place && isTransposed(place))
-      bytes += await packOne(b, { name, dims, place }, source, format, memory);
+    const fitting = fittingFormat(dims, format);
+    const place = fitting && placeOf(graph, name);
+    if (fitting && place && isTransposed(place))
+      bytes += await packOne(b, { name, dims, place }, source, fitting, memory);
     else bytes += await keepOne(graph, name, dims, source);
   }
   return bytes;
 }
 
-const packable = (dims: readonly number[], { blockSize }: PackFormat): boolean =>
-  dims.length === 2 && (dims[1] as number) % blockSize === 0;
+const LEAST_BLOCK = 16;
+
+/** The format with the largest block that divides a row of that matrix; undefined when none does, or it is no matrix. */
+export function fittingFormat(dims: readonly number[], format: PackFormat): PackFormat | undefined {
+  if (dims.length !== 2) return undefined;
+  let { blockSize } = format;
+  while (blockSize >= LEAST_BLOCK && (dims[1] as number) % blockSize !== 0) blockSize /= 2;
+  return blockSize < LEAST_BLOCK ? undefined : { ...format, blockSize };
+}
 
 const isTransposed = ({ uses }: WeightPlace): boolean => uses.every(use => use.transposed);
 

@@ -65,7 +65,8 @@ const groupQueryAttention: ShapeRule = c => {
   const [B, S, width] = q as [Dim, Dim, Dim];
   const D = divDims(width, c.inputs[1] ? H : H + 2 * G);
   const length = presentLength(c, c.inputs[3]?.shape, S);
-  const cache = type(c.inputs[3]?.dtype ?? dtype, [B, G, length, D]);
+  const past = c.inputs[3];
+  const cache = type(past?.dtype ?? dtype, [B, G, length, past?.shape?.[3] ?? D]); // 4-bit caches are half as wide
   return [type(dtype, [B, S, mulDims(D, H)]), cache, cache, type(dtype, [B, H, S, length])];
 };
 

@@ -117,6 +117,7 @@ function sinkOf(c: KernelContext): ((h: number) => number) | undefined {
 }
 
 const groupQueryAttention: Kernel = c => {
+  if (c.attributes.int('kv_cache_bit_width', 0) > 0) c.fail('quantized caches are not supported');
   const { dtype } = c.input(0);
   const { q, k, v } = projections(c);
   const lengths = lengthsOf(c, q.dims[2]);
