@@ -12,7 +12,7 @@ import { modelFromConfig } from '../models/index.ts';
 import type { CausalModel } from '../models/model.ts';
 import type { ParameterStore } from '../nn/parameters.ts';
 import type { CompileOptions, Runtime } from '../runtime/runtime.ts';
-import { loadTokenizer } from '../tokenizer/load.ts';
+import { readTokenizer } from '../tokenizer/directory.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { GaslawError } from '../util/errors.ts';
 import { type FileStore, folderOf, readJson } from '../util/files.ts';
@@ -39,10 +39,7 @@ export async function loadOnnxModel(files: FileStore, path: string): Promise<Loa
   return {
     model: modelFromConfig(config, `${folder}/config.json`),
     onnx: decodeModel(bytes, { file }),
-    tokenizer: loadTokenizer(
-      await readJson(files, `${folder}/tokenizer.json`),
-      await readJson(files, `${folder}/tokenizer_config.json`),
-    ),
+    tokenizer: await readTokenizer(files, folder),
     path: file,
     bytes: bytes.byteLength,
   };

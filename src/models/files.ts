@@ -5,7 +5,7 @@
  * 1. Weights may be stored in any float type of 16 bits or more; they are computed with as float32.
  */
 import { ParameterStore } from '../nn/parameters.ts';
-import { loadTokenizer } from '../tokenizer/load.ts';
+import { readTokenizer } from '../tokenizer/directory.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { GaslawError } from '../util/errors.ts';
 import { type FileStore, readJson } from '../util/files.ts';
@@ -98,13 +98,4 @@ async function openModelWeights(
   }
   const model = modelFromConfig(await readJson(files, path), path);
   return { model, weights: await openWeights(files, folder, model) };
-}
-
-/** Reads tokenizer.json and, where there is one, tokenizer_config.json. */
-export async function readTokenizer(files: FileStore, folder: string): Promise<Tokenizer> {
-  const config = `${folder}/tokenizer_config.json`;
-  return loadTokenizer(
-    await readJson(files, `${folder}/tokenizer.json`),
-    (await files.exists(config)) ? await readJson(files, config) : undefined,
-  );
 }

@@ -1,7 +1,7 @@
 /**
- * The Hugging Face files of tokenizers without merges: written here, read by `tokenizers`, transformers and transformers.js.
+ * The Hugging Face files of tokenizers that are made here, read by `tokenizers`, transformers and transformers.js.
  *
- * 1. Model BPE with no merges: a word falls apart into its characters, each of which is one vocabulary entry.
+ * 1. Model BPE. Without merges a word falls apart into its characters, each of which is one vocabulary entry.
  *    WordLevel with a Split pre-tokenizer would do the same but is unknown to transformers.js.
  * 2. Character level has no pre-tokenizer and decodes by concatenation (`Fuse`); byte level is the usual
  *    `ByteLevel` pair without prefix space or pattern.
@@ -16,6 +16,11 @@ export interface FileContent {
   readonly specials: readonly SpecialToken[];
   readonly roles: SpecialRoles;
   readonly level: 'character' | 'byte';
+  /** Default none. */
+  readonly merges?: readonly (readonly [string, string])[];
+  readonly normalizer?: object | null;
+  /** Default: byte level without a pattern, or none. */
+  readonly preTokenizer?: object;
 }
 
 const BYTE_LEVEL = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: false, use_regex: false };
@@ -48,14 +53,15 @@ export function toFiles(content: FileContent): TokenizerFiles {
   };
 }
 
-function tokenizerJson({ vocabulary, level, roles }: FileContent, added: readonly AddedToken[]) {
+function tokenizerJson(content: FileContent, added: readonly AddedToken[]) {
+  const { vocabulary, level, roles, merges = [], normalizer = null } = content;
   return {
     version: '1.0',
     truncation: null,
     padding: null,
     added_tokens: added,
-    normalizer: null,
-    pre_tokenizer: level === 'byte' ? BYTE_LEVEL : null,
+    normalizer,
+    pre_tokenizer: content.preTokenizer ?? (level === 'byte' ? BYTE_LEVEL : null),
     post_processor: roles.bos === undefined ? null : beginTemplate(roles.bos, added),
     decoder: level === 'byte' ? BYTE_LEVEL : { type: 'Fuse' },
     model: {
@@ -68,7 +74,7 @@ function tokenizerJson({ vocabulary, level, roles }: FileContent, added: readonl
       byte_fallback: false,
       ignore_merges: false,
       vocab: Object.fromEntries(vocabulary.map((text, id) => [text, id])),
-      merges: [],
+      merges,
     },
   };
 }

@@ -11,6 +11,7 @@
 import { z } from 'zod';
 import { GaslawError } from '../util/errors.ts';
 import { CharacterTokenizer } from './character.ts';
+import { ChatTemplate } from './chat-template.ts';
 import { configJson } from './hugging-face.ts';
 import { type AddedToken, addedTokenSchema } from './pipeline/added-tokens.ts';
 import { parse } from './pipeline/component.ts';
@@ -77,6 +78,7 @@ export function loadTokenizer(file: unknown, config?: unknown, options: LoadOpti
     decoder: decoderOf(parsed.decoder),
     surround: surroundFrom(parsed, settings, ids),
     roles: ids,
+    chat: ChatTemplate.fromConfig(config),
     files: {
       'tokenizer.json': file as Record<string, unknown>, // parsed as an object above
       'tokenizer_config.json': (config as Record<string, unknown> | undefined) ?? configJson(roles, added),

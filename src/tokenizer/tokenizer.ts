@@ -7,6 +7,7 @@
  * 3. `save` gives the two Hugging Face files as JSON objects; `loadTokenizer` reads them back.
  */
 import { GaslawError } from '../util/errors.ts';
+import type { ChatTemplate } from './chat-template.ts';
 import { TextMatcher } from './pipeline/trie.ts';
 
 export interface SpecialToken {
@@ -39,6 +40,8 @@ export interface Tokenizer {
   readonly eos: number;
   readonly pad: number;
   readonly bos?: number;
+  /** How a conversation becomes text; absent for models that were not trained on conversations. */
+  readonly chat?: ChatTemplate;
   /**
    * Ids of a text, special tokens in it included. At character level, throws a GaslawError that names the first character
    * without a token, and its position; elsewhere the model's own rule for such characters holds.

@@ -1,4 +1,4 @@
-/** `gaslaw chat <model>`: a line in, an answer out, until the input ends. */
+/** `gaslaw chat <model>`: a line in, an answer out, until the input ends. Models with a chat template see the whole conversation. */
 import { createInterface, type Interface } from 'node:readline';
 import { Command } from 'commander';
 import type { LanguageModel } from '../../export/language-model.ts';
@@ -8,6 +8,7 @@ import { si } from '../../report/format.ts';
 import { type Asked, readAsked } from '../../tasks/ask.ts';
 import { taskNamed } from '../../tasks/index.ts';
 import type { Verdict } from '../../tasks/task.ts';
+import type { ChatMessage } from '../../tokenizer/chat-template.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { heldOutQuestions, levelNamed } from '../../train/evaluate-model.ts';
 import { GaslawError, UsageError } from '../../util/errors.ts';
@@ -37,6 +38,8 @@ interface Talk {
   readonly output: Output;
   /** Problems that empty lines ask. */
   readonly problems?: Iterator<Asked, never>;
+  /** Turns so far, where the model was trained on conversations. */
+  readonly turns: ChatMessage[];
 }
 
 async function run(
@@ -52,7 +55,7 @@ async function run(
   using open = openEngine(opened.decoder, { draft });
   const { tokenizer } = opened.language;
   const problems = task && level !== undefined ? heldOutQuestions(tokenizer, task, level) : undefined;
-  await talk({ open, tokenizer, options, output, problems }, opened.language);
+  await talk({ open, tokenizer, options, output, problems, turns: [] }, opened.language);
 }
 
 async function talk(t: Talk, language: LanguageModel): Promise<void> {
@@ -102,13 +105,16 @@ async function answer(
 ): Promise<void> {
   if (show) process.stdout.write(`${stdoutColors().bold(asked.prompt)}\n`);
   try {
-    const { text } = await generateText(t.open.engine, t.tokenizer, asked.prompt, {
+    const asks = { role: 'user', content: asked.prompt };
+    const prompt = t.tokenizer.chat ? [...t.turns, asks] : asked.prompt;
+    const { text } = await generateText(t.open.engine, t.tokenizer, prompt, {
       ...t.options,
       seed: t.options.seed + turn,
       maxTokens: t.options.maxTokens ?? Number.MAX_SAFE_INTEGER,
       onText: piece => process.stdout.write(piece),
       signal,
     });
+    t.turns.push(asks, { role: 'assistant', content: text });
     process.stdout.write(`${mark(asked.checked?.task.verify(asked.checked.problem, text))}\n`);
   } catch (error) {
     if (!(error instanceof GaslawError)) throw error;

@@ -7,6 +7,7 @@
  *    `dropout`, or `clean_up_tokenization_spaces` of the config: decoding gives the model's own text.
  * 3. Ids of words are remembered, as most words of a text come again.
  */
+import type { ChatTemplate } from '../chat-template.ts';
 import {
   type DecodeOptions,
   type EncodeOptions,
@@ -32,6 +33,7 @@ export interface PipelineParts {
   readonly decoder: Decoder;
   readonly surround: Surround;
   readonly roles: { readonly eos: number; readonly pad: number; readonly bos?: number };
+  readonly chat?: ChatTemplate;
   readonly files: TokenizerFiles;
 }
 
@@ -45,6 +47,7 @@ export class PipelineTokenizer implements Tokenizer {
   readonly eos: number;
   readonly pad: number;
   readonly bos?: number;
+  readonly chat?: ChatTemplate;
   readonly #parts: PipelineParts;
   readonly #added: AddedTokens;
   /** Texts by id; ids between them may be free. */
@@ -69,6 +72,7 @@ export class PipelineTokenizer implements Tokenizer {
     this.eos = parts.roles.eos;
     this.pad = parts.roles.pad;
     if (parts.roles.bos !== undefined) this.bos = parts.roles.bos;
+    if (parts.chat) this.chat = parts.chat;
   }
 
   encode(text: string, { addSpecial = false }: EncodeOptions = {}): number[] {
