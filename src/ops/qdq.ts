@@ -58,6 +58,11 @@ export class Qdq {
       : undefined;
   }
 
+  /** What a QuantizeLinear node makes. */
+  madeBy(node: Node): Integers | undefined {
+    return this.#read(node, node.outputs[0] as string);
+  }
+
   /** Whether the graph has any of it. */
   get quantized(): boolean {
     return this.#graph.nodes.some(node => node.opType === 'DequantizeLinear');
