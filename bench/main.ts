@@ -4,6 +4,7 @@
  */
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { benchExperts } from './experts.ts';
 import { latency } from './latency.ts';
 import { benchLlamaCpp } from './llama-cpp.ts';
 import { benchRollouts } from './rollouts.ts';
@@ -38,6 +39,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   rollouts: () => benchRollouts(rounds),
   runtime: () => benchRuntime(),
   latency: async () => latency(),
+  experts: () => benchExperts(rounds),
   'llama-cpp': () =>
     benchLlamaCpp({
       models: needed('models'),

@@ -4,7 +4,7 @@
  */
 import type { DType } from '../graph/dtype.ts';
 import type { Tensor } from '../graph/ir.ts';
-import type { ParameterSpec, Scope } from '../nn/parameters.ts';
+import type { ParameterSpec, ParameterStore, Scope } from '../nn/parameters.ts';
 import type { Value } from '../ops/builder.ts';
 
 export interface ForwardInputs {
@@ -57,6 +57,39 @@ export interface WeightNames {
   isSpare(stored: string): boolean;
 }
 
+export interface TrainingInputs extends ForwardInputs {
+  /** The token after each [B, T], int32. */
+  readonly targets: Value;
+}
+
+/** What a training graph reads of a model besides logits. */
+export interface TrainingForm {
+  /** [B, T, d] after the final norm. */
+  readonly hidden: Value;
+  /** A scalar to add to a mean loss a token: what keeps experts balanced. */
+  readonly balance?: Value;
+  /** Tokens that went to each expert of each sparse layer [layers, E], float. */
+  readonly loads?: Value;
+  /** Hidden states [B, T, d] from which `logits` predicts the token after the next one. */
+  readonly ahead?: Value;
+}
+
+export interface AheadInputs extends StepInputs {
+  /** The main model's hidden states [B, S, d] of the tokens before `ids`. */
+  readonly previous: Value;
+}
+
+/**
+ * A module that drafts: from the main model's hidden state at a position and the token after it, the hidden state whose
+ * `logits` are of the token after that one (multi-token prediction, DeepSeek-V3 §2.2).
+ */
+export interface AheadModule {
+  /** Those that it has besides the main model's, whose embedding and head it shares. */
+  readonly parameters: readonly ParameterSpec[];
+  readonly cacheSlots: readonly CacheSlot[];
+  step(scope: Scope, inputs: AheadInputs): StepOutputs;
+}
+
 export interface CausalModel {
   readonly architecture: string;
   readonly vocabSize: number;
@@ -75,6 +108,14 @@ export interface CausalModel {
   readonly weights?: WeightNames;
   /** Training form: hidden states [B, T, d] after the final norm. */
   hidden(scope: Scope, inputs: ForwardInputs): Value;
+  /** Training form with what else a loss may read; `hidden` alone when absent. */
+  training?(scope: Scope, inputs: TrainingInputs): TrainingForm;
+  /** Weight of the loss on the token after the next one, where `training` gives `ahead`. */
+  readonly aheadWeight?: number;
+  /** What happens to the parameters after a step outside of its gradient, given the step's loads; returns metrics. */
+  afterStep?(store: ParameterStore, loads: Float32Array): Record<string, number>;
+  /** The module that predicts one token further, where the model has one. */
+  readonly ahead?: AheadModule;
   /** Logits [..., V] of hidden states [..., d]. */
   logits(scope: Scope, hidden: Value): Value;
   /** Inference form over a cache. */

@@ -56,7 +56,14 @@ const lossOf =
     const weights = c.token('weights');
     const scores = c.scores();
     const nats = crossEntropy(scores, weights);
-    return { loss: zLossWeight > 0 ? nats.add(zLoss(scores, weights).mul(zLossWeight)) : nats };
+    const added = c.added(weights);
+    const terms = [zLossWeight > 0 ? zLoss(scores, weights).mul(zLossWeight) : undefined, added.loss].filter(
+      term => term !== undefined,
+    );
+    return {
+      loss: terms.reduce((sum, term) => sum.add(term), nats),
+      metrics: { ...added.metrics, ...(added.loss && { 'loss/next': nats }) },
+    };
   };
 
 export interface LanguageModelTraining extends Trainable, Disposable {}
@@ -109,17 +116,26 @@ async function trainOn(
   rate: number,
 ): Promise<Record<string, number>> {
   const total = batches.reduce((sum, batch) => sum + sumOf(batch.weights), 0);
-  let loss = 0;
+  const sums: Record<string, number> = {};
   let tokens = 0;
   let flops = 0;
   for (const batch of batches) {
     const weights = batch.weights.map(w => w / total);
-    loss += (await learner.backward({ ...batch, weights })).loss as number;
+    const metrics = await learner.backward({ ...batch, weights });
+    for (const [name, value] of Object.entries(metrics)) sums[name] = (sums[name] ?? 0) + value;
     tokens += batch.tokens;
     flops += trainingFlops(learner.model, batch);
   }
   const norm = await learner.update(rate);
-  return { loss, gradient_norm: norm, learning_rate: rate, tokens, flops };
+  return {
+    loss: 0,
+    ...sums,
+    ...learner.modelMetrics,
+    gradient_norm: norm,
+    learning_rate: rate,
+    tokens,
+    flops,
+  };
 }
 
 /** Model FLOPs of forward and backward on a batch, padding included. */

@@ -26,6 +26,7 @@ import { type ParameterStore, ParameterTrace } from '../nn/parameters.ts';
 import { Builder, type Value } from '../ops/builder.ts';
 import type { Binding, CompileOptions, Program, Runtime } from '../runtime/runtime.ts';
 import { GaslawError } from '../util/errors.ts';
+import { type AddedLoss, addedLoss, trainingForm } from './auxiliary.ts';
 
 /** What a loss sees of a traced batch. */
 export interface LossContext {
@@ -40,6 +41,8 @@ export interface LossContext {
   readonly rowDims: Value;
   /** log p(target), log Z and entropy of every token [M], the logits divided by `temperature`; in chunks if asked for. */
   scores(options?: ScoreOptions & { readonly temperature?: number }): TokenScores;
+  /** What the model itself adds to a mean loss of tokens with these weights [M]. */
+  added(weights: Value): AddedLoss;
   /** A per-token float input by name [M]; declared on first use. */
   token(name: string): Value;
   /** A float input of [M, width], for example a teacher's logits. */
@@ -81,11 +84,15 @@ interface GradientGraph {
   readonly graph: Graph;
   readonly tokenInputs: readonly { name: string; width: number }[];
   readonly metricNames: readonly string[];
+  /** Dims of the output `loads` of a model with experts. */
+  readonly loads?: readonly number[];
   /** What trains: each has an output `grad:` + name. */
   readonly parameterNames: readonly string[];
   /** Everything that is bound to the store: the parameters, and what is frozen. */
   readonly weightNames: readonly string[];
 }
+
+const LOADS = 'loads';
 
 /** Traces model, loss and gradients. Outputs: loss, metrics, `grad:` + parameter name. */
 export function gradientGraph(model: CausalModel, loss: LossFunction, options: TraceOptions): GradientGraph {
@@ -98,10 +105,12 @@ export function gradientGraph(model: CausalModel, loss: LossFunction, options: T
   values.forEach((value, i) => {
     b.output(grads[i] as Value, `grad:${value.name}`);
   });
+  if (traced.loads) b.output(traced.loads, LOADS);
   return {
     graph: lower(b.graph),
     tokenInputs: traced.tokenInputs,
     metricNames: Object.keys(traced.metrics),
+    loads: traced.loads?.shape as readonly number[] | undefined, // layers and experts are numbers
     parameterNames: values.map(v => v.name),
     weightNames: trace.values().map(v => v.name),
   };
@@ -123,11 +132,12 @@ export function traceLoss(model: CausalModel, loss: LossFunction, options: Trace
   const int = (name: string) => b.input(name, 'int32', ['B', 'T']);
   const [ids, positions] = [int('ids'), int('positions')];
   const segments = options.packed ? int('segments') : undefined;
-  const targets = int('targets').reshape([-1]);
+  const inputs = { ids, positions, segments, targets: int('targets') };
+  const targets = inputs.targets.reshape([-1]);
   const columns = new TokenColumns(b);
   const trace = new ParameterTrace(b);
-  const hidden3 = model.hidden(trace.scope(), { ids, positions, segments });
-  const hidden = hidden3.reshape([-1, hidden3.shape[2] as number]);
+  const form = trainingForm(model, trace.scope(), inputs);
+  const hidden = form.hidden.reshape([-1, form.hidden.shape[2] as number]);
   const head = (states: Value): Value => model.logits(trace.scope(), states);
   let logits: Value | undefined;
   const traced = loss({
@@ -144,10 +154,12 @@ export function traceLoss(model: CausalModel, loss: LossFunction, options: Trace
       if (logitChunks > 1) return chunkedTokenLogProbs(hidden, scaled, targets, logitChunks, rest);
       return tokenScores(scaled(hidden), targets, rest);
     },
+    added: weights => addedLoss(model, form, head, inputs, weights),
     token: name => columns.get(name, 1),
     tokenVector: (name, width) => columns.get(name, width),
   });
-  return { b, trace, loss: traced.loss, metrics: traced.metrics ?? {}, tokenInputs: columns.inputs };
+  const { loads } = form;
+  return { b, trace, loss: traced.loss, metrics: traced.metrics ?? {}, loads, tokenInputs: columns.inputs };
 }
 
 /** Float inputs with a value, or `width` of them, for every token. */
@@ -195,6 +207,9 @@ export class Learner implements Disposable {
   readonly #accumulate: ChunkedGraph;
   readonly #shapes = new Map<string, Bound>();
   readonly #outputs: Record<string, Tensor> = {};
+  readonly #loads: Float32Array;
+  readonly #stepLoads: Float32Array;
+  #modelMetrics: Record<string, number> = {};
   #pending = 0;
 
   private constructor(parts: {
@@ -223,6 +238,10 @@ export class Learner implements Disposable {
     for (const name of ['loss', ...parts.traced.metricNames.map(n => `metric:${n}`)]) {
       this.#outputs[name] = float32([], new Float32Array(1));
     }
+    const loads = zeros('float32', parts.traced.loads ?? [0]);
+    this.#loads = loads.data as Float32Array;
+    this.#stepLoads = new Float32Array(this.#loads.length);
+    if (parts.traced.loads) this.#outputs[LOADS] = loads;
   }
 
   static async create(
@@ -264,11 +283,12 @@ export class Learner implements Disposable {
       await this.#accumulate.run();
     }
     this.#pending++;
+    this.#loads.forEach((n, i) => {
+      this.#stepLoads[i] = (this.#stepLoads[i] as number) + n;
+    });
+    const scalars = Object.entries(this.#outputs).filter(([name]) => name !== LOADS);
     return Object.fromEntries(
-      Object.entries(this.#outputs).map(([name, t]) => [
-        name.replace('metric:', ''),
-        (t.data as Float32Array)[0] as number,
-      ]),
+      scalars.map(([name, t]) => [name.replace('metric:', ''), (t.data as Float32Array)[0] as number]),
     );
   }
 
@@ -280,7 +300,20 @@ export class Learner implements Disposable {
     // a NaN or infinite norm must not reach the parameters
     if (Number.isFinite(norm)) await this.optimizer.step(rate, scale);
     this.#pending = 0;
+    this.#afterStep();
     return norm;
+  }
+
+  /** What the model reported of the last step besides its gradient: how evenly its experts were used. */
+  get modelMetrics(): Readonly<Record<string, number>> {
+    return this.#modelMetrics;
+  }
+
+  #afterStep(): void {
+    if (this.#stepLoads.length > 0) {
+      this.#modelMetrics = this.model.afterStep?.(this.store, this.#stepLoads) ?? {};
+    }
+    this.#stepLoads.fill(0);
   }
 
   #bound(rows: number, length: number): Bound {

@@ -69,6 +69,7 @@ function run(rows: readonly (readonly Token[])[], options: Partial<PolicyLossOpt
     logits,
     hidden: logits,
     targets,
+    added: () => ({ metrics: {} }),
     rowDims: b.ints([rows.length, M / rows.length]),
     scores: ({ temperature = 1, ...rest } = {}) => tokenScores(logits.mul(1 / temperature), targets, rest),
     token(name) {

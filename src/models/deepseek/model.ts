@@ -16,12 +16,12 @@ import {
   type LatentForm,
   latentAttention,
 } from '../../nn/latent-attention.ts';
-import { embedding, project, rmsNorm, skipRmsNorm, swiglu } from '../../nn/layers.ts';
+import { embedding, linear, project, rmsNorm, skipRmsNorm, swiglu } from '../../nn/layers.ts';
 import { normal, type Scope } from '../../nn/parameters.ts';
 import { type Gate, type Routing, route } from '../../nn/routing.ts';
 import type { Builder, Value } from '../../ops/builder.ts';
 import { pastOf } from '../decoder.ts';
-import type { ForwardInputs, StepInputs, StepOutputs } from '../model.ts';
+import type { AheadInputs, ForwardInputs, StepInputs, StepOutputs } from '../model.ts';
 import { type DeepseekConfig, isSparse, scoreScale } from './config.ts';
 
 /** How experts are computed; `declared` only names their parameters. */
@@ -81,8 +81,9 @@ const expertsOf = (c: DeepseekConfig): Experts => ({
   init: initOf(c),
 });
 
-const tablesOf = (b: Builder, c: DeepseekConfig): RotaryTables =>
+const tablesOf = (b: Builder, c: DeepseekConfig, name?: string): RotaryTables =>
   rotaryTables(b, {
+    name,
     headDim: c.qkRopeHeadDim,
     theta: c.ropeTheta,
     scaling: c.ropeScaling,
@@ -108,8 +109,8 @@ export function deepseekHidden(
   return rmsNorm(model.child('norm'), x, c.rmsNormEps);
 }
 
-const rowsOf = (b: Builder, c: DeepseekConfig, inputs: ForwardInputs): AttentionRows => ({
-  tables: tablesOf(b, c),
+const rowsOf = (b: Builder, c: DeepseekConfig, inputs: ForwardInputs, name?: string): AttentionRows => ({
+  tables: tablesOf(b, c, name),
   positions: inputs.positions.cast('int64'),
   mask: rowMasks(inputs.ids, inputs.segments)(),
 });
@@ -128,6 +129,56 @@ function block(
   return y.add(
     feedForward(layer, c, i, rmsNorm(layer.child('post_attention_layernorm'), y, c.rmsNormEps), options),
   );
+}
+
+/**
+ * Multi-token prediction: h' = M [norm(Emb(t_{i+1})); norm(h_i)], one block, a norm; embedding and head are the model's.
+ * The files' order of the two halves is the released code's; the paper (eq. 21) writes them the other way round.
+ */
+export function deepseekAhead(
+  scope: Scope,
+  c: DeepseekConfig,
+  inputs: ForwardInputs,
+  previous: Value,
+  options: HiddenOptions = {},
+): Value {
+  const rows = rowsOf(scope.builder, c, inputs, AHEAD_TABLES);
+  return aheadLayer(scope, c, layer => {
+    const x = aheadInput(scope, layer, c, inputs.ids, previous);
+    const y = block(layer, c, x, rows, c.numHiddenLayers, options);
+    return rmsNorm(layer.child('shared_head.norm'), y, c.rmsNormEps);
+  });
+}
+
+/** Tables of its own, so that it can be traced beside the model or alone. */
+const AHEAD_TABLES = 'rotary.ahead';
+
+const aheadLayer = (scope: Scope, c: DeepseekConfig, body: (layer: Scope) => Value): Value =>
+  scope.child('model').within(`layers.${c.numHiddenLayers}`, body);
+
+function aheadInput(scope: Scope, layer: Scope, c: DeepseekConfig, ids: Value, previous: Value): Value {
+  const embedded = rmsNorm(layer.child('enorm'), embed(scope.child('model'), c, ids), c.rmsNormEps);
+  const both = ids.builder.concat([embedded, rmsNorm(layer.child('hnorm'), previous, c.rmsNormEps)], 2);
+  return linear(layer.child('eh_proj'), both, c.hiddenSize, { init: initOf(c).latent(2 * c.hiddenSize) });
+}
+
+/** The same as a step over a cache of its own. */
+export function deepseekAheadStep(scope: Scope, c: DeepseekConfig, inputs: AheadInputs): StepOutputs {
+  const tables = tablesOf(scope.builder, c, AHEAD_TABLES);
+  const experts = scope.trace.fixed ? 'fused' : 'sorted';
+  const cache: Value[] = [];
+  const hidden = aheadLayer(scope, c, layer => {
+    const x = aheadInput(scope, layer, c, inputs.ids, inputs.previous);
+    const h = rmsNorm(layer.child('input_layernorm'), x, c.rmsNormEps);
+    const attention = layer.child('self_attn');
+    const mixed = cachedLatentAttention(attention, attentionOf(c), h, inputs, pastOf(inputs, 0), tables);
+    cache.push(mixed.key, mixed.value);
+    const y = x.add(mixed.output);
+    const normed = rmsNorm(layer.child('post_attention_layernorm'), y, c.rmsNormEps);
+    const out = y.add(feedForward(layer, c, c.numHiddenLayers, normed, { experts }, true));
+    return rmsNorm(layer.child('shared_head.norm'), out, c.rmsNormEps);
+  });
+  return { hidden, cache };
 }
 
 /** Logits [..., V] of hidden states [..., d]. */
