@@ -49,11 +49,11 @@ class NodeFiles implements FileStore {
     return explain(path, 'read', () => readFile(path));
   }
 
-  readRange(path: string, offset: number, length: number): Promise<Uint8Array> {
+  readRange(path: string, offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
     return explain(path, 'read', async () => {
       const handle = await open(path, 'r');
       try {
-        return await readFully(handle, offset, length);
+        return await readFully(handle, offset, length, into);
       } finally {
         await handle.close();
       }
@@ -202,9 +202,15 @@ async function statOf(path: string): Promise<Stats | undefined> {
 }
 
 /** Reads until `length` bytes are there or the file ends: one call may give fewer. */
-async function readFully(handle: FileHandle, offset: number, length: number): Promise<Uint8Array> {
+async function readFully(
+  handle: FileHandle,
+  offset: number,
+  length: number,
+  into?: Uint8Array,
+): Promise<Uint8Array> {
   const { size } = await handle.stat();
-  const out = new Uint8Array(Math.max(0, Math.min(length, size - offset)));
+  const count = Math.max(0, Math.min(length, size - offset));
+  const out = into && into.length >= count ? into.subarray(0, count) : new Uint8Array(count);
   for (let done = 0; done < out.length; ) {
     const { bytesRead } = await handle.read(out, done, out.length - done, offset + done);
     if (bytesRead === 0) return out.subarray(0, done);

@@ -17,19 +17,19 @@ import {
 } from '../compress/quantize/pack-inputs.ts';
 import { type CacheFormat, quantizeCache } from '../generate/cache-format.ts';
 import { Decoder, decodeGraph, weightInputs } from '../generate/decoder.ts';
-import { sizeOf, type ValueInfo } from '../graph/ir.ts';
+import { type Graph, sizeOf, type ValueInfo } from '../graph/ir.ts';
 import { cutStages } from '../graph/stages.ts';
 import type { CausalModel } from '../models/model.ts';
 import type { CompileOptions, Runtime } from '../runtime/runtime.ts';
 import { compileStages } from '../runtime/staged.ts';
 
 /** Stages that a model's products are cut into, its last one apart. */
-const STAGES = 6;
+const STAGES = 10;
 /** Smaller stages are not worth a program of their own. */
-const LEAST_BYTES = 1 << 24;
+const LEAST_BYTES = 1 << 23;
 
 export interface PackedDecoderOptions extends CompileOptions {
-  /** Bytes of packed weights in a stage; a sixth of the model, 16 MiB at least, when absent. */
+  /** Bytes of packed weights in a stage; a tenth of the model, 8 MiB at least, when absent. */
   readonly stageBytes?: number;
   /** How keys and values are kept; as floats when absent. */
   readonly cache?: CacheFormat;
@@ -66,6 +66,7 @@ export async function packedDecoder(
         memory.reset(bytesOf[stages.indexOf(stage)] as number);
         const own = stage.inputs.filter(({ name }) => weights.has(name));
         await packInputs(stage, own, source, format, memory);
+        return consumed ? memory.namesIn(stage) : new Set();
       },
     },
     options,
@@ -109,9 +110,16 @@ class Turn implements PackMemory {
     return piece;
   };
 
-  /** Makes sure of `bytes`. */
+  /** Makes sure of `bytes`, and not of many more. */
   reset(bytes: number): void {
     this.#used = 0;
-    if (this.#buffer.byteLength < bytes) this.#buffer = new ArrayBuffer(bytes);
+    const size = this.#buffer.byteLength;
+    if (size < bytes || size > 2 * bytes) this.#buffer = new ArrayBuffer(bytes);
+  }
+
+  /** The initializers that lie here. */
+  namesIn({ initializers }: Graph): Set<string> {
+    const here = [...initializers].filter(([, { data }]) => (data as Uint8Array).buffer === this.#buffer);
+    return new Set(here.map(([name]) => name));
   }
 }

@@ -164,8 +164,8 @@ export async function openSafetensors(files: FileStore, path: string): Promise<S
     if (!entry) throw new GaslawError(`${path}: there is no tensor "${name}"`);
     return entry;
   };
-  const whole = async (name: string, begin: number, end: number): Promise<Uint8Array> => {
-    const bytes = await range(begin, end - begin);
+  const whole = async (name: string, begin: number, end: number, into?: Uint8Array): Promise<Uint8Array> => {
+    const bytes = await range(begin, end - begin, into);
     if (bytes.length === end - begin) return bytes;
     throw new GaslawError(`${path}: cut short while tensor "${name}" was read`);
   };
@@ -183,7 +183,7 @@ export async function openSafetensors(files: FileStore, path: string): Promise<S
         throw new GaslawError(
           `${path}: tensor "${name}" is ${entry.dtype}[${entry.dims}], not ${(first ?? 0) + out.length} floats`,
         );
-      await copyFloats(entry, out, first ?? 0, (begin, end) => whole(name, begin, end));
+      await copyFloats(entry, out, first ?? 0, (begin, end, into) => whole(name, begin, end, into));
     },
   };
 }
@@ -195,28 +195,29 @@ type StoredFloat = (typeof STORED_FLOATS)[number];
 export const isStoredFloat = (dtype: DType): dtype is StoredFloat =>
   (STORED_FLOATS as readonly DType[]).includes(dtype);
 
-const PIECE_ELEMENTS = 1 << 22;
+const PIECE_ELEMENTS = 1 << 18;
 
 async function copyFloats(
   { dtype, begin }: SafetensorsEntry,
   out: Float32Array,
   first: number,
-  range: (begin: number, end: number) => Promise<Uint8Array>,
+  range: (begin: number, end: number, into: Uint8Array) => Promise<Uint8Array>,
 ): Promise<void> {
   const width = byteLength(dtype, 1);
+  const into = new Uint8Array(width * Math.min(out.length, PIECE_ELEMENTS));
   for (let at = 0; at < out.length; at += PIECE_ELEMENTS) {
     const piece = out.subarray(at, at + PIECE_ELEMENTS);
     const start = begin + (first + at) * width;
-    const data = viewBytes(dtype, plain(await range(start, start + piece.length * width)));
+    const data = viewBytes(dtype, plain(await range(start, start + piece.length * width, into)));
     if (isSmallFloat(dtype)) decodeFloatsInto(piece, data as Uint16Array, dtype);
     else piece.set(data as Float32Array);
   }
 }
 
-type RangeReader = (offset: number, length: number) => Promise<Uint8Array>;
+type RangeReader = (offset: number, length: number, into?: Uint8Array) => Promise<Uint8Array>;
 
 async function rangeReader(files: FileStore, path: string): Promise<RangeReader> {
-  if (files.readRange) return (offset, length) => files.readRange!(path, offset, length);
+  if (files.readRange) return (offset, length, into) => files.readRange!(path, offset, length, into);
   const all = await files.read(path);
   return async (offset, length) => all.subarray(offset, offset + length);
 }

@@ -29,6 +29,8 @@ export interface CompileOptions {
   compileInBackground?: boolean;
   /** Take working memory from one pool with all other programs that say so: for programs that never run at once. */
   sharedMemory?: boolean;
+  /** Initializers that nothing reads after compiling, as the caller has found out: their arrays are not kept. */
+  consumed?: ReadonlySet<string>;
   /** Directory of external data files named by the model. */
   externalDataDir?: string;
 }
@@ -54,6 +56,8 @@ export interface Program extends Disposable {
 
 export interface Runtime {
   readonly name: 'reference' | 'native' | 'web';
+  /** Gives memory back to the system that is no longer used. */
+  tidy?(): void;
   /** Throws one sentence naming the first node that this runtime cannot run. */
   compile(model: Model, options?: CompileOptions): Promise<Program>;
 }

@@ -48,6 +48,7 @@ function planOf(graph: Graph, stages: Graph[], turns: number[] = []): StagePlan 
       for (const { name } of stage.inputs.filter(i => /^w\d/.test(i.name)))
         stage.initializers.set(name, float32([WIDTH, WIDTH], weightOf(Number(name.slice(1)))));
       stage.inputs = stage.inputs.filter(i => !/^w\d/.test(i.name));
+      return new Set<string>();
     },
   };
 }

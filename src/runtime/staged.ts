@@ -18,8 +18,8 @@ export interface StagePlan {
   readonly outputs: readonly ValueInfo[];
   /** Order in which they are prepared. */
   readonly order: readonly number[];
-  /** Puts the weights into a stage; memory number `turn % 2` is free again when it is called. */
-  readonly prepare: (stage: Graph, turn: number) => Promise<void>;
+  /** Puts the weights into a stage; what turn − 2 put there is no longer read. Returns initializers that are consumed. */
+  readonly prepare: (stage: Graph, turn: number) => Promise<ReadonlySet<string>>;
 }
 
 /** Compiles all stages. */
@@ -33,13 +33,18 @@ export async function compileStages(
   try {
     for (const [turn, at] of order.entries()) {
       const stage = stages[at] as Graph;
-      await prepare(stage, turn);
+      const consumed = await prepare(stage, turn);
       await compiling;
+      runtime.tidy?.();
       compiling = runtime
-        .compile(modelFor(stage), { ...options, sharedMemory: true, compileInBackground: true })
-        .then(program => void (programs[at] = program));
+        .compile(modelFor(stage), { ...options, consumed, sharedMemory: true, compileInBackground: true })
+        .then(program => {
+          programs[at] = program;
+          stage.initializers.clear(); // what the program needs, it keeps
+        });
     }
     await compiling;
+    runtime.tidy?.();
   } catch (error) {
     await compiling.catch(() => {});
     for (const program of programs) program?.[Symbol.dispose]();

@@ -13,8 +13,11 @@ export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIter
 export interface FileStore {
   /** The whole content. Throws when there is no such file. */
   read(path: string): Promise<Uint8Array>;
-  /** `length` bytes from `offset`, fewer at the end of the file. Absent where only whole files can be read. */
-  readRange?(path: string, offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * `length` bytes from `offset`, fewer at the end of the file, in the beginning of `into` where that is given and large
+   * enough. Absent where only whole files can be read.
+   */
+  readRange?(path: string, offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   /** Replaces the file atomically and durably. */
   write(path: string, content: FileContent): Promise<void>;
   /** Adds to the end; a process killed meanwhile may leave a part of it there. */

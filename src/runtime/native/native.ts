@@ -38,6 +38,11 @@ class NativeRuntime implements Runtime {
     this.#engine = engine;
   }
 
+  tidy(): void {
+    this.#engine.collect();
+    this.#engine.trim();
+  }
+
   async compile(model: Model, options: CompileOptions = {}): Promise<Program> {
     const lowered = { ...model, graph: lower(model.graph) };
     const create = () => createSession(this.#engine, lowered, options);

@@ -43,7 +43,7 @@ export async function createSession(engine: Engine, model: Model, options: Compi
     const { bytes, external } = splitModel(model);
     const settings = newSettings(engine, scratch);
     configure(engine, settings, options);
-    shareInitializers(engine, settings, external, resources);
+    shareInitializers(engine, settings, external, options.consumed, { resources, scratch });
     if (options.sharedMemory) shareMemory(engine, settings);
     else limitMemory(engine, settings, options.memoryLimitBytes, scratch);
     const inBackground = options.background || options.compileInBackground;
@@ -144,16 +144,20 @@ function addCuda(engine: Engine, api: OrtFunctions, settings: Address): void {
   }
 }
 
-/** Points the session's external initializers at the caller's arrays, which `resources` keeps referenced. */
+/** Points the session's external initializers at the caller's arrays, which are kept referenced as long as they are read. */
 function shareInitializers(
   engine: Engine,
   settings: Address,
   external: ReadonlyMap<string, Tensor>,
-  resources: Resources,
+  consumed: ReadonlySet<string> = new Set(),
+  { resources, scratch }: { resources: Resources; scratch: Resources },
 ): void {
   if (external.size === 0) return;
   const names = [...external.keys()].map(name => Buffer.from(`${name}\0`));
-  const values = [...external.values()].map(tensor => keptValue(engine, tensor, resources));
+  const values = [...external].map(([name, tensor]) => {
+    (consumed.has(name) ? scratch : resources).keep(tensor.data);
+    return wrappedValue(engine, tensor, resources);
+  });
   const table = BigUint64Array.from(names, name => stableAddress(engine.koffi, name));
   engine.check(
     engine.api.AddExternalInitializers(settings, table, BigUint64Array.from(values), values.length),
@@ -164,9 +168,8 @@ function shareInitializers(
   });
 }
 
-function keptValue(engine: Engine, tensor: Tensor, resources: Resources): Address {
+function wrappedValue(engine: Engine, tensor: Tensor, resources: Resources): Address {
   const value = wrapTensor(engine, tensor);
-  resources.keep(tensor.data);
   resources.add(() => engine.api.ReleaseValue(value));
   return value;
 }
