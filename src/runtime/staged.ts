@@ -37,10 +37,10 @@ export async function compileStages(
       await compiling;
       runtime.tidy?.();
       compiling = runtime
-        .compile(modelFor(stage), { ...options, consumed, sharedMemory: true, compileInBackground: true })
+        .compile(modelFor({ ...stage }), { ...options, consumed, sharedMemory: true, compileInBackground: true })
         .then(program => {
           programs[at] = program;
-          stage.initializers.clear(); // what the program needs, it keeps
+          stage.initializers = new Map(); // what the program needs, it keeps
         });
     }
     await compiling;
