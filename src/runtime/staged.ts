@@ -37,7 +37,12 @@ export async function compileStages(
       await compiling;
       runtime.tidy?.();
       compiling = runtime
-        .compile(modelFor({ ...stage }), { ...options, consumed, sharedMemory: true, compileInBackground: true })
+        .compile(modelFor({ ...stage }), {
+          ...options,
+          consumed,
+          sharedMemory: true,
+          compileInBackground: true,
+        })
         .then(program => {
           programs[at] = program;
           stage.initializers = new Map(); // what the program needs, it keeps
