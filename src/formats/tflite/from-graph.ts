@@ -3,6 +3,7 @@ import type { Graph, Model } from '../../graph/ir.ts';
 import { upgrade } from '../../import/upgrade.ts';
 import { GaslawError } from '../../util/errors.ts';
 import { encodeTflite } from './encode.ts';
+import { foldConstants } from './fold.ts';
 import { LOWERING } from './lower-ops.ts';
 import { Lowering } from './lowering.ts';
 import type { TfliteModel } from './model.ts';
@@ -16,13 +17,13 @@ export const toTflite = (model: Model): Uint8Array => encodeTflite(lowerToTflite
 
 /** The graph (types inferred, shapes fixed) as TFLite tensors and operators. */
 export function lowerToTflite(graph: Graph): TfliteModel {
-  const l = new Lowering(graph);
+  const l = new Lowering(foldConstants(graph));
   if (!l.qdq.quantized)
     throw new GaslawError(
       'the model is float: int8 TFLite is written from Q/DQ models; quantize it first (gaslaw quantize)',
     );
   for (const input of graph.inputs) if (!graph.initializers.has(input.name)) l.input(input.name);
-  for (const node of graph.nodes) {
+  for (const node of l.graph.nodes) {
     if (l.fused.has(node) || isCarrier(node.opType, node.inputs[0] ?? '', node.outputs[0] ?? '', l)) continue;
     const rule = node.domain === '' ? LOWERING[node.opType] : undefined;
     if (!rule)

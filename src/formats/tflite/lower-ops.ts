@@ -205,11 +205,13 @@ const pool =
 /** A mean over axes; the output may have its own scale. */
 function mean(node: Node, l: Lowering, axes: readonly number[], keep: boolean): void {
   const given = l.value(node, node.inputs[0] as string);
-  const x = keep ? given : l.inLayout(given, 'plain');
+  // without height and width, what is left stands in one order in both layouts
+  const plane = axes.map(axis => (axis < 0 ? axis + given.dims.length : axis));
+  const x = keep || [2, 3].every(axis => plane.includes(axis)) ? given : l.inLayout(given, 'plain');
   const place = x.layout === 'last' && x.dims.length === 4 ? [0, 3, 1, 2] : x.dims.map((_, i) => i);
   const list = l.list(
     `${node.name}/axes`,
-    axes.map(axis => place[axis < 0 ? axis + x.dims.length : axis] as number),
+    plane.map(axis => place[axis] as number),
   );
   const quantization = l.quantizationOf(node, out(node), x.quantization);
   const layout = keep ? x.layout : 'plain';
@@ -405,6 +407,31 @@ const pad: LoweringRule = (node, l) => {
   l.produce(node, 'PAD', [x.index, list], { name: out(node), layout: x.layout, natural: x.quantization });
 };
 
+/** Constant starts, ends and steps; axes that are not named keep all. */
+const slice: LoweringRule = (node, l) => {
+  const x = l.value(node, node.inputs[0] as string);
+  const list = (i: number): number[] =>
+    Array.from(l.constant(node.inputs[i] ?? '')?.tensor.data ?? [], Number);
+  const [starts, ends, steps] = [list(1), list(2), list(4)];
+  const axes = node.inputs[3] ? list(3) : starts.map((_, i) => i);
+  if (starts.length === 0 || axes.length !== starts.length || steps.some(s => s < 1))
+    return l.fail(node, 'only constant starts, ends and positive steps are written');
+  const bounds = x.dims.map((size, axis) => {
+    const i = axes.findIndex(a => (a < 0 ? a + x.dims.length : a) === axis);
+    const inside = (at: number): number => Math.max(0, Math.min(size, at < 0 ? at + size : at));
+    return i < 0 ? [0, size, 1] : [inside(starts[i] as number), inside(ends[i] as number), steps[i] ?? 1];
+  });
+  const order = x.layout === 'last' && x.dims.length === 4 ? [0, 2, 3, 1] : x.dims.map((_, i) => i);
+  const [begin, end, step] = [0, 1, 2].map(k =>
+    l.list(
+      `${node.name}/bounds${k}`,
+      order.map(i => bounds[i]?.[k] as number),
+    ),
+  );
+  const inputs = [x.index, begin as number, end as number, step as number];
+  l.produce(node, 'STRIDED_SLICE', inputs, { name: out(node), layout: x.layout, natural: x.quantization });
+};
+
 /** A Relu or Clip that nothing took in. */
 const activation: LoweringRule = (node, l) => {
   const kind = l.activationOf(node);
@@ -452,5 +479,7 @@ export const LOWERING: Readonly<Record<string, LoweringRule>> = {
   Concat: concat,
   Resize: resize,
   Pad: pad,
+  Slice: slice,
   QuantizeLinear: requantize,
+  Identity: (node, l) => l.set(out(node), l.value(node, node.inputs[0] as string)),
 };

@@ -27,6 +27,9 @@ export interface Placed {
   readonly quantization: Quantization;
 }
 
+/** What only moves elements. */
+const MOVES: readonly string[] = ['Transpose', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity'];
+
 const TO_LAST = [0, 2, 3, 1] as const;
 const TO_PLAIN = [0, 3, 1, 2] as const;
 
@@ -245,7 +248,8 @@ export class Lowering {
   /** Places a graph input. */
   input(name: string): void {
     const readers = this.#consumers.get(name) ?? [];
-    const quantized = this.qdq.becoming(name) ?? this.#integerInput(name, readers);
+    const quantized =
+      this.qdq.becoming(name) ?? this.#integerInput(name, readers) ?? this.#movedInput(name, readers);
     if (!quantized)
       throw new GaslawError(`input "${name}" is float: give it a Q/DQ pair (gaslaw quantize writes them)`);
     const dims = this.dims(name);
@@ -266,10 +270,23 @@ export class Lowering {
     return behind && { name, quantization: behind.quantization };
   }
 
+  /** A float input that is only moved before it is quantized: it is those integers before the move. */
+  #movedInput(
+    name: string,
+    readers: readonly Node[],
+  ): { name: string; quantization: AffineQuantization } | undefined {
+    const [move, ...more] = readers;
+    if (!move || more.length > 0 || !MOVES.includes(move.opType)) return undefined;
+    const to = move.outputs[0] as string;
+    const found = this.qdq.becoming(to) ?? this.#movedInput(to, this.#consumers.get(to) ?? []);
+    return found && { name, quantization: found.quantization };
+  }
+
   /** Whether all that reads it transposes it to channels first: then it is channels last already. */
-  #turnedAtOnce(integer: string): boolean {
-    const floats = (this.#consumers.get(integer) ?? []).flatMap(node => node.outputs);
-    const readers = floats.flatMap(name => this.#consumers.get(name) ?? []);
+  #turnedAtOnce(name: string): boolean {
+    const readers = (this.#consumers.get(name) ?? []).flatMap(node =>
+      node.opType === 'DequantizeLinear' ? (this.#consumers.get(node.outputs[0] as string) ?? []) : [node],
+    );
     return (
       readers.length > 0 &&
       readers.every(node => node.opType === 'Transpose' && permOf(node).join() === TO_PLAIN.join())

@@ -80,6 +80,7 @@ export const OPERATORS = {
   MAXIMUM: op(55, 2, 39),
   MINIMUM: op(57, 2, 39),
   RESIZE_NEAREST_NEIGHBOR: op(97, 2, 74, { alignCorners: [0, 'bool', 0], halfPixelCenters: [1, 'bool', 0] }),
+  STRIDED_SLICE: op(45, 2, 32),
   QUANTIZE: op(114, 1, 89),
   HARD_SWISH: op(117, 1, 91),
 } as const satisfies Record<string, OperatorSpec>;

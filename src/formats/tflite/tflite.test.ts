@@ -83,6 +83,7 @@ it('Vela compiles the common ones for Ethos-U55 and leaves nothing to the proces
     'add-relu',
     'max-pool',
     'global-average',
+    'mean-axes',
     'residual',
   ];
   for (const name of common) expect(answers[name]).toMatchObject({ velaLeaves: 0 });
