@@ -32,6 +32,8 @@ export async function runRecipe(recipe: Recipe, request: RunRequest): Promise<Ru
     ...(Object.keys(request.options).length > 0 && { options: request.options }),
     machine,
   };
+  if (resume && !(await files.exists(`${folder}/config.json`)))
+    request.log(`${folder}: there is no run yet; this starts one`);
   await openRun(files, folder, config, resume);
   const result = await resumable(recipe, request);
   const spent = result.stages.reduce((sum, stage) => sum + stage.seconds, 0);

@@ -1,6 +1,16 @@
 /** What goes wrong is one sentence, an exit code of 1 or 2, nothing on stdout, and nothing lost. */
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -115,6 +125,32 @@ it.skipIf(process.platform === 'win32')(
     expect(existsSync(join(folder, 'full/report.html'))).toBe(true);
   },
 );
+
+it.skipIf(!existsSync('/dev/full'))('standard output on a full disk is one sentence', () => {
+  for (const command of [['recipes', '--json'], ['--help'], ['generate', 'model', '--prompt', 'abc']]) {
+    const full = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, ...command], {
+      cwd: folder,
+      stdio: ['ignore', full, 'pipe'],
+      encoding: 'utf8',
+    });
+    closeSync(full);
+    expect(stderr).toBe('gaslaw: cannot write to standard output: the disk is full\n');
+    expect(status).toBe(1);
+  }
+});
+
+it.skipIf(!existsSync('/dev/full'))('a run whose progress cannot be written goes on', () => {
+  const full = openSync('/dev/full', 'w');
+  const { status, stdout } = spawnSync(process.execPath, [MAIN, ...TEXT_RUN, '--out', 'unseen', '--json'], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', full],
+    encoding: 'utf8',
+  });
+  closeSync(full);
+  expect(status).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ recipe: 'text' });
+});
 
 it('a machine without FFI is warned once and goes on', { timeout: 60_000 }, () => {
   const hook = `export async function resolve(s, c, next) { if (s === 'koffi') throw new Error('no koffi here'); return next(s, c); }`;

@@ -12,7 +12,7 @@ import { perplexityCommand } from './commands/perplexity.ts';
 import { pruneCommand } from './commands/prune.ts';
 import { recipesCommand } from './commands/recipes.ts';
 import { runCommand } from './commands/run.ts';
-import { guard, stderrColors } from './output.ts';
+import { guard, stderrColors, watchStreams } from './output.ts';
 import { VERSION } from './version.ts';
 
 const COMMANDS = [
@@ -70,6 +70,7 @@ function oneSentence(text: string): string {
 }
 
 async function main(): Promise<number> {
+  watchStreams();
   let usage = 0;
   const code = await guard(async () => {
     try {

@@ -29,7 +29,6 @@ export const stderrColors = () => colorsOf(process.stderr);
 export const stdoutColors = () => colorsOf(process.stdout);
 
 export function createOutput(json: boolean): Output {
-  endQuietlyWhenPipeCloses();
   const colors = stderrColors();
   const progress = createProgress();
   const line = (text: string) => {
@@ -68,16 +67,21 @@ function createProgress(): { show(update: ProgressUpdate): void; close(): void }
   };
 }
 
-/** `gaslaw recipes | head -1` ends the program, it does not fail it. */
-function endQuietlyWhenPipeCloses(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    if (stream.listenerCount('error') > 0) continue;
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      process.exit();
-    });
-  }
+/**
+ * `gaslaw recipes | head -1` ends the program, it does not fail it; a disk that is full under stdout does, in one sentence.
+ * What stderr cannot take is dropped: a run does not end because nobody watches.
+ */
+export function watchStreams(): void {
+  process.stderr.on('error', () => {});
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit();
+    tell(`cannot write to standard output: ${error.code === 'ENOSPC' ? 'the disk is full' : error.message}`);
+    process.exit(1);
+  });
 }
+
+const tell = (sentence: string): boolean =>
+  process.stderr.write(`${stderrColors().red('gaslaw:')} ${sentence}\n`);
 
 /** Runs a command's body; returns the exit code. */
 export async function guard(body: () => Promise<void>): Promise<number> {
@@ -90,7 +94,7 @@ export async function guard(body: () => Promise<void>): Promise<number> {
       process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
       return 1;
     }
-    process.stderr.write(`${stderrColors().red('gaslaw:')} ${error.message}\n`);
+    tell(error.message);
     if (error instanceof Interrupted) return 130;
     return error instanceof UsageError ? 2 : 1;
   }
