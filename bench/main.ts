@@ -48,7 +48,13 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
       threads: Number(values.threads ?? cpus().length),
     }),
   soak: () => soak(Number(values.requests ?? 10_000), Number(values.seed ?? 1)),
-  text: () => benchText({ python: values.python, text: values.text, seed: Number(values.seed ?? 1) }),
+  text: () =>
+    benchText({
+      python: values.python,
+      text: values.text,
+      seed: Number(values.seed ?? 1),
+      rounds: Number(values.rounds ?? 3),
+    }),
 };
 
 const name = positionals[0] ?? '';

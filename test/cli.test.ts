@@ -237,7 +237,9 @@ describe('gaslaw run text', () => {
 
   it('learns a text, scores it, writes like it', { timeout: 60_000 }, () => {
     const r = cli('run', 'text', '--size', 'debug', '--set', 'text=text.txt', '--out', out, '--json');
-    const { stages } = z.object({ stages: z.array(z.object({ natsPerToken: positive })) }).parse(jsonOf(r));
+    const passage = z.object({ begun: z.string(), written: z.string(), actual: z.string() });
+    const stage = z.object({ natsPerToken: positive, passages: z.array(passage).min(1) });
+    const { stages } = z.object({ stages: z.array(stage) }).parse(jsonOf(r));
     expect(stages[0]?.natsPerToken).toBeLessThan(Math.log(28)); // better than a guess among its 28 characters
     const p = perplexitySchema.parse(jsonOf(cli('perplexity', out, '--text', 'text.txt', '--json')));
     expect(p.tokens).toBe(60 * 45 - 1);

@@ -54,7 +54,7 @@ const SIZES: Readonly<Record<Size, TextConfig>> = {
     length: 64,
     rows: 12,
     steps: 2000,
-    rate: 0.02,
+    rate: 0.01,
     adamRate: 4e-3,
   },
   full: {
