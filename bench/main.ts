@@ -11,6 +11,7 @@ import { benchRollouts } from './rollouts.ts';
 import { benchRuntime } from './runtime.ts';
 import { soak } from './soak.ts';
 import { benchText } from './text.ts';
+import { benchTokenizers } from './tokenizers.ts';
 import { benchTraining } from './training.ts';
 
 const { values, positionals } = parseArgs({
@@ -24,6 +25,7 @@ const { values, positionals } = parseArgs({
     peer: { type: 'string' },
     threads: { type: 'string' },
     requests: { type: 'string' },
+    tokenizer: { type: 'string' },
   },
 });
 const rounds = Number(values.rounds ?? 7);
@@ -47,6 +49,8 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
       rounds,
       threads: Number(values.threads ?? cpus().length),
     }),
+  tokenizers: async () =>
+    benchTokenizers({ python: values.python, text: values.text, tokenizer: values.tokenizer, rounds }),
   soak: () => soak(Number(values.requests ?? 10_000), Number(values.seed ?? 1)),
   text: () =>
     benchText({

@@ -11,7 +11,7 @@ import pathlib
 
 import tokenizers
 from reference_tokenizers import DEEPSEEK_V3, GPT4, QWEN2, SEQ, TEXTS, added, byte_level, split
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 SPLITS = {
     "gpt-2": SEQ([split(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"), byte_level()]),
@@ -26,8 +26,6 @@ def train(paragraphs, name, size, frequency):
     tok = Tokenizer(models.BPE())
     tok.pre_tokenizer = SPLITS[name]
     tok.decoder = decoders.ByteLevel()
-    if name == "qwen2":
-        tok.normalizer = normalizers.NFC()
     tok.train_from_iterator(
         paragraphs,
         trainers.BpeTrainer(

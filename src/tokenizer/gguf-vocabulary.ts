@@ -148,7 +148,7 @@ function readByteLevel(fields: Fields): Tokenizer {
     truncation: null,
     padding: null,
     added_tokens: addedTokens(tokens, types),
-    normalizer: split.composed ? { type: 'NFC' } : null,
+    normalizer: null,
     pre_tokenizer: byteLevelSplit(split.patterns),
     post_processor: null,
     decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },

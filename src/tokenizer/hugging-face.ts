@@ -18,7 +18,6 @@ export interface FileContent {
   readonly level: 'character' | 'byte';
   /** Default none. */
   readonly merges?: readonly (readonly [string, string])[];
-  readonly normalizer?: object | null;
   /** Default: byte level without a pattern, or none. */
   readonly preTokenizer?: object;
 }
@@ -54,13 +53,13 @@ export function toFiles(content: FileContent): TokenizerFiles {
 }
 
 function tokenizerJson(content: FileContent, added: readonly AddedToken[]) {
-  const { vocabulary, level, roles, merges = [], normalizer = null } = content;
+  const { vocabulary, level, roles, merges = [] } = content;
   return {
     version: '1.0',
     truncation: null,
     padding: null,
     added_tokens: added,
-    normalizer,
+    normalizer: null,
     pre_tokenizer: content.preTokenizer ?? (level === 'byte' ? BYTE_LEVEL : null),
     post_processor: roles.bos === undefined ? null : beginTemplate(roles.bos, added),
     decoder: level === 'byte' ? BYTE_LEVEL : { type: 'Fuse' },

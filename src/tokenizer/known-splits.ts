@@ -2,6 +2,7 @@
  * How the published byte-level families cut text into words, by the names that llama.cpp gives them (`tokenizer.ggml.pre`).
  *
  * 1. The expressions are those of each family's `tokenizer.json`; each cuts what the one before it left.
+ *    Qwen's files also put text into composed form (NFC) first; llama.cpp does not, and nor does what is made from here.
  * 2. `ignoreMerges`, `addBos`: what llama.cpp does under that name without being told.
  */
 
@@ -10,8 +11,6 @@ export interface KnownSplit {
   readonly patterns: readonly string[];
   readonly ignoreMerges?: boolean;
   readonly addBos?: boolean;
-  /** Text is put into composed form first. */
-  readonly composed?: boolean;
 }
 
 const GPT2 = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
@@ -45,7 +44,7 @@ const CASED_LETTERS =
 const CHINESE = '[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+';
 
 const LLAMA3: KnownSplit = { patterns: [gpt4(String.raw`\p{N}{1,3}`)], ignoreMerges: true, addBos: true };
-const QWEN2: KnownSplit = { patterns: [gpt4(String.raw`\p{N}`)], composed: true };
+const QWEN2: KnownSplit = { patterns: [gpt4(String.raw`\p{N}`)] };
 
 export const KNOWN_SPLITS = {
   'gpt-2': { patterns: [GPT2] },
@@ -54,7 +53,6 @@ export const KNOWN_SPLITS = {
   'deepseek-r1-qwen': QWEN2,
   qwen35: {
     patterns: [gpt4(String.raw`\p{N}`, String.raw`[\p{L}\p{M}]`, String.raw`\p{L}\p{M}`)],
-    composed: true,
   },
   'deepseek-llm': {
     patterns: [
@@ -108,11 +106,15 @@ export const byteLevelSplit = (patterns: readonly string[]) => ({
 
 /** The name under which llama.cpp cuts text as this `pre_tokenizer` does; undefined when there is none. */
 export function nameOfSplit(preTokenizer: unknown): KnownSplitName | undefined {
-  const patterns = JSON.stringify(patternsOf(preTokenizer));
-  return Object.entries(KNOWN_SPLITS).find(([, split]) => JSON.stringify(split.patterns) === patterns)?.[0] as
+  const patterns = signature(patternsOf(preTokenizer));
+  return Object.entries(KNOWN_SPLITS).find(([, split]) => signature(split.patterns) === patterns)?.[0] as
     | KnownSplitName
     | undefined; // the keys of the table
 }
+
+/** Files spell ends of lines as escapes or as they are. */
+const signature = (patterns: readonly (string | undefined)[]): string =>
+  JSON.stringify(patterns.map(p => p?.replaceAll('\r', '\\r').replaceAll('\n', '\\n') ?? null));
 
 interface Step {
   readonly type?: string;

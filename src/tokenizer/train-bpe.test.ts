@@ -84,11 +84,11 @@ describe('trainBpe', () => {
     );
   });
 
-  it('gives any text back in composed form, trained on anything', () => {
+  it('gives any text back, trained on anything', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'binary' })), fc.string({ unit: 'binary' }), (texts, text) => {
         const tokenizer = trainBpe([...texts, text], { vocabSize: 280, minFrequency: 1 });
-        expect(tokenizer.decode(tokenizer.encode(text))).toBe(text.normalize('NFC'));
+        expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
         const files = tokenizer.save();
         const again = loadTokenizer(files['tokenizer.json'], files['tokenizer_config.json']);
         expect(again.encode(text)).toEqual(tokenizer.encode(text));

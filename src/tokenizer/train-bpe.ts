@@ -61,7 +61,6 @@ export function trainBpe(texts: Iterable<string>, options: BpeTrainingOptions): 
     roles,
     level: 'byte',
     merges,
-    normalizer: split.composed ? { type: 'NFC' } : null,
     preTokenizer: byteLevelSplit(split.patterns),
   });
   return loadTokenizer(files['tokenizer.json'], files['tokenizer_config.json']);
@@ -79,8 +78,7 @@ function countWords(
   for (const text of texts)
     for (const piece of splitter(text.toWellFormed())) {
       if (piece.special) continue;
-      const plain = split.composed ? piece.text.normalize('NFC') : piece.text;
-      for (const word of preTokenizer.words(plain, true)) counts.set(word, (counts.get(word) ?? 0) + 1);
+      for (const word of preTokenizer.words(piece.text, true)) counts.set(word, (counts.get(word) ?? 0) + 1);
     }
   return new Map([...counts].map(([word, count]) => [spellBytes(word), count]));
 }
