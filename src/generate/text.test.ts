@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { byteTokenizer } from '../tokenizer/byte.ts';
-import { TextStream } from './text.ts';
+import { loadTokenizer } from '../tokenizer/load.ts';
+import { generateText, TextStream } from './text.ts';
 
 const tokenizer = byteTokenizer({ tags: ['<think>'] });
 
@@ -37,5 +38,35 @@ describe('TextStream', () => {
         expect(told.every(piece => piece.isWellFormed() && !piece.includes('\ufffd'))).toBe(true);
       }),
     );
+  });
+});
+
+describe('generateText', () => {
+  /** What the engine is asked. */
+  async function asked(
+    prompt: Parameters<typeof generateText>[2],
+    chat_template?: string,
+  ): Promise<readonly number[]> {
+    const roles = { eos: '<eos>', pad: '<pad>', bos: '<bos>' };
+    const files = byteTokenizer({ roles }).save();
+    const config = { ...files['tokenizer_config.json'], chat_template };
+    const { promptIds } = await generateText(
+      { submit: async () => ({ ids: [], finishReason: 'stop' }) as never }, // reads no more of it
+      loadTokenizer(files['tokenizer.json'], config),
+      prompt,
+      { maxTokens: 1, seed: 1 },
+    );
+    return promptIds;
+  }
+
+  it('puts the begin token in front of text, and leaves conversations to their template', async () => {
+    const template = '{{ bos_token }}{% for m in messages %}{{ m.role[0] }}{{ m.content }}{% endfor %}';
+    const bos = 258;
+    expect(await asked('a')).toEqual([bos, 0x61]);
+    expect(await asked([{ role: 'user', content: 'a' }], template)).toEqual([bos, 0x75, 0x61]);
+  });
+
+  it('needs a template for a conversation', async () => {
+    await expect(asked([{ role: 'user', content: 'a' }])).rejects.toThrow(/this model has no chat template/);
   });
 });

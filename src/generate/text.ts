@@ -35,7 +35,7 @@ export interface GeneratedText {
 
 /** Answers a prompt, or the last turn of a conversation. Throws one sentence when the prompt is empty, too long, or has characters without a token. */
 export async function generateText(
-  engine: Engine,
+  engine: Pick<Engine, 'submit'>,
   tokenizer: Tokenizer,
   prompt: string | readonly ChatMessage[],
   options: TextOptions,

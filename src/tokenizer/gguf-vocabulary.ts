@@ -17,12 +17,15 @@ import type { Tokenizer } from './tokenizer.ts';
 type Scalar = number | bigint | boolean | string;
 type ScalarType = 'uint32' | 'int32' | 'float32' | 'bool' | 'string';
 
-/** A value of GGUF metadata with the type that the file gives it. */
-export type GgufEntry =
-  | { readonly type: string; readonly value: Scalar }
-  | { readonly type: string; readonly values: readonly Scalar[] };
+/** A value of GGUF metadata with the type that the file gives it, or a list of them. */
+export type GgufEntry<Type extends string = string> =
+  | { readonly type: Type; readonly value: Scalar }
+  | { readonly type: Type; readonly values: readonly Scalar[] };
 
 export type GgufEntries = ReadonlyMap<string, GgufEntry>;
+
+/** The same with the types that are written here. */
+export type WrittenEntry = GgufEntry<ScalarType>;
 
 /** Types of tokens by llama.cpp's numbers; 0 is undefined there. */
 const TOKEN_TYPES = ['normal', 'normal', 'unknown', 'control', 'user', 'unused', 'byte'] as const;
@@ -238,7 +241,7 @@ interface Written {
 export function ggufVocabulary(
   tokenizer: Tokenizer,
   options: GgufVocabularyOptions = {},
-): Map<string, GgufEntry> {
+): Map<string, WrittenEntry> {
   const files = tokenizer.save();
   const written =
     tokenizer.kind === 'character'
@@ -250,7 +253,7 @@ export function ggufVocabulary(
   );
   const byScore = written.model !== 'gpt2';
   const template = (files['tokenizer_config.json'] as { chat_template?: unknown }).chat_template;
-  const entries: (readonly [string, GgufEntry])[] = [
+  const entries: (readonly [string, WrittenEntry])[] = [
     one('model', 'string', written.model),
     one('pre', 'string', written.pre),
     many(
@@ -288,7 +291,7 @@ const many = (name: string, type: ScalarType, values: readonly Scalar[]) =>
 
 const unusedPiece = (id: number): Piece => ({ text: `[PAD${id}]`, score: 0, type: 'unused' });
 
-function roleEntries(tokenizer: Tokenizer): (readonly [string, GgufEntry])[] {
+function roleEntries(tokenizer: Tokenizer): (readonly [string, WrittenEntry])[] {
   const around = tokenizer.encode('', { addSpecial: true });
   return [
     ...(tokenizer.bos === undefined ? [] : [one('bos_token_id', 'uint32', tokenizer.bos)]),

@@ -6,6 +6,7 @@
  * 2. User-defined pieces are found first, longest at each place, and neither merge nor are merged into.
  * 3. Pieces marked unused take part in merging but are split again in the result.
  */
+import { GaslawError } from '../../util/errors.ts';
 import { BpeModel } from '../pipeline/bpe.ts';
 import { MergeTable } from '../pipeline/merging.ts';
 import type { WordModel } from '../pipeline/model.ts';
@@ -29,7 +30,12 @@ export function mergesOf(pieces: readonly Piece[]): PieceMerge[] {
   return order.flatMap(made => splitsOf(pieces[made]!.text, ids).map(parts => ({ ...parts, made })));
 }
 
+/** Longer pieces are taken for damage: all their splits are looked up. */
+const MAX_PIECE_LENGTH = 4096;
+
 function splitsOf(text: string, ids: ReadonlyMap<string, number>): { left: number; right: number }[] {
+  if (text.length > MAX_PIECE_LENGTH)
+    throw new GaslawError(`SentencePiece model: a piece of ${text.length} characters; the file is damaged`);
   const splits: { left: number; right: number }[] = [];
   for (let at = 1; at < text.length; at++) {
     const left = ids.get(text.slice(0, at));

@@ -84,6 +84,12 @@ describe('readSentencePiece', () => {
     );
   });
 
+  it('refuses a piece beyond reason', () => {
+    const model = readSentencePiece(bytes);
+    const pieces = [...model.pieces, { text: 'a'.repeat(5000), score: 0, type: 'normal' as const }];
+    expect(() => sentencePieceTokenizer({ ...model, pieces })).toThrow(/a piece of 5000 characters/);
+  });
+
   it('refuses what is no model', () => {
     expect(() => readSentencePiece(new Uint8Array(), 'x.model')).toThrow(
       'x.model: no pieces; this is not a SentencePiece model',
