@@ -2,7 +2,8 @@
  * The engine beside llama.cpp: the same random weights at the same bits, in processes of their own, asked by turns.
  *
  * 1. Ours reads a Hugging Face directory (bench/random-model.ts) and rounds it to blocks of 32 with a float32 scale; theirs a
- *    GGUF file of the same weights as Q4_0 or Q8_0 (bench/peers/random_gguf.py), blocks of 32 with a float16 scale.
+ *    GGUF file of the same weights as Q4_0 or Q8_0 (bench/peers/random_gguf.py), blocks of 32 with a float16 scale. q4g128 has blocks of 128: the same bits, but rounded more coarsely than
+ *    what it is set beside.
  * 2. Both load anew in every round. Medians, least and greatest are given, and the median of the rounds' ratios.
  * Usage: npm run bench -- llama-cpp --models DIR --peer DIR [--rounds N] [--threads N]
  *        (node-llama-cpp is installed in the peer's folder; DIR has SHAPE/, SHAPE-q4.gguf and SHAPE-q8.gguf)
@@ -26,6 +27,12 @@ export interface LlamaCppOptions {
   readonly shapes?: readonly string[];
 }
 
+/** Our format and theirs. */
+const PAIRS = [
+  ['q4', 'q4'],
+  ['q4g128', 'q4'],
+  ['q8', 'q8'],
+] as const;
 const PROMPTS = [128, 512];
 const NEW_TOKENS = 128;
 const WORKER = fileURLToPath(new URL('./generation-worker.js', import.meta.url));
@@ -71,8 +78,8 @@ const ratios = (ours: readonly Figures[], theirs: readonly Figures[]): Figures =
 export async function benchLlamaCpp({ models, peer, rounds, threads, shapes }: LlamaCppOptions) {
   const results = [];
   for (const shape of shapes ?? ['qwen2.5-0.5b', 'qwen3-0.6b']) {
-    for (const dtype of ['q4', 'q8']) {
-      const gguf = `${models}/${shape}-${dtype}.gguf`;
+    for (const [dtype, theirDtype] of PAIRS) {
+      const gguf = `${models}/${shape}-${theirDtype}.gguf`;
       const ours: Figures[] = [];
       const theirs: Figures[] = [];
       for (let round = 0; round < rounds; round++) {

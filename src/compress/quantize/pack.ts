@@ -29,30 +29,41 @@ export function packBlocks(
   format: PackFormat,
 ): void {
   const { blockSize, bits } = format;
+  const patterns = new Int32Array(values.buffer, values.byteOffset, values.length);
   const blocks = values.length / blockSize;
   const write = bits === 4 ? writeNibbles : writeBytes;
   for (let block = 0; block < blocks; block++) {
     const start = block * blockSize;
-    const extreme = extremeOf(values, start, start + blockSize);
+    const extreme = extremeOf(patterns, start, start + blockSize);
     const scale = Math.fround(extreme / (bits === 4 ? -8 : -128)) || 1;
     target.scales[first + block] = scale;
     write(values, start, blockSize, 1 / scale, target.codes, ((first + block) * blockSize * bits) / 8);
   }
 }
 
-/** The value of largest magnitude; of two such, the positive one. */
-function extremeOf(values: Float32Array, start: number, end: number): number {
-  let low = 0;
+const FLOAT = new Float32Array(1);
+const PATTERN = new Int32Array(FLOAT.buffer);
+
+/**
+ * The value of largest magnitude; of two such, the positive one. Floats of one sign are ordered as their bits are: two
+ * maxima over integers, without the branches that random values would mispredict, take a third of the time.
+ */
+function extremeOf(patterns: Int32Array, start: number, end: number): number {
   let high = 0;
+  let low = 0;
   for (let i = start; i < end; i++) {
-    const w = values[i] as number;
-    if (w < low) low = w;
-    if (w > high) high = w;
+    const bits = patterns[i] as number;
+    const sign = bits >> 31; // 0 or −1
+    const above = high - (bits & ~sign);
+    high -= above & (above >> 31);
+    const below = low - (bits & sign & 0x7fffffff);
+    low -= below & (below >> 31);
   }
-  return -low > high ? low : high;
+  PATTERN[0] = low > high ? low | 0x80000000 : high;
+  return FLOAT[0] as number;
 }
 
-/** Codes are never negative: |w / scale| ≤ 8, so that w / scale + 8.5 is cut to the nearest. */
+/** Codes are never negative: |w / scale| ≤ 8, so that w / scale + 8.5 is cut to the nearest; 16 becomes 15. */
 function writeNibbles(
   values: Float32Array,
   start: number,
@@ -64,7 +75,7 @@ function writeNibbles(
   for (let i = 0; i < count; i += 2) {
     const low = ((values[start + i] as number) * inverse + 8.5) | 0;
     const high = ((values[start + i + 1] as number) * inverse + 8.5) | 0;
-    codes[at + (i >> 1)] = Math.min(low, 15) | (Math.min(high, 15) << 4);
+    codes[at + (i >> 1)] = (low - (low >> 4)) | ((high - (high >> 4)) << 4);
   }
 }
 
@@ -78,6 +89,6 @@ function writeBytes(
 ): void {
   for (let i = 0; i < count; i++) {
     const code = ((values[start + i] as number) * inverse + 128.5) | 0;
-    codes[at + i] = Math.min(code, 255);
+    codes[at + i] = code - (code >> 8);
   }
 }
