@@ -15,6 +15,7 @@ import { type Engine, engineAt } from './engine.ts';
 import { findLibrary, type Koffi, loadKoffi } from './library.ts';
 import { NativeProgram } from './program.ts';
 import { createSession } from './session.ts';
+import { avoidWebgpuFaults } from './webgpu.ts';
 
 export interface NativeOptions {
   /** Path of another libonnxruntime (1.22 or newer), for example one built with CUDA; no fallback then. */
@@ -45,6 +46,7 @@ class NativeRuntime implements Runtime {
 
   async compile(model: Model, options: CompileOptions = {}): Promise<Program> {
     const lowered = { ...model, graph: lower(model.graph) };
+    if (options.provider === 'webgpu') avoidWebgpuFaults(lowered.graph);
     const create = () => createSession(this.#engine, lowered, options);
     const usesArena = options.memoryLimitBytes !== undefined || options.sharedMemory;
     const session = await (usesArena ? limited.add(create) : create());
