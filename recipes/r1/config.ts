@@ -90,9 +90,9 @@ const SMALL: R1Config = {
     minibatches: 8,
     rate: 3e-4,
     rewards: { accuracy: 1, format: 0.1, arithmetic: 0.3, language: 0.5 },
-    zeroSteps: 50,
+    zeroSteps: 46,
     reasoningSteps: 20,
-    allScenariosSteps: 18,
+    allScenariosSteps: 16,
     studentMaxSteps: 400,
   },
   sft: {
@@ -104,7 +104,7 @@ const SMALL: R1Config = {
     tokensPerStep: 8192,
     rate: 1e-3,
   },
-  evaluation: { problems: 200, k: 16 },
+  evaluation: { problems: 160, k: 16 },
   slots: 128,
 };
 
