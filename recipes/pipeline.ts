@@ -4,7 +4,7 @@
  */
 import { calibrate } from '../src/export/calibration.ts';
 import { exportModel } from '../src/export/directory.ts';
-import type { ExportDType } from '../src/export/dtypes.ts';
+import type { ExportDType, ExportOptions } from '../src/export/dtypes.ts';
 import { loadOnnxModel, onnxDecoder } from '../src/export/load.ts';
 import { Decoder } from '../src/generate/decoder.ts';
 import { Engine } from '../src/generate/engine.ts';
@@ -126,12 +126,14 @@ export class Pipeline {
   /**
    * A stage that is an exported form of a trained model: written, read back, and measured as the file has it.
    * @param calibration token sequences like those it will see
+   * @param quantize how to differ from the dtype's defaults
    */
   async variant(
     text: StageText,
     from: Trained,
     dtype: ExportDType,
     calibration: readonly (readonly number[])[],
+    quantize: ExportOptions['quantize'] = {},
   ): Promise<void> {
     const { context, tokenizer } = this;
     const done = await finishedStage(context.files, context.folder, text.name);
@@ -152,7 +154,7 @@ export class Pipeline {
       from.store,
       tokenizer,
       dtype,
-      { version: context.version, quantize: { inputs } },
+      { version: context.version, quantize: { ...quantize, inputs } },
     );
     using decoder = await onnxDecoder(context.runtime, await loadOnnxModel(context.files, path));
     const { evaluation, other } = await this.evaluateDecoder(decoder);

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { benchCommand } from './commands/bench.ts';
 import { chatCommand } from './commands/chat.ts';
 import { checkCommand } from './commands/check.ts';
+import { convertCommand } from './commands/convert.ts';
 import { devicesCommand } from './commands/devices.ts';
 import { evalCommand } from './commands/eval.ts';
 import { generateCommand } from './commands/generate.ts';
@@ -24,13 +25,14 @@ const COMMANDS = [
   perplexityCommand,
   inspectCommand,
   benchCommand,
+  convertCommand,
   checkCommand,
   devicesCommand,
   pruneCommand,
 ];
 
 const EXAMPLES = `
-<model> is a run folder (or one of its models, RUN/models/NAME), a Hugging Face directory or an .onnx file.
+<model> is a run folder (or one of its models, RUN/models/NAME), a Hugging Face directory, a .gguf or an .onnx file.
 
 Examples:
   gaslaw run r1 --size small                 train a model to reason; ends with a report

@@ -8,10 +8,11 @@ import { type FloatSource, PACK_FORMATS, type PackDType } from '../compress/quan
 import { type CacheDType, type CacheFormat, measureCache, quantizeCache } from '../generate/cache-format.ts';
 import { Decoder, decodeGraph } from '../generate/decoder.ts';
 import { sizeOf } from '../graph/ir.ts';
-import { loadModel, openModelFiles } from '../models/files.ts';
+import { type OpenModelFiles, openModelFiles } from '../models/files.ts';
+import { openGgufFiles } from '../models/gguf/files.ts';
 import type { CausalModel } from '../models/model.ts';
 import { locateModel } from '../models/resolve.ts';
-import type { ParameterStore } from '../nn/parameters.ts';
+import { ParameterStore } from '../nn/parameters.ts';
 import type { CompileOptions, Runtime } from '../runtime/runtime.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { UsageError } from '../util/errors.ts';
@@ -51,17 +52,21 @@ export interface LanguageModel {
   decoder(runtime: Runtime, options?: LanguageDecoderOptions): Promise<Decoder>;
 }
 
-/** Opens a run folder, a Hugging Face directory or an exported .onnx file. Throws one sentence naming what is wrong. */
+/** Opens a run folder, a Hugging Face directory, a .gguf or an exported .onnx file. Throws one sentence naming what is wrong. */
 export async function openLanguageModel(
   files: FileStore,
   path: string,
   { dtype }: OpenModelOptions = {},
 ): Promise<LanguageModel> {
   const place = await locateModel(files, path);
-  if (place.kind === 'directory')
-    return dtype && dtype !== 'f32'
-      ? openPacked(files, place.folder, dtype)
-      : openFloats(files, place.folder);
+  if (place.kind !== 'onnx') {
+    const open =
+      place.kind === 'gguf'
+        ? await openGgufFiles(files, place.path)
+        : await openModelFiles(files, place.folder);
+    const origin = place.kind === 'gguf' ? place.path : place.folder;
+    return dtype && dtype !== 'f32' ? openPacked(open, origin, dtype) : openFloats(open, origin);
+  }
   if (dtype)
     throw new UsageError(
       `--dtype ${dtype}: ${place.path} has the format that it was exported in; leave the option out or give a directory with weights`,
@@ -69,23 +74,31 @@ export async function openLanguageModel(
   return openExported(files, place.path);
 }
 
-async function openFloats(files: FileStore, folder: string): Promise<LanguageModel> {
-  const { model, tokenizer, store, bytes } = await loadModel(files, folder);
+async function openFloats(
+  { model, tokenizer, weights }: OpenModelFiles,
+  origin: string,
+): Promise<LanguageModel> {
+  const store = new ParameterStore(model.parameters);
+  await weights.readInto(store);
+  const { bytes } = weights;
   const decoder = cached(tokenizer, (runtime, options, cache) => {
     if (!cache) return Decoder.create(runtime, model, store.tensors(), options);
     const graph = decodeGraph(model, name => store.tensor(name));
     return Decoder.fromGraph(runtime, quantizeCache(graph, model, cache), graph, options);
   });
-  return { model, tokenizer, store, parameters: store.count, bytes, origin: folder, decoder, dtype: 'f32' };
+  return { model, tokenizer, store, parameters: store.count, bytes, origin, decoder, dtype: 'f32' };
 }
 
-async function openPacked(files: FileStore, folder: string, dtype: PackDType): Promise<LanguageModel> {
-  const { model, tokenizer, weights: source } = await openModelFiles(files, folder);
+async function openPacked(
+  { model, tokenizer, weights: source }: OpenModelFiles,
+  origin: string,
+  dtype: PackDType,
+): Promise<LanguageModel> {
   const decoder = cached(tokenizer, (runtime, options, cache) =>
     packedDecoder(runtime, model, source, PACK_FORMATS[dtype], { ...options, cache }),
   );
   const { bytes } = source;
-  return { model, tokenizer, source, parameters: countOf(model), bytes, origin: folder, decoder, dtype };
+  return { model, tokenizer, source, parameters: countOf(model), bytes, origin, decoder, dtype };
 }
 
 async function openExported(files: FileStore, path: string): Promise<LanguageModel> {

@@ -11,7 +11,7 @@ import { byteLength, type DType, viewBytes } from '../graph/dtype.ts';
 import { sizeOf, type Tensor } from '../graph/ir.ts';
 import { checkTensor } from '../graph/tensor-proto.ts';
 import { GaslawError } from '../util/errors.ts';
-import type { FileStore } from '../util/files.ts';
+import { type FileStore, rangeReader } from '../util/files.ts';
 import { decodeFloatsInto, isSmallFloat } from '../util/float16.ts';
 
 /** safetensors' names, narrowest first: the reverse of the order in files. */
@@ -212,14 +212,6 @@ async function copyFloats(
     if (isSmallFloat(dtype)) decodeFloatsInto(piece, data as Uint16Array, dtype);
     else piece.set(data as Float32Array);
   }
-}
-
-type RangeReader = (offset: number, length: number, into?: Uint8Array) => Promise<Uint8Array>;
-
-async function rangeReader(files: FileStore, path: string): Promise<RangeReader> {
-  if (files.readRange) return (offset, length, into) => files.readRange!(path, offset, length, into);
-  const all = await files.read(path);
-  return async (offset, length) => all.subarray(offset, offset + length);
 }
 
 const tensorAt = ({ dtype, dims }: SafetensorsEntry, bytes: Uint8Array): Tensor => ({

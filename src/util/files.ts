@@ -237,3 +237,13 @@ function normalize(path: string): string {
 const parentOf = (key: string): string => key.slice(0, Math.max(0, key.lastIndexOf('/')));
 const isWithin = (key: string, folder: string): boolean =>
   folder === '' || key === folder || key.startsWith(`${folder}/`);
+
+/** `length` bytes from `offset`, fewer at the end; read into `into` where it is given and the store can. */
+export type RangeReader = (offset: number, length: number, into?: Uint8Array) => Promise<Uint8Array>;
+
+/** Reads pieces of a file; where a store has only whole files, reads it once. */
+export async function rangeReader(files: FileStore, path: string): Promise<RangeReader> {
+  if (files.readRange) return (offset, length, into) => files.readRange!(path, offset, length, into);
+  const all = await files.read(path);
+  return async (offset, length) => all.subarray(offset, offset + length);
+}

@@ -1,6 +1,7 @@
 /** `gaslaw inspect <model>`: what it is made of. */
 import { Command } from 'commander';
 import { hasWeights, loadWeights } from '../../models/files.ts';
+import { openGgufModel } from '../../models/gguf/files.ts';
 import {
   type Inspection,
   inspectConfig,
@@ -20,7 +21,7 @@ import { table } from '../table.ts';
 export const inspectCommand = (): Command =>
   new Command('inspect')
     .description('parameters, bytes, FLOPs, inputs, outputs and ops')
-    .argument('<model>', 'run folder, Hugging Face directory, .onnx file, or a config.json alone')
+    .argument('<model>', 'run folder, Hugging Face directory, .gguf or .onnx file, or a config.json alone')
     .option(...JSON_OPTION)
     .action(run);
 
@@ -40,6 +41,10 @@ async function inspect(files: FileStore, path: string): Promise<Inspected> {
   const place = await locateModel(files, path);
   if (place.kind === 'onnx')
     return { origin: place.path, inspection: inspectOnnx(await loadOnnx(files, place.path)) };
+  if (place.kind === 'gguf') {
+    const { model, weights } = await openGgufModel(files, place.path);
+    return { origin: place.path, inspection: inspectModel({ model, bytes: weights.bytes }) };
+  }
   if (!(await hasWeights(files, place.folder))) return configAlone(files, `${place.folder}/config.json`);
   return { origin: place.folder, inspection: inspectModel(await loadWeights(files, place.folder)) };
 }

@@ -34,6 +34,8 @@ export interface WeightOnlyOptions {
   /** Bits of output products and of tables; 'float' leaves them. Default 8. */
   readonly outputBits?: 4 | 8 | 'float';
   readonly tableBits?: 4 | 8 | 'float';
+  /** Bits of a weight by its name, for those that are more sensitive than the rest; undefined for the others. */
+  readonly bitsOf?: (name: string) => 4 | 8 | undefined;
   /** Largest block, a power of two from 16. Default 32 at 8 bits and 16 at 4 bits. */
   readonly blockSize?: number;
   /** Without zero points. Default: at 8 bits. */
@@ -96,11 +98,11 @@ function candidateOf(graph: Graph, name: string, tensor: Tensor): Candidate | un
 }
 
 /** The format for a weight, or the reason why it stays float. */
-function formatOf({ tensor, role, uses }: Candidate, options: WeightOnlyOptions): BlockFormat | string {
+function formatOf({ name, tensor, role, uses }: Candidate, options: WeightOnlyOptions): BlockFormat | string {
   const { minElements = 1024 } = options;
   const size = sizeOf(tensor.dims);
   if (size < minElements) return `has ${size} elements, fewer than ${minElements}`;
-  const bits = bitsFor(role, options);
+  const bits = options.bitsOf?.(name) ?? bitsFor(role, options);
   if (bits === 'float') return `${role} weights stay float`;
   const { blockSize = bits === 8 ? 32 : 16 } = options;
   assert(

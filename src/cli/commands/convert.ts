@@ -1,0 +1,104 @@
+/** `gaslaw convert <model> --to FORMAT`: the same model in the files of another program. */
+import { Command } from 'commander';
+import { exportModel } from '../../export/directory.ts';
+import { EXPORT_DTYPES, type ExportDType } from '../../export/dtypes.ts';
+import { openLanguageModel } from '../../export/language-model.ts';
+import { WRITABLE_TYPES, type WritableType } from '../../formats/gguf/quantize.ts';
+import { saveModel } from '../../models/files.ts';
+import { ggufOf } from '../../models/gguf/write.ts';
+import type { CausalModel } from '../../models/model.ts';
+import { WEIGHT_DTYPES, type WeightDType } from '../../models/weight-files.ts';
+import type { ParameterStore } from '../../nn/parameters.ts';
+import { bytes } from '../../report/format.ts';
+import { ggufVocabulary } from '../../tokenizer/gguf-vocabulary.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { UsageError } from '../../util/errors.ts';
+import { type FileStore, nameOf } from '../../util/files.ts';
+import { nodeFiles } from '../node-files.ts';
+import { JSON_OPTION, oneOf } from '../options.ts';
+import { createOutput } from '../output.ts';
+import { VERSION } from '../version.ts';
+
+interface Loaded {
+  readonly model: CausalModel;
+  readonly store: ParameterStore;
+  readonly tokenizer: Tokenizer;
+}
+
+interface Format {
+  readonly dtypes: readonly string[];
+  /** Writes the model; returns the path of the weights. */
+  write(files: FileStore, loaded: Loaded, dtype: string, out: string): Promise<string>;
+}
+
+const SHORT: Readonly<Record<string, WeightDType>> = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' };
+
+const onnx: Format = {
+  dtypes: EXPORT_DTYPES,
+  async write(files, { model, store, tokenizer }, dtype, out) {
+    const options = { version: VERSION };
+    return (await exportModel(files, out, model, store, tokenizer, dtype as ExportDType, options)).path;
+  },
+};
+
+const FORMATS: Readonly<Record<string, Format>> = {
+  onnx,
+  transformersjs: onnx,
+  safetensors: {
+    dtypes: Object.keys(SHORT).filter(name => WEIGHT_DTYPES.includes(SHORT[name] as WeightDType)),
+    async write(files, { model, store, tokenizer }, dtype, out) {
+      await saveModel(files, out, model, store, tokenizer, { dtype: SHORT[dtype] });
+      return out;
+    },
+  },
+  gguf: {
+    dtypes: WRITABLE_TYPES.map(type => type.toLowerCase()),
+    async write(files, { model, store, tokenizer }, dtype, out) {
+      if (!out.endsWith('.gguf')) throw new UsageError(`--out ${out}: name a .gguf file`);
+      const type = WRITABLE_TYPES.find(t => t.toLowerCase() === dtype) as WritableType;
+      const vocabulary = ggufVocabulary(tokenizer, { size: model.vocabSize });
+      const name = nameOf(out).replace(/\.gguf$/, '');
+      await files.write(out, ggufOf(model, store, { type, name, vocabulary }));
+      return out;
+    },
+  },
+};
+
+interface Options {
+  readonly to: string;
+  readonly dtype?: string;
+  readonly out: string;
+  readonly json?: boolean;
+}
+
+export const convertCommand = (): Command =>
+  new Command('convert')
+    .description('write a model in the files of another program')
+    .argument('<model>', 'run folder, Hugging Face directory or .gguf file')
+    .requiredOption('--to <format>', Object.keys(FORMATS).join(', '), oneOf('--to', Object.keys(FORMATS)))
+    .option('--dtype <name>', 'type of the weights, as the format names it (default: f32)')
+    .requiredOption('--out <path>', 'folder, or .gguf file')
+    .option(...JSON_OPTION)
+    .action(run);
+
+async function run(path: string, o: Options): Promise<void> {
+  const output = createOutput(o.json ?? false);
+  const files = nodeFiles();
+  const format = FORMATS[o.to] as Format;
+  const dtype = oneOf(`--dtype for ${o.to}`, format.dtypes)(o.dtype ?? 'f32');
+  const { model, store, tokenizer, bytes: bytesBefore, origin } = await openLanguageModel(files, path);
+  if (!store)
+    throw new UsageError(`${origin}: exported files are not converted; give the model that they came from`);
+  const written = await format.write(files, { model, store, tokenizer }, dtype, o.out);
+  const bytesAfter = await sizeOf(files, written);
+  const result = { output: written, to: o.to, dtype, bytesBefore, bytesAfter };
+  output.result(result, () => [`${written}: ${bytes(bytesBefore)} → ${bytes(bytesAfter)}`]);
+}
+
+/** Bytes of a file, or of the weights in a folder. */
+async function sizeOf(files: FileStore, path: string): Promise<number> {
+  if (/\.(gguf|onnx)$/.test(path)) return files.size(path);
+  const weights = (await files.list(path)).filter(name => name.endsWith('.safetensors'));
+  const sizes = await Promise.all(weights.map(name => files.size(`${path}/${name}`)));
+  return sizes.reduce((a, b) => a + b, 0);
+}

@@ -1,0 +1,99 @@
+/**
+ * Writers of the blocks of 32, byte for byte as llama.cpp writes them without an importance matrix.
+ * Products and sums before rounding are exact, as where C contracts them to one instruction.
+ * With one, the scale is fitted to the weighted square error.
+ * Source: ggml-quants.c of llama.cpp.
+ */
+import { fromFloat16, toFloat16 } from '../../../util/float16.ts';
+import { fround } from './block.ts';
+import { fitSymmetric } from './fit.ts';
+
+/** Writes one block of `x`. `weights` are those of the square error; absent when all count the same. */
+export type WriteBlock = (x: Float32Array, out: Uint8Array, at: number, weights?: Float64Array) => void;
+
+export function putHalf(out: Uint8Array, at: number, value: number): number {
+  const bits = toFloat16(value);
+  out[at] = bits & 255;
+  out[at + 1] = bits >> 8;
+  return fromFloat16(bits);
+}
+
+/** The element of largest absolute value, with its sign; the first of equals. */
+function extremeOf(x: Float32Array): number {
+  let extreme = 0;
+  for (const v of x) if (Math.abs(v) > Math.abs(extreme)) extreme = v;
+  return extreme;
+}
+
+const inverse = (d: number): number => (d === 0 ? 0 : fround(1 / d));
+
+const truncated = (v: number, high: number): number => Math.max(0, Math.min(high, Math.trunc(v)));
+
+/** Low halves are elements 0 to 15, high halves 16 to 31. */
+function putNibbles(codes: Uint8Array, out: Uint8Array, at: number): void {
+  for (let j = 0; j < 16; j++)
+    out[at + j] = ((codes[j] as number) & 15) | (((codes[j + 16] as number) & 15) << 4);
+}
+
+function putFifths(codes: Uint8Array, out: Uint8Array, at: number): void {
+  for (let i = 0; i < 4; i++) out[at + i] = 0;
+  for (let j = 0; j < 32; j++) out[at + (j >> 3)] |= ((codes[j] as number) >> 4) << (j & 7);
+}
+
+/** Codes around `middle` for x ≈ d (q - middle). */
+function symmetricCodes(
+  x: Float32Array,
+  middle: number,
+  weights?: Float64Array,
+): { d: number; codes: Uint8Array } {
+  const d = weights ? fround(fitSymmetric(x, weights, middle)) : fround(extremeOf(x) / -middle);
+  const id = inverse(d);
+  const codes = Uint8Array.from(x, v => truncated(v * id + (middle + 0.5), 2 * middle - 1));
+  return { d, codes };
+}
+
+function affineCodes(x: Float32Array, high: number): { d: number; min: number; codes: Uint8Array } {
+  const [min, max] = [Math.min(...x), Math.max(...x)];
+  const d = fround(fround(max - min) / high);
+  const id = inverse(d);
+  const codes = Uint8Array.from(x, v => truncated((v - min) * id + 0.5, high));
+  return { d, min, codes };
+}
+
+export const writeQ4_0: WriteBlock = (x, out, at, weights) => {
+  const { d, codes } = symmetricCodes(x, 8, weights);
+  putHalf(out, at, d);
+  putNibbles(codes, out, at + 2);
+};
+
+export const writeQ5_0: WriteBlock = (x, out, at, weights) => {
+  const { d, codes } = symmetricCodes(x, 16, weights);
+  putHalf(out, at, d);
+  putFifths(codes, out, at + 2);
+  putNibbles(codes, out, at + 6);
+};
+
+export const writeQ4_1: WriteBlock = (x, out, at) => {
+  const { d, min, codes } = affineCodes(x, 15);
+  putHalf(out, at, d);
+  putHalf(out, at + 2, min);
+  putNibbles(codes, out, at + 4);
+};
+
+export const writeQ5_1: WriteBlock = (x, out, at) => {
+  const { d, min, codes } = affineCodes(x, 31);
+  putHalf(out, at, d);
+  putHalf(out, at + 2, min);
+  putFifths(codes, out, at + 4);
+  putNibbles(codes, out, at + 8);
+};
+
+export const writeQ8_0: WriteBlock = (x, out, at) => {
+  const d = fround(Math.abs(extremeOf(x)) / 127);
+  const id = inverse(d);
+  putHalf(out, at, d);
+  x.forEach((v, j) => {
+    const scaled = fround(v * id);
+    out[at + 2 + j] = scaled < 0 ? -Math.round(-scaled) : Math.round(scaled);
+  });
+};

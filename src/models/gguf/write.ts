@@ -1,0 +1,144 @@
+/**
+ * A model as a GGUF file that llama.cpp reads.
+ *
+ * 1. Matrices take the type asked for where their rows are whole blocks of it, else the next larger one that fits; vectors
+ *    are F32, as llama.cpp wants them.
+ * 2. At 2 to 5 bits the output matrix, or the tied table in its place, is Q6_K: it is the most sensitive one.
+ */
+
+import { quantize, type WritableType } from '../../formats/gguf/quantize.ts';
+import { fitsBlocks, type GgufValue, scalar } from '../../formats/gguf/types.ts';
+import { encodeGguf, type PendingGgufTensor } from '../../formats/gguf/writer.ts';
+import type { ParameterSpec, ParameterStore } from '../../nn/parameters.ts';
+import type { GgufEntries } from '../../tokenizer/gguf-vocabulary.ts';
+import { GaslawError } from '../../util/errors.ts';
+import type { CausalModel } from '../model.ts';
+import { halvesToPairs } from '../rotary-layout.ts';
+import { ggufArchitecture, llama3Factors, metadataFromConfig } from './metadata.ts';
+import { type Storage, storedName } from './names.ts';
+
+export interface WriteGgufOptions {
+  readonly type: WritableType;
+  readonly name: string;
+  /** The vocabulary's metadata, keys `tokenizer.…` (see tokenizer/gguf-vocabulary.ts). */
+  readonly vocabulary: GgufEntries;
+  /** E[a²] of each column of a matrix's input, by parameter name. */
+  readonly importance?: ReadonlyMap<string, Float64Array>;
+}
+
+/** llama.cpp's numbers of the type that most matrices have. */
+const FILE_TYPES: Readonly<Record<WritableType, number>> = {
+  F32: 0,
+  F16: 1,
+  Q4_0: 2,
+  Q4_1: 3,
+  Q8_0: 7,
+  Q5_0: 8,
+  Q5_1: 9,
+  Q2_K: 10,
+  Q3_K: 12,
+  Q4_K: 15,
+  Q5_K: 17,
+  Q6_K: 18,
+  BF16: 32,
+};
+
+/** What takes the place of a type whose blocks do not fit the rows. */
+const LARGER: Readonly<Partial<Record<WritableType, WritableType>>> = {
+  Q2_K: 'Q4_0',
+  Q3_K: 'Q4_0',
+  Q4_K: 'Q5_0',
+  Q5_K: 'Q5_1',
+  Q6_K: 'Q8_0',
+  Q4_0: 'F16',
+  Q4_1: 'F16',
+  Q5_0: 'F16',
+  Q5_1: 'F16',
+  Q8_0: 'F16',
+};
+
+const KEEPS_OUTPUT: ReadonlySet<WritableType> = new Set([
+  'Q2_K',
+  'Q3_K',
+  'Q4_K',
+  'Q5_K',
+  'Q4_0',
+  'Q4_1',
+  'Q5_0',
+  'Q5_1',
+]);
+
+/** The file in pieces; each tensor is made as it is written. Throws before the first for what GGUF cannot hold. */
+export function ggufOf(
+  model: CausalModel,
+  store: ParameterStore,
+  options: WriteGgufOptions,
+): Iterable<Uint8Array> {
+  const config = model.toHuggingFace();
+  const metadata = metadataFromConfig(config, options.name);
+  metadata.set('general.file_type', scalar('uint32', FILE_TYPES[options.type]));
+  for (const [key, value] of options.vocabulary) metadata.set(key, value as GgufValue); // its types are GGUF's
+  const tensors = store.specs.map(spec => pending(config, store, spec, options));
+  return encodeGguf(metadata, [...ropeFactors(config), ...tensors]);
+}
+
+function pending(
+  config: Record<string, unknown>,
+  store: ParameterStore,
+  spec: ParameterSpec,
+  options: WriteGgufOptions,
+): PendingGgufTensor {
+  const architecture = ggufArchitecture(config);
+  const stored = storedName(architecture, spec.name);
+  if (!stored) throw new GaslawError(`parameter "${spec.name}" has no name in ${architecture} files`);
+  const type = typeFor(spec, options.type, config.tie_word_embeddings === true);
+  const columns = spec.dims.at(-1) as number;
+  return {
+    name: stored.name,
+    type,
+    dims: spec.dims,
+    *make() {
+      const values = inStorage(store.slice(store.flat, spec), stored.storage, config, columns);
+      yield quantize(type, values, columns, options.importance?.get(spec.name));
+    },
+  };
+}
+
+function inStorage(
+  values: Float32Array,
+  storage: Storage,
+  config: Record<string, unknown>,
+  columns: number,
+): Float32Array {
+  if (storage === 'plus-one') return values.map(v => v + 1);
+  if (storage === 'same') return values;
+  const heads = Number(storage === 'query-pairs' ? config.num_attention_heads : config.num_key_value_heads);
+  // a bias is a column of its own
+  return halvesToPairs(values, heads, values.length === columns ? 1 : columns);
+}
+
+function typeFor({ name, dims }: ParameterSpec, wanted: WritableType, tied: boolean): WritableType {
+  if (dims.length < 2) return 'F32';
+  const isOutput = name.startsWith(tied ? 'model.embed_tokens' : 'lm_head');
+  let type: WritableType = isOutput && KEEPS_OUTPUT.has(wanted) ? 'Q6_K' : wanted;
+  while (!fitsBlocks(type, dims.at(-1) as number)) type = LARGER[type] ?? 'F16';
+  return type;
+}
+
+function ropeFactors(config: Record<string, unknown>): PendingGgufTensor[] {
+  const scaling = config.rope_scaling as Record<string, unknown> | undefined;
+  if (scaling?.rope_type !== 'llama3') return [];
+  const factors = llama3Factors({
+    headDim: Number(config.head_dim),
+    theta: Number(config.rope_theta),
+    factor: Number(scaling.factor),
+  });
+  return [
+    {
+      name: 'rope_freqs.weight',
+      type: 'F32',
+      dims: [factors.length],
+      make: () => [new Uint8Array(Float32Array.from(factors).buffer)],
+    },
+  ];
+}
