@@ -4,6 +4,8 @@
  */
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { experiment } from './architecture/experiment.ts';
+import { EXPERIMENTS, type ExperimentName } from './architecture/variants.ts';
 import { benchExperts } from './experts.ts';
 import { latency } from './latency.ts';
 import { benchLlamaCpp } from './llama-cpp.ts';
@@ -26,6 +28,10 @@ const { values, positionals } = parseArgs({
     threads: { type: 'string' },
     requests: { type: 'string' },
     tokenizer: { type: 'string' },
+    steps: { type: 'string' },
+    seeds: { type: 'string' },
+    log: { type: 'string' },
+    data: { type: 'string' },
   },
 });
 const rounds = Number(values.rounds ?? 7);
@@ -35,6 +41,14 @@ function needed(option: 'models' | 'peer'): string {
   if (value === undefined) throw new Error(`--${option} is missing`);
   return value;
 }
+
+const architecture = (name: ExperimentName) =>
+  experiment(name, {
+    steps: Number(values.steps ?? 1000),
+    seeds: Number(values.seeds ?? 3),
+    log: values.log,
+    data: values.data,
+  });
 
 const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   training: () => benchTraining({ python: values.python, rounds, stepsPerRound: 4 }),
@@ -51,6 +65,9 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
     }),
   tokenizers: async () =>
     benchTokenizers({ python: values.python, text: values.text, tokenizer: values.tokenizer, rounds }),
+  ...Object.fromEntries(
+    Object.keys(EXPERIMENTS).map(name => [name, () => architecture(name as ExperimentName)]),
+  ),
   soak: () => soak(Number(values.requests ?? 10_000), Number(values.seed ?? 1)),
   text: () =>
     benchText({
