@@ -10,7 +10,7 @@
 import { gradients } from '../src/autodiff/gradients.ts';
 import { lower } from '../src/autodiff/lower.ts';
 import { float32, int64, modelOf, sizeOf, type Tensor } from '../src/graph/ir.ts';
-import { type Experts, expertMatrices, fusedExperts, sortedExperts } from '../src/nn/experts.ts';
+import { type Experts, expertMatrices, sortedExperts } from '../src/nn/experts.ts';
 import { silu } from '../src/nn/layers.ts';
 import { normal, ParameterStore, ParameterTrace, type Scope } from '../src/nn/parameters.ts';
 import { oneHot, type Routing } from '../src/nn/routing.ts';
@@ -23,12 +23,44 @@ import { median } from './statistics.ts';
 
 type Form = (scope: Scope, e: Experts, x: Value, routing: Routing) => Value;
 
+/** All experts' matrices as [E, rows, columns]. */
+const stack = (matrices: readonly Value[]): Value => {
+  const first = matrices[0] as Value;
+  const [rows, columns] = first.shape as [number, number];
+  return first.builder.concat(matrices, 0).reshape([matrices.length, rows, columns]);
+};
+
+/** ONNX Runtime's kernel; it wants gate and up interleaved. Its softmax of log g gives back g where gates add up to 1. */
+const kernel: Form = (scope, e, x, { chosen, gates }) => {
+  const { up, down } = expertMatrices(scope, e);
+  const woven = stack(up)
+    .reshape([e.count, 2, e.width, e.hiddenSize])
+    .transpose([0, 2, 1, 3])
+    .reshape([e.count, 2 * e.width, e.hiddenSize]);
+  const weights = oneHot(chosen, e.count)
+    .mul(gates.unsqueeze([2]))
+    .sum([1], false);
+  return x.builder.op('com.microsoft.MoE', [x, weights.add(1e-30).log(), woven, undefined, stack(down)], {
+    k: e.topK,
+    activation_type: 'swiglu',
+    activation_alpha: 1,
+    activation_beta: 0,
+    swiglu_fusion: 1,
+    normalize_routing_weights: 1,
+  });
+};
+
 /** Σ over all experts, gates 0 where one is not chosen. */
 const allExperts: Form = (scope, e, x, { chosen, gates }) => {
   const { up, down } = expertMatrices(scope, e);
+  const stacked = { up: stack(up), down: stack(down) };
   const { count, width, hiddenSize } = e;
   const product = (a: Value, w: Value) => a.builder.op('com.microsoft.FusedMatMul', [a, w], { transB: 1 });
-  const hidden = product(x, up.reshape([count * 2 * width, hiddenSize])).reshape([-1, count, 2 * width]);
+  const hidden = product(x, stacked.up.reshape([count * 2 * width, hiddenSize])).reshape([
+    -1,
+    count,
+    2 * width,
+  ]);
   const [gate, linear] = hidden.split([width, width]) as [Value, Value];
   const weights = oneHot(chosen, count)
     .mul(gates.unsqueeze([2]))
@@ -38,7 +70,7 @@ const allExperts: Form = (scope, e, x, { chosen, gates }) => {
     .mul(linear)
     .mul(weights)
     .reshape([-1, count * width]);
-  return weighted.matmul(down.transpose([0, 2, 1]).reshape([count * width, hiddenSize]));
+  return weighted.matmul(stacked.down.transpose([0, 2, 1]).reshape([count * width, hiddenSize]));
 };
 
 const init = { in: normal(0.1), out: normal(0.1) };
@@ -67,7 +99,7 @@ export async function benchExperts(rounds: number) {
       all: await trainingStep(runtime, allExperts, shape.experts, shape.tokens),
     });
     const decoding = await race(rounds, {
-      fused: await decodingStep(runtime, fusedExperts, shape.experts, shape.decoded),
+      kernel: await decodingStep(runtime, kernel, shape.experts, shape.decoded),
       sorted: await decodingStep(runtime, sortedExperts, shape.experts, shape.decoded),
       all: await decodingStep(runtime, allExperts, shape.experts, shape.decoded),
     });

@@ -249,6 +249,25 @@ describe('gaslaw run text', () => {
   });
 });
 
+it('run text --set architecture=deepseek: a sparse model with a latent cache', { timeout: 60_000 }, () => {
+  const settings = ['--set', 'text=text.txt', '--set', 'architecture=deepseek'];
+  const r = cli('run', 'text', '--size', 'debug', ...settings, '--out', 'sparse', '--json');
+  const stage = z.object({ natsPerToken: positive, parameters: positive, activeParameters: positive });
+  const { stages } = z.object({ stages: z.array(stage) }).parse(jsonOf(r));
+  const [learned] = stages as [z.infer<typeof stage>];
+  expect(learned.natsPerToken).toBeLessThan(Math.log(28));
+  expect(learned.activeParameters).toBeLessThan(learned.parameters);
+  expect(jsonOf(cli('inspect', 'sparse', '--json'))).toMatchObject({
+    architecture: 'deepseek_v3',
+    parameters: learned.parameters,
+    activeParameters: learned.activeParameters,
+    kvElementsPerToken: 2 * (16 + 8),
+  });
+  expect(cli('generate', 'sparse', '--prompt', 'the ', '--max-tokens', '8').stdout).toMatch(/^[a-z. ]{8}\n$/);
+  const metrics = readFileSync(join(folder, 'sparse/metrics.jsonl'), 'utf8');
+  expect(JSON.parse(metrics.split('\n')[0] as string)).toHaveProperty('moe/max_vio');
+});
+
 describe('any other graph', () => {
   it('is inspected, and timed with the dimensions that are given', () => {
     const b = new Builder('product');

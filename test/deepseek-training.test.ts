@@ -114,6 +114,8 @@ describe('a training', () => {
         return (out.logits as Tensor).data as Float32Array;
       }),
     );
+    const { nodes } = exportAs(loaded.model, loaded.store, 'int4').model.graph;
+    expect(nodes.filter(n => n.opType === 'MatMulNBits').length).toBeGreaterThan(config.nRoutedExperts);
     for (const other of others) {
       const worst = Math.max(...other.map((z, i) => Math.abs(z - (exact?.[i] as number))));
       expect(worst).toBeLessThan(2);

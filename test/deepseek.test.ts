@@ -1,11 +1,11 @@
-/** DeepSeek's two forms of attention and three of experts are one function: outputs, gradients, a step of training. */
+/** DeepSeek's two forms of attention are one function, experts get their tokens and no others: outputs, gradients, a step of training. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../src/autodiff/gradients.ts';
 import { lower } from '../src/autodiff/lower.ts';
 import { float32, int32, int64, modelOf, type Tensor } from '../src/graph/ir.ts';
 import { type DeepseekConfig, deepseekConfig, deepseekModel } from '../src/models/deepseek/index.ts';
 import { deepseekHidden, deepseekLogits, type HiddenOptions } from '../src/models/deepseek/model.ts';
-import { type Experts, fusedExperts, sortedExperts } from '../src/nn/experts.ts';
+import { type Experts, sortedExperts } from '../src/nn/experts.ts';
 import { crossEntropy, tokenScores } from '../src/nn/losses.ts';
 import { normal, type ParameterStore, ParameterTrace } from '../src/nn/parameters.ts';
 import { Builder } from '../src/ops/builder.ts';
@@ -127,7 +127,7 @@ describe('experts', () => {
     Array.from({ length: 2 * M }, (_, i) => (i % 2 === 0 ? (i / 2) % 3 : (i / 2 + 0.5) % 3)),
   );
 
-  async function outputs(on: Runtime, form: typeof sortedExperts): Promise<Float32Array> {
+  async function outputs(on: Runtime): Promise<Float32Array> {
     const b = new Builder('experts');
     const names = new Map<string, Tensor>();
     const trace = new ParameterTrace(b, name => {
@@ -141,7 +141,7 @@ describe('experts', () => {
       gates: input('gates', gates),
       scores: input('gates2', gates),
     };
-    b.output(form(trace.scope(), experts, input('x', x), routing), 'y');
+    b.output(sortedExperts(trace.scope(), experts, input('x', x), routing), 'y');
     using program = await on.compile(modelFor(lower(b.graph)));
     return ((await program.call({ x, gates, chosen, gates2: gates })).y as Tensor).data as Float32Array;
   }
@@ -167,12 +167,9 @@ describe('experts', () => {
     return y;
   }
 
-  it.each([
-    ['sorted', sortedExperts],
-    ['fused', fusedExperts],
-  ] as const)('%s: each token goes through its own, an expert may have none', async (_name, form) => {
+  it('each token goes through its own, an expert may have none', async () => {
     const expected = plainly();
-    expect(worst(await outputs(runtime, form), expected)).toBeLessThan(1e-4);
-    expect(worst(await outputs(referenceRuntime(), form), expected)).toBeLessThan(1e-4);
+    expect(worst(await outputs(runtime), expected)).toBeLessThan(1e-4);
+    expect(worst(await outputs(referenceRuntime()), expected)).toBeLessThan(1e-4);
   });
 });

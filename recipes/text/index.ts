@@ -7,6 +7,7 @@
  * 3. The text comes from a file (`--set text=FILE`) or an installed npm package (`--set package=NAME`).
  */
 import { randomWindows, splitText } from '../../src/data/windows.ts';
+import { deepseekConfig, deepseekModel } from '../../src/models/deepseek/index.ts';
 import { denseConfig, denseModel } from '../../src/models/dense/index.ts';
 import { loadModel, saveModel } from '../../src/models/files.ts';
 import type { CausalModel } from '../../src/models/model.ts';
@@ -17,6 +18,7 @@ import { languageModelTraining } from '../../src/train/language-model.ts';
 import { type Totals, trainLoop } from '../../src/train/loop.ts';
 import { scoreText } from '../../src/train/perplexity.ts';
 import { finishedStage, finishStage, type RunResult, type TextStageResult } from '../../src/train/run.ts';
+import { UsageError } from '../../src/util/errors.ts';
 import { Random } from '../../src/util/random.ts';
 import type { Recipe, RecipeContext, Size } from '../recipe.ts';
 import { DEFAULT_PACKAGE, readCorpus } from './corpus.ts';
@@ -80,6 +82,7 @@ export const text: Recipe = {
   },
   options: {
     text: 'a text file to learn',
+    architecture: 'dense (default) or deepseek: latent attention, routed experts balanced by a bias',
     package: `an installed npm package whose texts to learn (default ${DEFAULT_PACKAGE})`,
   },
   run,
@@ -91,25 +94,30 @@ async function run(context: RecipeContext): Promise<RunResult> {
   const content = await readCorpus(context.files, context.options);
   const tokenizer = CharacterTokenizer.fromAlphabet(content);
   const ids = Int32Array.from(tokenizer.encode(content));
-  const model = textModel(config, tokenizer);
+  const model = textModel(config, tokenizer, context.options.architecture ?? 'dense');
   const result = await stage(context, config, model, tokenizer, ids);
   const { size, seed, version } = context;
   const seconds = (performance.now() - started) / 1000;
   return { recipe: 'text', size, seed, version, seconds, report: 'report.html', stages: [result] };
 }
 
-const textModel = (c: TextConfig, tokenizer: Tokenizer): CausalModel =>
-  denseModel(
-    denseConfig({
-      vocabSize: tokenizer.vocabSize,
-      hiddenSize: c.hiddenSize,
-      numHiddenLayers: c.layers,
-      numAttentionHeads: c.heads,
-      intermediateSize: c.ffn,
-      maxPositionEmbeddings: c.length,
-      eosTokenId: tokenizer.eos,
-    }),
-  );
+/** γ of the bias that balances experts: runs of thousands of steps need a larger one than V3's 0.001. */
+const BIAS_RATE = 0.005;
+
+function textModel(c: TextConfig, tokenizer: Tokenizer, architecture: string): CausalModel {
+  const shape = {
+    vocabSize: tokenizer.vocabSize,
+    hiddenSize: c.hiddenSize,
+    numHiddenLayers: c.layers,
+    numAttentionHeads: c.heads,
+    intermediateSize: c.ffn,
+    maxPositionEmbeddings: c.length,
+    eosTokenId: tokenizer.eos,
+  };
+  if (architecture === 'dense') return denseModel(denseConfig(shape));
+  if (architecture === 'deepseek') return deepseekModel(deepseekConfig(shape), { biasRate: BIAS_RATE });
+  throw new UsageError(`--set architecture=${architecture}: known are dense and deepseek`);
+}
 
 async function stage(
   context: RecipeContext,
@@ -141,7 +149,7 @@ async function stage(
     from: [],
     model: 'models/text',
     parameters: store.count,
-    activeParameters: store.count,
+    activeParameters: model.activeParameters ?? store.count,
     bytes: weightBytes,
     validationTokens: score.tokens,
     natsPerToken: score.natsPerToken,

@@ -5,10 +5,11 @@
  *    How many came is known when the graph runs: a Split by counts. Experts without a token multiply empty matrices.
  * 2. Sorting is one scatter of rows each way with indices that occur once, whose gradients are gathers. Gathers would
  *    have scatter-additions for gradients, element by element.
- * 3. `fusedExperts` is ONNX Runtime's MoE op, for inference with fixed weights: FC1 holds gate and up interleaved, which
- *    the runtime folds once when it loads the weights. It has no gradient.
- * 4. All experts' matrices are one tensor where they lie side by side: gate and up of expert 0, of expert 1, …, then all
- *    down matrices.
+ * 3. Weights that change are one input a layer where they lie side by side (gate and up of expert 0, of expert 1, …; then all
+ *    down matrices), split when the graph runs. Fixed weights are a constant an expert, which runtimes prepack and
+ *    quantizers find.
+ * 4. ONNX Runtime 1.30 has a kernel for all of this, MoE. On CPU it takes as long as computing every expert for every token
+ *    (`npm run bench -- experts`), and knows softmax gates alone, so it is not used.
  * Shapes: M tokens, d width, E experts, K chosen ones, N = M·K, w inner width.
  */
 import type { Value } from '../ops/builder.ts';
@@ -25,30 +26,52 @@ export interface Experts {
 }
 
 interface ExpertMatrices {
-  /** Gate and up [E, 2w, d]. */
-  readonly up: Value;
-  /** [E, d, w]. */
-  readonly down: Value;
+  /** Gate over up of each expert [2w, d]. */
+  readonly up: readonly Value[];
+  /** [d, w] of each expert. */
+  readonly down: readonly Value[];
 }
 
 /** The experts' matrices under `scope` (`mlp.experts`). */
 export function expertMatrices(scope: Scope, e: Experts): ExpertMatrices {
-  const each = Array.from({ length: e.count }, (_, j) => j);
-  const up = each.flatMap(j => [`${j}.gate_proj.weight`, `${j}.up_proj.weight`]);
-  const down = each.map(j => `${j}.down_proj.weight`);
+  const { count, width, hiddenSize, init } = e;
+  const each = Array.from({ length: count }, (_, j) => j);
+  const up = each.map(j => [`${j}.gate_proj.weight`, `${j}.up_proj.weight`]);
+  const down = each.map(j => [`${j}.down_proj.weight`]);
   return {
-    up: joined(scope, up, e.width, e.hiddenSize, e.init.in).reshape([e.count, 2 * e.width, e.hiddenSize]),
-    down: joined(scope, down, e.hiddenSize, e.width, e.init.out).reshape([e.count, e.hiddenSize, e.width]),
+    up: matricesOf(scope, up, width, hiddenSize, init.in),
+    down: matricesOf(scope, down, hiddenSize, width, init.out),
   };
 }
 
-function joined(scope: Scope, names: readonly string[], rows: number, columns: number, init: Init): Value {
+/** A matrix for each group of parameters [rows, columns] under each other. */
+function matricesOf(
+  scope: Scope,
+  groups: readonly (readonly string[])[],
+  rows: number,
+  columns: number,
+  init: Init,
+): readonly Value[] {
+  const names = groups.flat();
   const all = names.map(() => rows);
-  if (canStack(all, columns)) return scope.stacked(names, all, columns, init);
-  return scope.builder.concat(
-    names.map(name => scope.parameter(name, [rows, columns], init)),
-    0,
-  );
+  const tall = (groups[0]?.length ?? 1) * rows;
+  if (scope.trace.fixed && canStack(all, columns)) {
+    return groups.map(group =>
+      scope.stacked(
+        group,
+        group.map(() => rows),
+        columns,
+        init,
+      ),
+    );
+  }
+  if (canStack(all, columns)) {
+    return scope.stacked(names, all, columns, init).split(Array(groups.length).fill(tall), 0);
+  }
+  return groups.map(group => {
+    const parts = group.map(name => scope.parameter(name, [rows, columns], init));
+    return parts.length > 1 ? scope.builder.concat(parts, 0) : (parts[0] as Value);
+  });
 }
 
 /** Σ_k g_k FFN_{e_k}(x) of x [M, d] → [M, d]. */
@@ -68,10 +91,8 @@ export function sortedExperts(scope: Scope, e: Experts, x: Value, routing: Routi
   return back.mul(routing.gates.unsqueeze([2])).sum([1], false);
 
   /** Rows [N, n], sorted by expert, times each expert's own matrix [m, n] → [N, m]. */
-  function each(rows: Value, stacked: Value): Value {
-    const [, m, n] = stacked.shape as [number, number, number];
+  function each(rows: Value, own: readonly Value[]): Value {
     const parts = b.ops('Split', [rows, counts], { axis: 0 }, count);
-    const own = stacked.reshape([count * m, n]).split(Array(count).fill(m), 0);
     return b.concat(
       parts.map((part, j) => project(part, own[j] as Value)),
       0,
@@ -105,26 +126,4 @@ function sorted(chosen: Value, experts: number): Sorted {
 function rowsTo(x: Value, to: Value): Value {
   const empty = x.builder.op('ConstantOfShape', [x.dims()], {});
   return x.builder.op('ScatterND', [empty, to.unsqueeze([1]), x], {});
-}
-
-/** The same by ONNX Runtime's kernel; gates of any size come out because their sum is taken out before and put back. */
-export function fusedExperts(scope: Scope, e: Experts, x: Value, { chosen, gates }: Routing): Value {
-  const b = x.builder;
-  const { up, down } = expertMatrices(scope, e);
-  const woven = up
-    .reshape([e.count, 2, e.width, e.hiddenSize])
-    .transpose([0, 2, 1, 3])
-    .reshape([e.count, 2 * e.width, e.hiddenSize]);
-  const weights = oneHot(chosen, e.count)
-    .mul(gates.unsqueeze([2]))
-    .sum([1], false);
-  const out = b.op('com.microsoft.MoE', [x, weights.add(1e-30).log(), woven, undefined, down], {
-    k: e.topK,
-    activation_type: 'swiglu',
-    activation_alpha: 1,
-    activation_beta: 0,
-    swiglu_fusion: 1,
-    normalize_routing_weights: 1,
-  });
-  return out.mul(gates.sum([1]));
 }

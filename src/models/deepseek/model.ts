@@ -2,13 +2,12 @@
  * DeepSeek's decoder: RMSNorm, multi-head latent attention, dense layers first and experts after.
  *
  * 1. `deepseekHidden` is the training form: whole rows, plain attention, sorted experts; plain ops that differentiate.
- * 2. `deepseekStep` is the inference form: absorbed attention over a cache of latents. Experts are ONNX Runtime's kernel
- *    where weights are fixed, and sorted where they may change: the kernel wants them in another order.
+ * 2. `deepseekStep` is the inference form: absorbed attention over a cache of latents.
  * 3. Both trace the same parameters by name, so one ParameterStore serves both.
  * Shapes: B batch, T positions (S new ones in a step), M = B·T, d width, V vocabulary.
  */
 import { type RotaryTables, rotaryTables } from '../../nn/attention.ts';
-import { type Experts, expertMatrices, fusedExperts, sortedExperts } from '../../nn/experts.ts';
+import { type Experts, expertMatrices, sortedExperts } from '../../nn/experts.ts';
 import { type AttentionRows, rowMasks } from '../../nn/grouped-attention.ts';
 import {
   cachedLatentAttention,
@@ -25,7 +24,7 @@ import type { AheadInputs, ForwardInputs, StepInputs, StepOutputs } from '../mod
 import { type DeepseekConfig, isSparse, scoreScale } from './config.ts';
 
 /** How experts are computed; `declared` only names their parameters. */
-export type ExpertForm = 'sorted' | 'fused' | 'declared';
+export type ExpertForm = 'sorted' | 'declared';
 
 export interface HiddenOptions {
   readonly attention?: LatentForm;
@@ -165,7 +164,6 @@ function aheadInput(scope: Scope, layer: Scope, c: DeepseekConfig, ids: Value, p
 /** The same as a step over a cache of its own. */
 export function deepseekAheadStep(scope: Scope, c: DeepseekConfig, inputs: AheadInputs): StepOutputs {
   const tables = tablesOf(scope.builder, c, AHEAD_TABLES);
-  const experts = scope.trace.fixed ? 'fused' : 'sorted';
   const cache: Value[] = [];
   const hidden = aheadLayer(scope, c, layer => {
     const x = aheadInput(scope, layer, c, inputs.ids, inputs.previous);
@@ -175,7 +173,7 @@ export function deepseekAheadStep(scope: Scope, c: DeepseekConfig, inputs: Ahead
     cache.push(mixed.key, mixed.value);
     const y = x.add(mixed.output);
     const normed = rmsNorm(layer.child('post_attention_layernorm'), y, c.rmsNormEps);
-    const out = y.add(feedForward(layer, c, c.numHiddenLayers, normed, { experts }, true));
+    const out = y.add(feedForward(layer, c, c.numHiddenLayers, normed, {}, true));
     return rmsNorm(layer.child('shared_head.norm'), out, c.rmsNormEps);
   });
   return { hidden, cache };
@@ -209,7 +207,6 @@ function feedForward(
 
 function routedExperts(scope: Scope, e: Experts, x: Value, routing: Routing, form: ExpertForm): Value {
   if (form === 'sorted') return sortedExperts(scope, e, x, routing);
-  if (form === 'fused') return fusedExperts(scope, e, x, routing);
   expertMatrices(scope, e);
   return x;
 }
@@ -219,7 +216,6 @@ export function deepseekStep(scope: Scope, c: DeepseekConfig, inputs: StepInputs
   const model = scope.child('model');
   const tables = tablesOf(scope.builder, c);
   const attention = attentionOf(c);
-  const experts = scope.trace.fixed ? 'fused' : 'sorted';
   let sum = embed(model, c, inputs.ids);
   let h = rmsNorm(model.child('layers.0.input_layernorm'), sum, c.rmsNormEps);
   const cache: Value[] = [];
@@ -233,7 +229,7 @@ export function deepseekStep(scope: Scope, c: DeepseekConfig, inputs: StepInputs
     cache.push(mixed.key, mixed.value);
     addNorm(layer.child('post_attention_layernorm'), mixed.output);
     const last = i + 1 === c.numHiddenLayers;
-    const fed = feedForward(layer, c, i, h, { experts }, true);
+    const fed = feedForward(layer, c, i, h, {}, true);
     addNorm(model.child(last ? 'norm' : `layers.${i + 1}.input_layernorm`), fed);
   }
   return { hidden: h, cache };
