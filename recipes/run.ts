@@ -60,7 +60,7 @@ export const defaultFolder = (recipe: string, size: string, seed: number): strin
   `runs/${recipe}-${size}-${seed}`;
 
 /** The command that goes on with a run. */
-export function resumeCommand(recipe: string, { size, seed, folder, options }: Place): string {
+function resumeCommand(recipe: string, { size, seed, folder, options }: Place): string {
   const own = Object.entries(options).map(([name, value]) => `--set ${name}=${value}`);
   const seedOption = seed === 1 ? [] : [`--seed ${seed}`];
   const out = folder === defaultFolder(recipe, size, seed) ? [] : [`--out ${folder}`];

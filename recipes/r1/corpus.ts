@@ -63,7 +63,7 @@ function drawDifficulty(random: Random, o: CorpusOptions): number {
 }
 
 /** Random attempts with their marks, then the last one as the answer, right or not. */
-export function randomResponse(random: Random, problem: Problem<CountdownData>, o: CorpusOptions): string {
+function randomResponse(random: Random, problem: Problem<CountdownData>, o: CorpusOptions): string {
   const { pieces, answer } = searchTranscript(random, problem, { ...o, stopOnHit: false });
   const mixed = random.uniform() < o.mixedShare;
   const written = (text: string): string => {

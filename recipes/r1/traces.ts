@@ -96,11 +96,7 @@ async function answerAll(
 }
 
 /** Right, well-formed, in the prompt's language throughout, and every stated step true. */
-export function isClean(
-  task: Task<CountdownData>,
-  problem: Problem<CountdownData>,
-  response: string,
-): boolean {
+function isClean(task: Task<CountdownData>, problem: Problem<CountdownData>, response: string): boolean {
   const { correct, parts } = task.verify(problem, response);
   const { steps, right } = countSteps(response);
   return correct && parts.format === 1 && (parts.language ?? 1) === 1 && steps === right;

@@ -52,15 +52,6 @@ export const onnxDecoder = (
   options: CompileOptions = {},
 ): Promise<Decoder> => Decoder.fromGraph(runtime, model, decodeForm(onnx, model, path), options);
 
-/** Whether `path` is an .onnx file or a directory with exported files and no weights of its own. */
-export async function isOnnxModel(files: FileStore, path: string): Promise<boolean> {
-  if (path.endsWith('.onnx')) return true;
-  return (
-    !(await files.exists(`${path}/model.safetensors`)) &&
-    (await onnxFilesIn(files, `${path}/onnx`)).length > 0
-  );
-}
-
 /**
  * The model with weights of that dtype, decoded exactly as its file has them.
  * @returns the decoder (dispose it), and the file with its size

@@ -47,10 +47,6 @@ function withPlacedGradient(picked: Value, logits: Value, all: Value, index: Val
   return b.op('gaslaw.StraightThrough', [picked, surrogate], {});
 }
 
-/** log p(target) of each row [M]. */
-export const tokenLogProbs = (logits: Value, targets: Value, options: ScoreOptions = {}): Value =>
-  tokenScores(logits, targets, options).logProb;
-
 /** The scopes of the chunks, which `gradients(…, { recompute })` takes as its regions. */
 export const chunkScopes = (chunks: number): string[] =>
   Array.from({ length: chunks }, (_, i) => `logits.${i}`);

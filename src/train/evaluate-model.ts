@@ -84,14 +84,14 @@ export function* heldOutQuestions(tokenizer: Tokenizer, task: Task, level: strin
 }
 
 /** What recipes train on where they do, else the middle one. */
-export function defaultLevel(task: Pick<Task, 'name' | 'levels'>): string {
+function defaultLevel(task: Pick<Task, 'name' | 'levels'>): string {
   const preferred = task.name === 'countdown' ? '3x12' : undefined;
   const middle = task.levels[Math.round((task.levels.length - 1) / 2)] as string;
   return preferred !== undefined && task.levels.includes(preferred) ? preferred : middle;
 }
 
 /** How a problem is put to a model with this tokenizer. Throws a UsageError when the tokenizer cannot write it. */
-export function promptForm(tokenizer: Tokenizer, task: Task): (problem: Problem) => string {
+function promptForm(tokenizer: Tokenizer, task: Task): (problem: Problem) => string {
   if (tokenizer.kind !== 'character') return problem => r1Template(task.question(problem));
   const missing = missingCharacters(tokenizer, task.alphabet);
   if (missing.length === 0) return problem => task.prompt(problem);
