@@ -42,3 +42,21 @@ it('gaslaw check says what does not deploy, and --fix writes a model that does',
   expect(cli('check', 'm.onnx', '--device', 'ti-am68a', '--dim', 'batch').status).toBe(2);
   expect(cli('check', 'm.onnx').status).toBe(2);
 });
+
+it('gaslaw check reads TFLite files, and estimates them with the error on held-out rows', {
+  timeout: 120_000,
+}, () => {
+  const file = join(import.meta.dirname, '../src/formats/tflite/fixtures/kws_ref_model.tflite');
+  const report = jsonOf(cli('check', file, '--device', 'stm32u575', '--json'));
+  // published for this very network on this board: 29.1 ms
+  expect(report).toMatchObject({ deploys: true, estimate: { precision: 'int8', basis: 'device' } });
+  const { estimatedMs } = report as { estimatedMs: number };
+  expect(estimatedMs).toBeGreaterThan(29.1 / 2);
+  expect(estimatedMs).toBeLessThan(29.1 * 2);
+  expect(cli('check', file, '--device', 'stm32u575').stdout).toMatch(
+    /estimated .* off by .* in the median, rank correlation/,
+  );
+  expect(jsonOf(cli('check', file, '--device', 'arm-ethos-u55-128', '--json'))).toMatchObject({
+    deploys: true,
+  });
+});

@@ -49,7 +49,7 @@ export interface CheckReport {
 
 /** Checks a model of any opset from 7 on. Does not change it. */
 export function check(model: Model, device: DeviceProfile): CheckReport {
-  const opset = model.opsets.get('') ?? 1;
+  const opset = model.metadata.get('format') === 'tflite' ? undefined : (model.opsets.get('') ?? 1);
   const { graph } = upgrade(model);
   const view: GraphView = { graph, device, opset, qdq: new Qdq(graph) };
   const findings = unique([...ofGraph(view), ...ofNodes(view)]);

@@ -1,5 +1,5 @@
 /**
- * What a person names as a model: a run folder, a Hugging Face directory, a GGUF or an ONNX file.
+ * What a person names as a model: a run folder, a Hugging Face directory, a GGUF, an ONNX or a TFLite file.
  *
  * 1. A run folder stands for the model at the end of its longest chain of finished stages (of r1, the distilled student).
  *    `RUN/models/NAME` names any other.
@@ -7,8 +7,10 @@
  *    files alone stands for the smallest of them.
  */
 
+import { fromTflite } from '../formats/tflite/to-graph.ts';
 import type { Model } from '../graph/ir.ts';
 import { decodeModel, externalLocations } from '../graph/protobuf.ts';
+import { modelFor } from '../ops/opset.ts';
 import { GaslawError, UsageError } from '../util/errors.ts';
 import { type FileStore, folderOf, joinPath, readJson } from '../util/files.ts';
 import { hasWeights } from './files.ts';
@@ -24,12 +26,12 @@ export interface OnnxFile {
   readonly bytes: number;
 }
 
-const KINDS = 'a run folder, a Hugging Face directory, a .gguf or an .onnx file';
+const KINDS = 'a run folder, a Hugging Face directory, a .gguf, an .onnx or a .tflite file';
 
 /** Finds out what `path` is. Throws one sentence when it is no model, or a run without a finished one. */
 export async function locateModel(files: FileStore, path: string): Promise<ModelPlace> {
   if (!(await files.exists(path))) throw new GaslawError(`${path}: no such file or folder; give ${KINDS}`);
-  if (path.endsWith('.onnx')) return { kind: 'onnx', path };
+  if (path.endsWith('.onnx') || path.endsWith('.tflite')) return { kind: 'onnx', path };
   if (path.endsWith('.gguf')) return { kind: 'gguf', path };
   if (await isFile(files, path))
     throw new UsageError(`${path}: not a model that gaslaw reads; give ${KINDS}`);
@@ -58,9 +60,11 @@ async function placeOf(files: FileStore, folder: string): Promise<ModelPlace> {
   };
 }
 
-/** Reads an ONNX file with its external data. */
+/** Reads an ONNX file with its external data, or a TFLite file as the same kind of graph. */
 export async function loadOnnx(files: FileStore, path: string): Promise<OnnxFile> {
   const content = await files.read(path);
+  if (path.endsWith('.tflite'))
+    return { model: modelFor(fromTflite(content, path), [['format', 'tflite']]), bytes: content.byteLength };
   const external = new Map<string, Uint8Array>();
   for (const location of locationsOf(content, path)) {
     external.set(location, await files.read(joinPath(folderOf(path), location)));

@@ -25,7 +25,7 @@ interface Options {
 export const checkCommand = (): Command =>
   new Command('check')
     .description('what of a model does not deploy on a device, why, and the fix')
-    .argument('<model>', '.onnx file')
+    .argument('<model>', '.onnx or .tflite file')
     .requiredOption('--device <ID>', 'see gaslaw devices')
     .option('--dim <NAME=N>', 'a number for a symbolic dimension (repeatable)', collect, [])
     .option('--fix <FILE>', 'write the model with all safe fixes applied')

@@ -76,6 +76,7 @@ const opsetRule = (device: DeviceProfile, { min, max }: { min: number; max: numb
   severity: 'error',
   source: key(device.opset?.source ?? 'onnx'),
   test: ({ opset }) => {
+    if (opset === undefined) return [];
     if (opset > max)
       return whole({
         why: `the file is of opset ${opset}, the importer reads up to ${max}`,
@@ -95,12 +96,13 @@ const opsetRule = (device: DeviceProfile, { min, max }: { min: number; max: numb
 const formatRule = (device: DeviceProfile): GraphRule => ({
   severity: 'advice',
   source: key(device.formats.source),
-  test: () => {
+  test: ({ opset }) => {
     const formats = device.formats.value;
-    if (formats.some(format => format.startsWith('onnx'))) return [];
+    const taken = opset === undefined ? 'tflite' : 'onnx';
+    if (formats.some(format => format.startsWith(taken))) return [];
     return whole({
-      why: `the device takes ${formats.join(' and ')}, not ONNX`,
-      fix: 'write it with gaslaw convert --to tflite',
+      why: `the device takes ${formats.join(' and ')}, not ${taken === 'onnx' ? 'ONNX' : 'TFLite'}`,
+      fix: `write it as ${formats[0]}`,
     });
   },
 });

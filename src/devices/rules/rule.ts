@@ -51,8 +51,8 @@ export interface GraphView {
   readonly graph: Graph;
   readonly device: DeviceProfile;
   readonly qdq: Qdq;
-  /** ONNX opset of the file. */
-  readonly opset: number;
+  /** ONNX opset of the file; undefined of a TFLite file. */
+  readonly opset: number | undefined;
 }
 
 /** A node with what rules ask of it. */

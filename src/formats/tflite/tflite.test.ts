@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { float32, type Model, modelOf } from '../../graph/ir.ts';
+import { float32, type Model, modelOf, type Tensor, type ValueInfo } from '../../graph/ir.ts';
+import { verify } from '../../graph/verify.ts';
 import { upgrade } from '../../import/upgrade.ts';
 import { Builder } from '../../ops/builder.ts';
 import { evaluate } from '../../runtime/reference/index.ts';
@@ -13,6 +14,14 @@ import { decodeTflite } from './decode.ts';
 import { encodeTflite } from './encode.ts';
 import { TFLITE_CASES } from './fixtures/cases.ts';
 import { lowerToTflite, toTflite } from './from-graph.ts';
+import { fromTflite } from './to-graph.ts';
+
+/** x with its channels last. */
+function toLast(dims: readonly number[]): Builder {
+  const b = new Builder('turn');
+  b.output(b.input('x', 'float32', dims).transpose([0, 2, 3, 1]), 'y');
+  return b;
+}
 
 interface Answer {
   readonly sha256: string;
@@ -60,6 +69,19 @@ describe.each(TFLITE_CASES)('$name', ({ name, model, x }) => {
     );
   });
 
+  it('reads back as a graph that answers as LiteRT does', () => {
+    const graph = fromTflite(bytes);
+    verify(graph);
+    const given = graph.inputs[0] as ValueInfo;
+    const turned = given.shape?.join() === x.dims.join() ? x : evaluate(toLast(x.dims).graph, { x }).y;
+    const got = evaluate(graph, { [given.name]: turned as Tensor })[graph.outputs[0]?.name ?? ''];
+    expect(got?.dims).toEqual(answer.shape);
+    const steps = answer.y.map(
+      (code, i) => Math.abs(answer.scale * (code - answer.zero) - Number(got?.data[i])) / answer.scale,
+    );
+    expect(Math.max(...steps)).toBeLessThan(TWICE_ROUNDED.includes(name) ? 2.01 : 1.51);
+  });
+
   it('reads back as what was written', () => {
     const written = lowerToTflite(upgrade(model).graph);
     const read = decodeTflite(bytes);
@@ -87,6 +109,19 @@ it('Vela compiles the common ones for Ethos-U55 and leaves nothing to the proces
     'residual',
   ];
   for (const name of common) expect(answers[name]).toMatchObject({ velaLeaves: 0 });
+});
+
+it("MLPerf Tiny's int8 keyword spotter answers as in LiteRT", () => {
+  const fixture = (name: string) => readFileSync(join(import.meta.dirname, 'fixtures', name));
+  const graph = fromTflite(fixture('kws_ref_model.tflite'));
+  verify(graph);
+  const { dims, x, y } = JSON.parse(fixture('kws_ref_model.json').toString()) as Record<
+    'dims' | 'x' | 'y',
+    number[]
+  >;
+  const [got] = Object.values(evaluate(graph, { input_1: float32(dims, x) }));
+  // LiteRT rounds each layer in fixed point: a few of 256 steps of a probability
+  for (const [i, value] of y.entries()) expect(Math.abs(value - Number(got?.data[i]))).toBeLessThan(0.04);
 });
 
 describe('what cannot be written is named', () => {
