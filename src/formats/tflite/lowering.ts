@@ -293,23 +293,20 @@ export class Lowering {
     );
   }
 
-  /** The finished model. */
+  /** The finished model; outputs bear the graph's names. */
   model(description: string): TfliteModel {
-    const indexOf = (name: string): number => {
-      const placed = this.#values.get(this.#key(name));
-      if (!placed)
-        throw new GaslawError(`output "${name}" is float: give it a Q/DQ pair (gaslaw quantize writes them)`);
-      return placed.index;
-    };
     const names = this.graph.inputs.filter(i => !this.graph.initializers.has(i.name)).map(i => i.name);
     const inputs = names.map(name => this.#tensors.findIndex(tensor => tensor.name === name));
-    return {
-      description,
-      tensors: this.#tensors,
-      operators: this.#operators,
-      inputs,
-      outputs: this.graph.outputs.map(o => indexOf(o.name)),
-    };
+    const outputs = this.graph.outputs.map(({ name }) => this.#output(name));
+    return { description, tensors: this.#tensors, operators: this.#operators, inputs, outputs };
+  }
+
+  #output(name: string): number {
+    const placed = this.#values.get(this.#key(name));
+    if (!placed)
+      throw new GaslawError(`output "${name}" is float: give it a Q/DQ pair (gaslaw quantize writes them)`);
+    this.#tensors[placed.index] = { ...(this.#tensors[placed.index] as TfliteTensor), name };
+    return placed.index;
   }
 }
 

@@ -24,7 +24,7 @@ export function raise(model: TfliteModel, file: string): Graph {
   const r = new Raising(model, file);
   for (const i of model.inputs) r.input(i);
   // names of its own for what is made here: outputs bear the file's
-  const outputs = r.builder.scope('tflite', () => {
+  const outputs = r.builder.scope(unusedPrefix(model), () => {
     for (const operator of model.operators) RULES[operator.op](operator, r);
     return model.outputs.map(i => r.value(i, 'last'));
   });
@@ -32,6 +32,12 @@ export function raise(model: TfliteModel, file: string): Graph {
     r.builder.output(value, r.tensor(model.outputs[i] as number).name);
   });
   return r.builder.graph;
+}
+
+function unusedPrefix({ tensors }: TfliteModel): string {
+  let prefix = 'tflite';
+  while (tensors.some(tensor => tensor.name.startsWith(`${prefix}/`))) prefix += '_';
+  return prefix;
 }
 
 type Rule = (o: TfliteOperator, r: Raising) => void;
