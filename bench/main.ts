@@ -9,6 +9,7 @@ import { EXPERIMENTS, type ExperimentName } from './architecture/variants.ts';
 import { benchExperts } from './experts.ts';
 import { latency } from './latency.ts';
 import { benchLlamaCpp } from './llama-cpp.ts';
+import { benchOnnxBackend } from './onnx-backend.ts';
 import { benchRollouts } from './rollouts.ts';
 import { benchRuntime } from './runtime.ts';
 import { soak } from './soak.ts';
@@ -56,6 +57,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   runtime: () => benchRuntime(),
   latency: async () => latency(),
   experts: () => benchExperts(rounds),
+  'onnx-backend': async () => benchOnnxBackend(values.data),
   'llama-cpp': () =>
     benchLlamaCpp({
       models: needed('models'),
