@@ -11,8 +11,8 @@ import { loraConfig, loraModel } from './lora/index.ts';
 
 type Json = Record<string, unknown>;
 
-const families: { readonly config: Json; readonly older: Json }[] = JSON.parse(
-  readFileSync(join(import.meta.dirname, '../../bench/peers/fixtures/families.json'), 'utf8'),
+const families: { readonly config: Json; readonly older: Json }[] = ['families', 'deepseek'].flatMap(name =>
+  JSON.parse(readFileSync(join(import.meta.dirname, `../../bench/peers/fixtures/${name}.json`), 'utf8')),
 );
 const configs = families.flatMap(({ config, older }) => [config, older]);
 

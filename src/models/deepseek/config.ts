@@ -121,7 +121,8 @@ const COUNTS = [
   'moeLayerFreq',
 ] as const;
 
-const MOST_EXPERTS = 4096;
+/** Experts of all layers together, which are traced one by one; DeepSeek-V3 has 14,848. */
+const MOST_EXPERTS = 2 ** 17;
 
 function checkConfig(c: DeepseekConfig, origin: string): void {
   checkShape({ ...c, numKeyValueHeads: c.numAttentionHeads, headDim: c.qkRopeHeadDim }, origin);
@@ -133,8 +134,8 @@ function checkConfig(c: DeepseekConfig, origin: string): void {
     );
   }
   assert(
-    c.nRoutedExperts <= MOST_EXPERTS,
-    `${origin}: nRoutedExperts is ${c.nRoutedExperts}; at most ${MOST_EXPERTS} are supported`,
+    c.nRoutedExperts * c.numHiddenLayers <= MOST_EXPERTS,
+    `${origin}: ${c.numHiddenLayers} layers of nRoutedExperts ${c.nRoutedExperts} are more than the ${MOST_EXPERTS} supported`,
   );
   if (c.nRoutedExperts === 0) return;
   const { nRoutedExperts: experts, nGroup, topkGroup, numExpertsPerTok: chosen } = c;
