@@ -1,5 +1,5 @@
 /** Commands about devices as people and scripts use them. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
@@ -59,4 +59,17 @@ it('gaslaw check reads TFLite files, and estimates them with the error on held-o
   expect(jsonOf(cli('check', file, '--device', 'arm-ethos-u55-128', '--json'))).toMatchObject({
     deploys: true,
   });
+});
+
+it('gaslaw convert writes graphs as TFLite and as a C header', { timeout: 120_000 }, () => {
+  const file = join(import.meta.dirname, '../src/formats/tflite/fixtures/kws_ref_model.tflite');
+  jsonOf(cli('convert', file, '--to', 'onnx', '--out', 'kws.onnx', '--json'));
+  const written = jsonOf(cli('convert', 'kws.onnx', '--to', 'tflite', '--out', 'kws.tflite', '--json'));
+  expect(written).toMatchObject({ output: 'kws.tflite', to: 'tflite' });
+  jsonOf(cli('convert', 'kws.tflite', '--to', 'c-array', '--out', 'kws.h', '--json'));
+  expect(readFileSync(join(folder, 'kws.h'), 'utf8')).toContain('static const unsigned char kws[]');
+  expect(jsonOf(cli('check', 'kws.tflite', '--device', 'arm-ethos-u55-128', '--json'))).toMatchObject({
+    deploys: true,
+  });
+  expect(cli('convert', 'kws.onnx', '--to', 'gguf', '--out', 'x').status).toBe(2);
 });

@@ -2,11 +2,13 @@
 import { Command } from 'commander';
 import { exportModel } from '../../export/directory.ts';
 import { EXPORT_DTYPES, type ExportDType } from '../../export/dtypes.ts';
+import { encodeGraph, GRAPH_FORMATS, type GraphFormat } from '../../export/graph-files.ts';
 import { openLanguageModel } from '../../export/language-model.ts';
 import { WRITABLE_TYPES, type WritableType } from '../../formats/gguf/quantize.ts';
 import { saveModel } from '../../models/files.ts';
 import { ggufOf } from '../../models/gguf/write.ts';
 import type { CausalModel } from '../../models/model.ts';
+import { loadOnnx } from '../../models/resolve.ts';
 import { WEIGHT_DTYPES, type WeightDType } from '../../models/weight-files.ts';
 import type { ParameterStore } from '../../nn/parameters.ts';
 import { bytes } from '../../report/format.ts';
@@ -16,7 +18,7 @@ import { UsageError } from '../../util/errors.ts';
 import { type FileStore, nameOf } from '../../util/files.ts';
 import { nodeFiles } from '../node-files.ts';
 import { JSON_OPTION, oneOf } from '../options.ts';
-import { createOutput } from '../output.ts';
+import { createOutput, type Output } from '../output.ts';
 import { VERSION } from '../version.ts';
 
 interface Loaded {
@@ -64,6 +66,9 @@ const FORMATS: Readonly<Record<string, Format>> = {
   },
 };
 
+/** What `--to` takes: of language models those of FORMATS, of any graph those of GRAPH_FORMATS. */
+const TARGETS = [...new Set([...Object.keys(FORMATS), ...GRAPH_FORMATS])];
+
 interface Options {
   readonly to: string;
   readonly dtype?: string;
@@ -74,17 +79,20 @@ interface Options {
 export const convertCommand = (): Command =>
   new Command('convert')
     .description('write a model in the files of another program')
-    .argument('<model>', 'run folder, Hugging Face directory or .gguf file')
-    .requiredOption('--to <format>', Object.keys(FORMATS).join(', '), oneOf('--to', Object.keys(FORMATS)))
+    .argument('<model>', 'run folder, Hugging Face directory, .gguf file, or any .onnx or .tflite file')
+    .requiredOption('--to <format>', TARGETS.join(', '), oneOf('--to', TARGETS))
     .option('--dtype <name>', 'type of the weights, as the format names it (default: f32)')
-    .requiredOption('--out <path>', 'folder, or .gguf file')
+    .requiredOption('--out <path>', 'folder, or file')
     .option(...JSON_OPTION)
     .action(run);
 
 async function run(path: string, o: Options): Promise<void> {
   const output = createOutput(o.json ?? false);
   const files = nodeFiles();
-  const format = FORMATS[o.to] as Format;
+  if (/\.(onnx|tflite)$/.test(path)) return convertGraph(files, path, o, output);
+  const format = FORMATS[o.to];
+  if (!format)
+    throw new UsageError(`--to ${o.to}: only .onnx and .tflite files are written so; export the model first`);
   const dtype = oneOf(`--dtype for ${o.to}`, format.dtypes)(o.dtype ?? 'f32');
   const { model, store, tokenizer, bytes: bytesBefore, origin } = await openLanguageModel(files, path);
   if (!store)
@@ -93,6 +101,16 @@ async function run(path: string, o: Options): Promise<void> {
   const bytesAfter = await sizeOf(files, written);
   const result = { output: written, to: o.to, dtype, bytesBefore, bytesAfter };
   output.result(result, () => [`${written}: ${bytes(bytesBefore)} → ${bytes(bytesAfter)}`]);
+}
+
+/** A graph file as another one. */
+async function convertGraph(files: FileStore, path: string, o: Options, output: Output): Promise<void> {
+  const to = oneOf(`--to of ${path}`, GRAPH_FORMATS)(o.to) satisfies GraphFormat;
+  const { model, bytes: bytesBefore } = await loadOnnx(files, path);
+  const content = encodeGraph(model, to, nameOf(o.out).replace(/\.[^.]*$/, ''));
+  await files.write(o.out, content);
+  const result = { output: o.out, to, bytesBefore, bytesAfter: content.byteLength };
+  output.result(result, () => [`${o.out}: ${bytes(bytesBefore)} → ${bytes(content.byteLength)}`]);
 }
 
 /** Bytes of a file, or of the weights in a folder. */
