@@ -12,7 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), 'gaslaw-devices-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const cli = (...args: string[]) => gaslaw(folder, args);
 
-it('gaslaw devices lists all, shows one, and prints where each figure was read', { timeout: 120_000 }, () => {
+it('gaslaw devices lists all, shows one, and prints where each figure was read', { timeout: 600_000 }, () => {
   const devices = jsonOf(cli('devices', '--json')) as Record<string, unknown>[];
   for (const device of devices)
     expect(Object.keys(device)).toEqual(['id', 'family', 'name', 'formats', 'confidence']);
@@ -23,7 +23,7 @@ it('gaslaw devices lists all, shows one, and prints where each figure was read',
   expect(cli('devices', 'ethos').status).toBe(2);
 });
 
-it('gaslaw check says what does not deploy, and --fix writes a model that does', { timeout: 120_000 }, () => {
+it('gaslaw check says what does not deploy, and --fix writes a model that does', { timeout: 600_000 }, () => {
   const b = new Builder('small');
   const x = b.input('x', 'float32', ['batch', 4, 5, 5]);
   b.output(b.op('AveragePool', [x], { kernel_shape: [5, 5] }), 'y');
@@ -44,7 +44,7 @@ it('gaslaw check says what does not deploy, and --fix writes a model that does',
 });
 
 it('gaslaw check reads TFLite files, and estimates them with the error on held-out rows', {
-  timeout: 120_000,
+  timeout: 600_000,
 }, () => {
   const file = join(import.meta.dirname, '../src/formats/tflite/fixtures/kws_ref_model.tflite');
   const report = jsonOf(cli('check', file, '--device', 'stm32u575', '--json'));
@@ -61,7 +61,7 @@ it('gaslaw check reads TFLite files, and estimates them with the error on held-o
   });
 });
 
-it('gaslaw convert writes graphs as TFLite and as a C header', { timeout: 120_000 }, () => {
+it('gaslaw convert writes graphs as TFLite and as a C header', { timeout: 600_000 }, () => {
   const file = join(import.meta.dirname, '../src/formats/tflite/fixtures/kws_ref_model.tflite');
   jsonOf(cli('convert', file, '--to', 'onnx', '--out', 'kws.onnx', '--json'));
   const written = jsonOf(cli('convert', 'kws.onnx', '--to', 'tflite', '--out', 'kws.tflite', '--json'));

@@ -145,7 +145,7 @@ export function fixed(
   let current = withOpset(upgrade(model), max);
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const todo = check(current, device).findings.filter(f => f.rewrite !== undefined);
-    const next = todo.some(f => f.rewrite === 'bind-dims') ? bindDims(current, dims) : current;
+    const next = todo.some(f => f.rewrite === 'bind-dims') ? upgrade(bindDims(current, dims)) : current;
     const changed = withOpset(applyFixes(next, new Map(todo.map(f => [f.node, f.rewrite as FixName]))), max); // filtered
     const left = new Set(check(changed, device).findings.map(f => `${f.node}\n${f.why}`));
     const done = todo.filter(f => !left.has(`${f.node}\n${f.why}`));

@@ -4,15 +4,20 @@ import { type CheckReport, check, type Finding, fixed } from '../../devices/chec
 import { bindDims } from '../../devices/fixes/apply.ts';
 import { deviceOf } from '../../devices/index.ts';
 import type { Estimate } from '../../devices/latency/estimate.ts';
-import type { HeldOutError } from '../../devices/latency/fit.ts';
+import { featuresIfFixed } from '../../devices/latency/features.ts';
+import { type HeldOutError, predict } from '../../devices/latency/fit.ts';
+import { fitMachine } from '../../devices/latency/this-machine.ts';
 import type { Model } from '../../graph/ir.ts';
 import { encodeModel } from '../../graph/protobuf.ts';
+import { upgrade } from '../../import/upgrade.ts';
 import { loadOnnx, locateModel } from '../../models/resolve.ts';
 import { bytes, milliseconds, percent } from '../../report/format.ts';
+import { benchGraph } from '../../runtime/bench.ts';
 import { UsageError } from '../../util/errors.ts';
+import { openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
 import { JSON_OPTION, nameAndValue, whole } from '../options.ts';
-import { createOutput, stdoutColors } from '../output.ts';
+import { createOutput, type Output, stdoutColors } from '../output.ts';
 import { pairs } from '../table.ts';
 
 interface Options {
@@ -40,21 +45,33 @@ async function run(path: string, o: Options): Promise<void> {
   const place = await locateModel(files, path);
   if (place.kind !== 'onnx') throw new UsageError(`${path}: check reads .onnx files; export the model first`);
   const { model } = await loadOnnx(files, place.path);
-  const given = dims.size > 0 ? bound(model, dims) : model;
+  const given = dims.size > 0 ? bindDims(model, dims) : model;
   const repaired = o.fix === undefined ? undefined : fixed(given, device, dims);
   if (repaired && o.fix) await files.write(o.fix, encodeModel(repaired.model));
-  const report = check(repaired?.model ?? given, device);
+  const checked = repaired?.model ?? given;
+  const report = {
+    ...check(checked, device),
+    ...(device.id === 'this-machine' && (await measuredHere(checked, output))),
+  };
   output.result({ ...report, ...(repaired && { output: o.fix, applied: repaired.applied }) }, () => [
     ...(repaired?.applied ?? []).map(f => `fixed ${f.node} (${f.op}): ${f.why}; ${f.rewrite}`),
     ...lines(report),
   ]);
 }
 
-/** With dims bound, keeping the opset of the file for what the importer says of it. */
-function bound(model: Model, dims: ReadonlyMap<string, number>): Model {
-  const made = bindDims(model, dims);
-  made.opsets.set('', model.opsets.get('') ?? 1);
-  return made;
+interface Measured {
+  readonly estimatedMs?: number;
+  readonly measuredMs: number;
+}
+
+/** Milliseconds on this machine: from what each class of op takes here, and of the model itself (symbolic dims 1). */
+async function measuredHere(model: Model, output: Output): Promise<Measured> {
+  const runtime = await openRuntime(output);
+  const { medianMs } = await benchGraph(runtime, model, { runs: 15, seed: 1 });
+  const { weights, factors } = await fitMachine(runtime);
+  const features = featuresIfFixed(upgrade(model).graph);
+  const estimatedMs = features && predict(weights, factors.get('this-machine') ?? 1, features);
+  return { ...(estimatedMs !== undefined && { estimatedMs }), measuredMs: medianMs };
 }
 
 function dimOf(pair: string): [string, number] {
@@ -62,12 +79,16 @@ function dimOf(pair: string): [string, number] {
   return [name, whole(`--dim ${name}`, 1)(value)];
 }
 
-function lines(report: CheckReport): string[] {
+function lines(report: CheckReport & Partial<Measured>): string[] {
   const { bold, green, red } = stdoutColors();
   const { findings, deploys, device } = report;
   const verdict = deploys ? green('deploys') : red('does not deploy');
   const rows: (readonly [string, string])[] = [
-    ['estimated', estimateText(report.estimate)],
+    [
+      'estimated',
+      report.measuredMs === undefined ? estimateText(report.estimate) : milliseconds(report.estimatedMs),
+    ],
+    ...(report.measuredMs === undefined ? [] : [['measured', milliseconds(report.measuredMs)] as const]),
     ...(report.activationBytes === undefined
       ? []
       : [['activations', bytes(report.activationBytes)] as const]),

@@ -31,6 +31,25 @@ const ortFormats = figure<readonly Format[]>(
 export const CPU: readonly DeviceProfile[] = [
   {
     ...common,
+    id: 'this-machine',
+    name: 'The machine that gaslaw runs on',
+    engine: 'ONNX Runtime CPU provider',
+    kind: 'cpu-x86',
+    formats: ortFormats,
+    quantization,
+    peakMacsPerSecond: {},
+    memory: {},
+    notes: [
+      figure(
+        'Measured when asked for, class of op by class of op, and the model itself.',
+        'ort-opsets',
+        'derived',
+      ),
+    ],
+    confidence: 'derived',
+  },
+  {
+    ...common,
     id: 'cpu-x86-vnni',
     name: 'x86-64 with AVX-512 VNNI or AVX-VNNI',
     engine: 'ONNX Runtime CPU provider',

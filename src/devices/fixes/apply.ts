@@ -20,7 +20,7 @@ export function applyFixes(model: Model, fixes: ReadonlyMap<string, FixName>): M
   return inferredAnew(fixed);
 }
 
-/** Fixes symbolic dims of inputs: those of `dims`, and a symbolic first axis, which is the batch, to 1. */
+/** Fixes symbolic dims of inputs: those of `dims`, and a symbolic first axis, which is the batch, to 1. Types have to be inferred anew. */
 export function bindDims(model: Model, dims: ReadonlyMap<string, number>): Model {
   const fixed = cloneModel(model);
   const { graph } = fixed;
@@ -31,7 +31,8 @@ export function bindDims(model: Model, dims: ReadonlyMap<string, number>): Model
   }
   graph.inputs = graph.inputs.map(input => bound(input, known));
   graph.outputs = graph.outputs.map(output => bound(output, known));
-  return inferredAnew(fixed);
+  graph.types.clear();
+  return fixed;
 }
 
 const bound = (value: ValueInfo, dims: ReadonlyMap<string, number>): ValueInfo =>

@@ -1,10 +1,9 @@
 /** Latency estimates from published measurements, with the error that held-out rows had. */
 import type { Graph } from '../../graph/ir.ts';
 import { Qdq } from '../../ops/qdq.ts';
-import { GaslawError } from '../../util/errors.ts';
 import type { DeviceProfile, Precision } from '../profile.ts';
 import type { SourceKey } from '../sources.ts';
-import { type Features, featuresOf } from './features.ts';
+import { type Features, featuresIfFixed } from './features.ts';
 import {
   type Fit,
   factorFor,
@@ -107,7 +106,7 @@ export function estimate(
   const wanted: Precision[] = new Qdq(graph).quantized ? ['int8', 'int16'] : ['float32', 'float16', 'int8'];
   const precision = wanted.find(p => measured(device.kind, p, devices));
   const group = precision && groupFor(device.kind, precision, devices);
-  const features = group && featuresOrNothing(graph);
+  const features = group && featuresIfFixed(graph);
   if (!group || !features) return undefined;
   const factor = factorFor(group.fit, device.id, clocksOf(devices));
   return {
@@ -122,12 +121,3 @@ export function estimate(
 
 const measured = (kind: string, precision: Precision, devices: readonly DeviceProfile[]): boolean =>
   measuredKinds(devices).some(group => group.kind === kind && group.precision === precision);
-
-function featuresOrNothing(graph: Graph): Features | undefined {
-  try {
-    return featuresOf(graph);
-  } catch (error) {
-    if (error instanceof GaslawError) return undefined;
-    throw error;
-  }
-}

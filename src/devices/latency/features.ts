@@ -65,6 +65,16 @@ export function featuresOf(graph: Graph): Features {
   return FEATURES.map(name => f[name]);
 }
 
+/** The same, or nothing where a dim is symbolic. */
+export function featuresIfFixed(graph: Graph): Features | undefined {
+  try {
+    return featuresOf(graph);
+  } catch (error) {
+    if (error instanceof GaslawError) return undefined;
+    throw error;
+  }
+}
+
 function add(graph: Graph, node: Node, f: Record<Feature, number>): void {
   const key = opKey(node);
   if (FREE.has(key) || !isOpType(key)) return;
