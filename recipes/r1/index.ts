@@ -51,7 +51,7 @@ export const r1: Recipe = {
   sizes: {
     debug: 'every stage for a few steps, under a minute',
     small: 'the whole pipeline, under 15 minutes',
-    full: 'a larger model that solves nearly all problems, under 90 minutes',
+    full: 'a larger model with room for nearly all attempts, about 90 % right; an hour and more',
   },
   run: context => new R1(context).run(),
 };
