@@ -12,7 +12,6 @@ import { type DenseConfig, denseConfig, denseModel } from '../src/models/dense/i
 import type { ParameterSpec } from '../src/nn/parameters.ts';
 import { byteTokenizer } from '../src/tokenizer/byte.ts';
 import { encodeFloats } from '../src/util/float16.ts';
-import { Random } from '../src/util/random.ts';
 
 const QWEN = { vocabSize: 151936, ropeTheta: 1e6, rmsNormEps: 1e-6, tieWordEmbeddings: true } as const;
 
@@ -66,10 +65,8 @@ export async function writeRandomModel(name: ShapeName, folder: string): Promise
   const tokenizer = byteTokenizer();
   const { eos, pad } = tokenizer;
   const model = denseModel(denseConfig({ ...SHAPES[name], eosTokenId: eos, padTokenId: pad }));
-  const noise = bfloat16Noise(1 << 20);
   const tensors = model.parameters.map(
-    (spec, i) =>
-      [spec.name, { dtype: 'bfloat16', dims: spec.dims, make: () => valuesOf(spec, noise, i) }] as const,
+    (spec, i) => [spec.name, { dtype: 'bfloat16', dims: spec.dims, make: () => valuesOf(spec, i) }] as const,
   );
   await files.write(`${folder}/model.safetensors`, encodePending(new Map(tensors)));
   for (const [file, value] of Object.entries(tokenizer.save()))
@@ -80,28 +77,32 @@ export async function writeRandomModel(name: ShapeName, folder: string): Promise
   );
 }
 
-const STANDARD_DEVIATION = 0.02;
+const BOUND = 0.02 * Math.sqrt(3);
 
-const bfloat16Noise = (count: number): Uint16Array => {
-  const random = new Random(1);
-  const bound = STANDARD_DEVIATION * Math.sqrt(3);
-  const values = Float32Array.from({ length: count }, () => bound * (2 * random.uniform() - 1));
-  return encodeFloats(values, 'bfloat16');
-};
-
-/** Ones for norms, zeros for biases, and for matrices the noise from a place of their own on, over and over. */
-function valuesOf({ name, dims }: ParameterSpec, noise: Uint16Array, index: number) {
+/**
+ * Ones for norms, zeros for biases, uniform noise of standard deviation 0.02 for matrices. Nothing may repeat: machines that
+ * share equal pages of memory read repeated weights twice as fast as real ones.
+ */
+function valuesOf({ name, dims }: ParameterSpec, index: number) {
   const data = new Uint16Array(sizeOf(dims));
   if (name.endsWith('norm.weight')) data.fill(0x3f80);
-  else if (dims.length > 1) {
-    const shift = (index * 7919) % noise.length;
-    for (let at = -shift; at < data.length; at += noise.length) {
-      const skipped = Math.max(0, -at);
-      data.set(noise.subarray(skipped, Math.min(noise.length, data.length - at)), at + skipped);
-    }
-  }
+  else if (dims.length > 1) fillNoise(data, index + 1);
   return { dtype: 'bfloat16' as const, dims, data };
 }
+
+/** bfloat16 values from a table of 64 Ki, drawn by a linear congruential generator (Numerical Recipes). */
+function fillNoise(data: Uint16Array, seed: number): void {
+  let state = Math.imul(seed, 0x9e3779b9);
+  for (let i = 0; i < data.length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    data[i] = TABLE[state >>> 16] as number;
+  }
+}
+
+const TABLE = encodeFloats(
+  Float32Array.from({ length: 2 ** 16 }, (_, i) => BOUND * (i / 2 ** 15 - 1)),
+  'bfloat16',
+);
 
 if (argv[1]?.endsWith('random-model.js')) {
   const [, , name = '', folder = ''] = argv;
