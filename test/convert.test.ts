@@ -51,4 +51,11 @@ describe('gaslaw convert', () => {
     expect(status).toBe(2);
     expect(stderr).toMatch(message);
   });
+
+  it('a graph keeps its types', () => {
+    const args = ['convert', 'js/onnx/model.onnx', '--to', 'c-array', '--dtype', 'f16', '--out', 'm.h'];
+    const { status, stderr } = gaslaw(folder, args);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/--dtype f16: js\/onnx\/model.onnx keeps the types that it has/);
+  });
 });

@@ -106,6 +106,8 @@ async function run(path: string, o: Options): Promise<void> {
 /** A graph file as another one. */
 async function convertGraph(files: FileStore, path: string, o: Options, output: Output): Promise<void> {
   const to = oneOf(`--to of ${path}`, GRAPH_FORMATS)(o.to) satisfies GraphFormat;
+  if (o.dtype)
+    throw new UsageError(`--dtype ${o.dtype}: ${path} keeps the types that it has; leave the option out`);
   const { model, bytes: bytesBefore } = await loadOnnx(files, path);
   const content = encodeGraph(model, to, nameOf(o.out).replace(/\.[^.]*$/, ''));
   await files.write(o.out, content);
