@@ -45,7 +45,8 @@ describe('gaslaw convert', () => {
   it.each([
     [['--to', 'gguf', '--out', 'x'], /--out x: name a .gguf file/],
     [['--to', 'gguf', '--dtype', 'q9', '--out', 'x.gguf'], /--dtype for gguf is "q9"; it must be one of f32/],
-    [['--to', 'tflite', '--out', 'x'], /--to is "tflite"; it must be one of onnx/],
+    [['--to', 'word', '--out', 'x'], /--to is "word"; it must be one of onnx/],
+    [['--to', 'tflite', '--out', 'x'], /--to tflite: only .onnx and .tflite files/],
   ])('%j is refused in one sentence', (args, message) => {
     const { status, stderr } = gaslaw(folder, ['convert', 'tiny', ...args]);
     expect(status).toBe(2);
