@@ -1,6 +1,5 @@
 /**
  * Stored values to float32, bit for bit as ggml computes them.
- * Types of the IQ1 to IQ3 families, whose levels are tables of thousands of vectors, are not among them.
  * Source: ggml-quants.c of llama.cpp.
  */
 import { fromBfloat16, fromFloat16 } from '../../util/float16.ts';
@@ -8,6 +7,7 @@ import type { ReadBlock } from './blocks/block.ts';
 import { q2_k, q3_k, q4_k, q5_k, q6_k, q8_k } from './blocks/k.ts';
 import { q4_0, q4_1, q5_0, q5_1, q8_0 } from './blocks/legacy.ts';
 import { iq4_nl, iq4_xs, mxfp4, tq1_0, tq2_0 } from './blocks/tables.ts';
+import { iq1_m, iq1_s, iq2_s, iq2_xs, iq2_xxs, iq3_s, iq3_xxs } from './blocks/vectors.ts';
 import { GGML_TYPES, type GgmlType } from './types.ts';
 
 const element =
@@ -32,6 +32,13 @@ const READERS = {
   Q5_K: q5_k,
   Q6_K: q6_k,
   Q8_K: q8_k,
+  IQ1_S: iq1_s,
+  IQ1_M: iq1_m,
+  IQ2_XXS: iq2_xxs,
+  IQ2_XS: iq2_xs,
+  IQ2_S: iq2_s,
+  IQ3_XXS: iq3_xxs,
+  IQ3_S: iq3_s,
   IQ4_NL: iq4_nl,
   IQ4_XS: iq4_xs,
   TQ1_0: tq1_0,
