@@ -126,7 +126,7 @@ class Removal {
       return;
     }
     const before = Array.from(old.data as BigInt64Array, Number);
-    const after = this.#resized(node, before, input);
+    const after = this.#resized(node, before);
     if (after.some((n, i) => n !== before[i]))
       node.inputs[input] = this.#constant(`${node.inputs[input]}_pruned`, after);
   }
@@ -145,8 +145,8 @@ class Removal {
       node.inputs[input] = this.#constant(`${node.name}_shape`, sizes);
   }
 
-  #resized(node: Node, sizes: readonly number[], input: number): number[] {
-    if (node.opType === 'Slice') return this.#bounds(node, sizes, input);
+  #resized(node: Node, sizes: readonly number[]): number[] {
+    if (node.opType === 'Slice') return this.#bounds(node, sizes);
     if (node.opType === 'Split') {
       const axis = this.#axisOf(node);
       return sizes.map((_, index) => this.#left(node, { side: 'output', index, axis }));
@@ -159,7 +159,7 @@ class Removal {
   }
 
   /** Bounds of a slice move by the channels that went before them. */
-  #bounds(node: Node, bounds: readonly number[], _input: number): number[] {
+  #bounds(node: Node, bounds: readonly number[]): number[] {
     const axes = this.#graph.initializers.get(node.inputs[3] ?? '');
     const rank = this.#rank(node.inputs[0]);
     return bounds.map((bound, i) => {
