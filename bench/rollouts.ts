@@ -1,15 +1,16 @@
 /**
- * Rollouts: tokens a second of the engine (prompt, sampling and bookkeeping included), and the same decode loop through
- * onnxruntime-node's own `run`, whose outputs (the caches included) are copied on every step.
+ * Rollouts: tokens a second of the engine (prompt, sampling, bookkeeping and taking over the weights included) over float and
+ * 8-bit caches, and the same decode loop through onnxruntime-node's own `run`, whose outputs (the caches included) are copied
+ * on every step.
  * Usage: npm run bench -- rollouts
  */
-import { Decoder, decodeGraph, presentName } from '../src/generate/decoder.ts';
-import { Engine } from '../src/generate/engine.ts';
+import { decodeGraph, presentName } from '../src/generate/decoder.ts';
 import { modelOf, type Tensor, zeros } from '../src/graph/ir.ts';
 import { encodeModel } from '../src/graph/protobuf.ts';
 import { denseConfig, denseModel } from '../src/models/dense/index.ts';
 import { ParameterStore } from '../src/nn/parameters.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
+import { Rollouts } from '../src/train/rollouts.ts';
 import { Random } from '../src/util/random.ts';
 import { median } from './statistics.ts';
 
@@ -31,37 +32,41 @@ const model = denseModel(
 export async function benchRollouts(rounds: number) {
   const store = new ParameterStore(model.parameters).initialize(new Random(1));
   const runtime = await nativeRuntime();
-  using decoder = await Decoder.create(runtime, model, store, { threads: 2, prepacked: true });
-  using engine = new Engine(decoder, { slots: BATCH, capacity: CONTEXT });
+  const make = (cache: 'f32' | 'int8') =>
+    Rollouts.create(runtime, model, store, { slots: BATCH, cache, threads: 2 });
+  using float = await make('f32');
+  using rounded = await make('int8');
   const peer = await peerLoop(store);
-  const ours: number[] = [];
-  const theirs: number[] = [];
-  await rollout(engine);
+  const times: Record<'float' | 'rounded' | 'peer', number[]> = { float: [], rounded: [], peer: [] };
+  await rollout(float);
+  await rollout(rounded);
   for (let round = 0; round < rounds; round++) {
-    ours.push(await rollout(engine));
-    theirs.push(await peer());
+    times.float.push(await rollout(float));
+    times.rounded.push(await rollout(rounded));
+    times.peer.push(await peer());
   }
+  const over = (ours: number[]) => median(ours.map((o, i) => o / (times.peer[i] as number)));
   return {
     parameters: store.count,
     batch: BATCH,
     context: CONTEXT,
-    tokensPerSecond: median(ours),
-    onnxruntimeNodeTokensPerSecond: median(theirs),
-    ratio: median(ours.map((o, i) => o / (theirs[i] as number))),
+    tokensPerSecond: median(times.float),
+    int8CacheTokensPerSecond: median(times.rounded),
+    onnxruntimeNodeTokensPerSecond: median(times.peer),
+    ratio: over(times.float),
+    int8CacheRatio: over(times.rounded),
   };
 }
 
-async function rollout(engine: Engine): Promise<number> {
+const requests = (count: number) =>
+  Array.from({ length: count }, (_, i) => ({ prompt: [1 + (i % 7), 2, 3, 4], maxTokens: CONTEXT, seed: i }));
+
+async function rollout(rollouts: Rollouts): Promise<number> {
+  const { engine } = rollouts;
   const before = engine.sampledTokens;
   const started = performance.now();
-  await engine.refresh(); // as in reinforcement learning, where the weights have changed
-  await engine.generate(
-    Array.from({ length: BATCH }, (_, i) => ({
-      prompt: [1 + (i % 7), 2, 3, 4],
-      maxTokens: CONTEXT,
-      seed: i,
-    })),
-  );
+  await rollouts.refresh(() => requests(4)); // as in reinforcement learning, where the weights have changed
+  await engine.generate(requests(BATCH));
   return (engine.sampledTokens - before) / ((performance.now() - started) / 1000);
 }
 

@@ -373,6 +373,7 @@ class R1 {
       optimizer: { kind: 'adamw', beta2: 0.98, weightDecay: 0 },
       maxGradientNorm: 0.5,
       slots,
+      rolloutCache: 'int8',
       maxPlaces: MICRO_BATCH,
     });
     return await trainLoop(this.#context, training, { stage, steps, maxFlops });

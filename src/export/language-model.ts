@@ -132,7 +132,7 @@ const cached =
     return compile(
       runtime,
       options,
-      await measureCache(plain, sampleIds(tokenizer, plain.model), kvCache === 'int8' ? 8 : 4),
+      await measureCache(plain, [sampleIds(tokenizer, plain.model)], kvCache === 'int8' ? 8 : 4),
     );
   };
 

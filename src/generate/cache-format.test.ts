@@ -36,7 +36,7 @@ beforeAll(async () => {
 afterAll(() => exact[Symbol.dispose]());
 
 async function quantized(bits: 4 | 8): Promise<Decoder> {
-  const format = await measureCache(exact, ids, bits);
+  const format = await measureCache(exact, [ids], bits);
   const graph = decodeGraph(model, name => store.tensor(name));
   return Decoder.fromGraph(runtime, quantizeCache(graph, model, format), graph);
 }

@@ -23,29 +23,41 @@ export interface CacheFormat {
 /** Room above the largest value that was seen. */
 const MARGIN = 1.1;
 
-/** Reads `ids` and finds the scales of every channel. The decoder's caches must be float. */
+/** Reads each of `texts` and finds the scales of every channel. The decoder's caches must be float. */
 export async function measureCache(
   decoder: Decoder,
-  ids: readonly number[],
+  texts: readonly (readonly number[])[],
   bits: 4 | 8,
 ): Promise<CacheFormat> {
-  const { model } = decoder;
+  const slots = decoder.model.cacheSlots;
+  const largest = new Map(slots.map(s => [s.name, new Float32Array(s.heads * s.width)]));
+  for (const ids of texts) {
+    const cache = await cacheOf(decoder, ids);
+    slots.forEach((slot, i) => {
+      raiseToLargest(largest.get(slot.name) as Float32Array, cache[i] as Tensor);
+    });
+  }
+  const top = 2 ** (bits - 1) - 1;
+  for (const values of largest.values())
+    for (let i = 0; i < values.length; i++) values[i] = (MARGIN * (values[i] as number)) / top || 1;
+  return { bits, scales: largest };
+}
+
+/** Keys and values of one text, read in one pass. */
+async function cacheOf(decoder: Decoder, ids: readonly number[]): Promise<Tensor[]> {
   const cache = decoder.allocateCache(1, ids.length);
-  using lane = decoder.lane(cache, { rows: 1, length: ids.length }, new Float32Array(model.vocabSize));
+  const logits = new Float32Array(decoder.model.vocabSize);
+  using lane = decoder.lane(cache, { rows: 1, length: ids.length }, logits);
   lane.ids.set(ids);
   lane.lastPosition[0] = ids.length - 1;
   await lane.run();
-  const scales = model.cacheSlots.map(
-    (slot, i) => [slot.name, channelScales(cache[i] as Tensor, bits)] as const,
-  );
-  return { bits, scales: new Map(scales) };
+  return cache;
 }
 
-/** Largest magnitude of each channel of [1, heads, positions, width] over the largest code. */
-function channelScales({ dims, data }: Tensor, bits: 4 | 8): Float32Array {
+/** Raises `largest` to the magnitudes of each channel of [1, heads, positions, width]. */
+function raiseToLargest(largest: Float32Array, { dims, data }: Tensor): void {
   const [, heads, positions, width] = dims as [number, number, number, number];
   const values = data as Float32Array;
-  const largest = new Float32Array(heads * width);
   for (let h = 0; h < heads; h++) {
     for (let at = 0; at < positions * width; at++) {
       const channel = h * width + (at % width);
@@ -53,8 +65,6 @@ function channelScales({ dims, data }: Tensor, bits: 4 | 8): Float32Array {
       if (size > (largest[channel] as number)) largest[channel] = size;
     }
   }
-  const top = 2 ** (bits - 1) - 1;
-  return largest.map(x => (MARGIN * x) / top || 1);
 }
 
 /** Makes the attention of `graph`, a `decodeGraph`, keep its cache in that format. Returns the model with such slots. */

@@ -79,6 +79,8 @@ export interface Lane extends Disposable {
 export interface DecoderOptions extends CompileOptions {
   /** Fix the values of a store as they are now, until `refresh`. */
   readonly prepacked?: boolean;
+  /** Changes the graph before each compilation; returns the model with the cache that the graph then has. */
+  readonly rewrite?: (graph: Graph, model: CausalModel) => CausalModel;
 }
 
 export class Decoder implements Disposable {
@@ -107,22 +109,26 @@ export class Decoder implements Disposable {
     runtime: Runtime,
     model: CausalModel,
     weights: ParameterStore | ReadonlyMap<string, Tensor>,
-    { prepacked = false, ...options }: DecoderOptions = {},
+    { prepacked = false, rewrite = (_, same) => same, ...options }: DecoderOptions = {},
   ): Promise<Decoder> {
     if (weights instanceof Map) {
       const graph = decodeGraph(model, name => tensorNamed(weights, name));
-      return Decoder.fromGraph(runtime, model, graph, options);
+      return Decoder.fromGraph(runtime, rewrite(graph, model), graph, options);
     }
     const store = weights as ParameterStore;
     if (prepacked) {
-      const graph = () => decodeGraph(model, name => store.tensor(name));
-      const decoder = await Decoder.fromGraph(runtime, model, graph(), options);
-      decoder.#recompile = () => runtime.compile(modelFor(graph()), options);
+      const rewritten = () => {
+        const graph = decodeGraph(model, name => store.tensor(name));
+        return { graph, model: rewrite(graph, model) };
+      };
+      const first = rewritten();
+      const decoder = await Decoder.fromGraph(runtime, first.model, first.graph, options);
+      decoder.#recompile = () => runtime.compile(modelFor(rewritten().graph), options);
       return decoder;
     }
     const graph = decodeGraph(model);
     const bound = Object.fromEntries(weightInputs(graph, model).map(i => [i.name, store.tensor(i.name)]));
-    return Decoder.#compile(runtime, model, modelOf(graph), options, bound);
+    return Decoder.#compile(runtime, rewrite(graph, model), modelOf(graph), options, bound);
   }
 
   /** Over a graph with the signature of `decodeGraph` that holds its weights itself (an exported file's). */

@@ -66,18 +66,24 @@ describe('a step', () => {
     expect(rate(50, 60)).toBeGreaterThan(0.9);
   });
 
-  it('is a function of weights, state and index: restored elsewhere it comes out the same', async () => {
-    using whole = await training({ loss: { klWeight: 0.1 } });
-    for (let i = 0; i < 2; i++) await whole.step(i);
-    const saved = snapshot(whole);
-    const expected = await whole.step(2);
-    using other = await training({ loss: { klWeight: 0.1 } });
-    await other.step(7); // whatever it did before must not matter
-    restoreSnapshot(other, saved);
-    const { rollout_seconds: _, ...got } = await other.step(2);
-    expect(expected).toMatchObject(got);
-    expect(snapshot(other)).toEqual(snapshot(whole));
-  });
+  it.each([
+    ['a reference', { loss: { klWeight: 0.1 } }],
+    ['a rounded cache', { rolloutCache: 'int8' }],
+  ] as const)(
+    'with %s is a function of weights, state and index: restored elsewhere it comes out the same',
+    async (_, more) => {
+      using whole = await training(more);
+      for (let i = 0; i < 2; i++) await whole.step(i);
+      const saved = snapshot(whole);
+      const expected = await whole.step(2);
+      using other = await training(more);
+      await other.step(7); // whatever it did before must not matter
+      restoreSnapshot(other, saved);
+      const { rollout_seconds: _seconds, ...got } = await other.step(2);
+      expect(expected).toMatchObject(got);
+      expect(snapshot(other)).toEqual(snapshot(whole));
+    },
+  );
 
   it('goes through its responses in minibatches, several times', async () => {
     const steps = async (more: Partial<GrpoOptions>) =>

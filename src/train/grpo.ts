@@ -2,16 +2,16 @@
  * Group relative policy optimization (Shao et al. 2024) with the choices of its successors.
  *
  * One step: sample problems → G responses each → verify → advantages within the group → one or more updates.
- * 1. The gradient graph reads the policy's weights in place; the decoder prepacks them anew before each step's rollouts,
- *    which pays for itself within a few hundred decoding steps.
+ * 1. The gradient graph reads the policy's weights in place; the rollouts' decoder takes them over before each step.
  * 2. Dynamic sampling (DAPO §3.2): groups whose rewards are all equal teach nothing and are replaced by fresh ones.
- * 3. Old log-probabilities come from the sampler, or are recomputed by the training graph's own arithmetic.
+ * 3. Old log-probabilities come from the sampler (what rounding its cache changes, the importance ratios make up for), or are
+ *    recomputed by the training graph's own arithmetic.
  * 4. The reference of the KL penalty is a copy of the parameters, refreshed every `referenceRefreshSteps`.
  */
 import { batchesByLength } from '../data/by-length.ts';
 import type { TokenDocument } from '../data/document.ts';
-import { Decoder } from '../generate/decoder.ts';
-import { type Completion, Engine } from '../generate/engine.ts';
+import type { CacheDType } from '../generate/cache-format.ts';
+import type { Completion, GenerateRequest } from '../generate/engine.ts';
 import type { SamplingOptions } from '../generate/sampling.ts';
 import type { CausalModel } from '../models/model.ts';
 import { rateAt, type Schedule } from '../nn/optim/schedule.ts';
@@ -32,6 +32,7 @@ import { makeOptimizer, type OptimizerConfig, prefixed, trainingFlops } from './
 import { Learner, type MemoryOptions } from './learner.ts';
 import type { Trainable } from './loop.ts';
 import { type PolicyLossOptions, policyLoss } from './policy-loss.ts';
+import { Rollouts } from './rollouts.ts';
 import { Scorer } from './scorer.ts';
 
 /** One problem, ready to be answered and judged. */
@@ -86,6 +87,8 @@ export interface GrpoOptions extends MemoryOptions {
   readonly referenceMix?: number;
   /** Rows decoded together. */
   readonly slots?: number;
+  /** Keys and values while answers are sampled: int8 reads a quarter of the bytes. */
+  readonly rolloutCache?: CacheDType;
   /** Most places of one gradient batch. */
   readonly maxPlaces?: number;
   readonly threads?: number;
@@ -112,6 +115,9 @@ const LOSS_DEFAULTS = {
   entropyWeight: 0,
 } as const;
 
+/** Answers that the ranges of a rounded cache are taken from. */
+const RANGE_PROBE = 4;
+
 export async function grpoTraining(
   runtime: Runtime,
   model: CausalModel,
@@ -131,10 +137,10 @@ export async function grpoTraining(
     threads: options.threads,
     optimizer: makeOptimizer(options.optimizer),
   });
-  const decoder = await Decoder.create(runtime, model, store, { threads: options.threads, prepacked: true });
-  const engine = new Engine(decoder, {
+  const rollouts = await Rollouts.create(runtime, model, store, {
     slots: options.slots ?? options.prompts * options.groupSize,
-    capacity: model.maxPositions,
+    cache: options.rolloutCache,
+    threads: options.threads,
   });
   const reference = lossOptions.klWeight > 0 ? new ParameterStore(store.specs) : undefined;
   reference?.flat.set(store.flat);
@@ -144,13 +150,12 @@ export async function grpoTraining(
     reference: reference && (await scorer(reference)),
     policy: options.oldLogProbs === 'recomputed' ? await scorer(store) : undefined,
   };
-  return new Grpo({ learner, engine, decoder, reference, scorers, options, lossOptions });
+  return new Grpo({ learner, rollouts, reference, scorers, options, lossOptions });
 }
 
 interface Parts {
   readonly learner: Learner;
-  readonly engine: Engine;
-  readonly decoder: Decoder;
+  readonly rollouts: Rollouts;
   readonly reference: ParameterStore | undefined;
   readonly scorers: { readonly reference: Scorer | undefined; readonly policy: Scorer | undefined };
   readonly options: GrpoOptions;
@@ -188,7 +193,7 @@ class Grpo implements GrpoTraining {
     this.#refreshReference(index);
     const random = new Random(hash32(`grpo ${index}`, options.seed));
     const started = performance.now();
-    await this.#p.engine.refresh();
+    await this.#p.rollouts.refresh(() => this.#rangeProbe(random.fork('cache ranges')));
     const { groups, sampled } = await this.#collect(random);
     const rolloutSeconds = (performance.now() - started) / 1000;
     this.lastGroups = groups;
@@ -216,20 +221,14 @@ class Grpo implements GrpoTraining {
   }
 
   async #rollout(count: number, random: Random): Promise<Response[][]> {
-    const { environment, groupSize, maxTokens, stopIds, sampling, overlongCache = 0 } = this.#p.options;
+    const { environment, groupSize, maxTokens, overlongCache = 0 } = this.#p.options;
     const episodes = Array.from({ length: count }, (_, i) =>
       environment.episode(random.fork(`problem ${i}`)),
     );
     const requests = episodes.flatMap((episode, i) =>
-      Array.from({ length: groupSize }, (_, j) => ({
-        ...sampling,
-        prompt: episode.prompt,
-        maxTokens,
-        stopIds,
-        seed: random.fork(`response ${i} ${j}`).bits(),
-      })),
+      Array.from({ length: groupSize }, (_, j) => this.#request(episode, random.fork(`response ${i} ${j}`))),
     );
-    const completions = await this.#p.engine.generate(requests);
+    const completions = await this.#p.rollouts.engine.generate(requests);
     return episodes.map((episode, i) =>
       completions.slice(i * groupSize, (i + 1) * groupSize).map((completion): Response => {
         const rewards = episode.reward(completion.ids);
@@ -238,6 +237,19 @@ class Grpo implements GrpoTraining {
         return { episode, completion, rewards: penalty === 0 ? rewards : { ...rewards, overlong: penalty } };
       }),
     );
+  }
+
+  #request({ prompt }: Episode, random: Random): GenerateRequest {
+    const { maxTokens, stopIds, sampling } = this.#p.options;
+    return { ...sampling, prompt, maxTokens, stopIds, seed: random.bits() };
+  }
+
+  /** Problems of their own whose answers show how large keys and values are. */
+  #rangeProbe(random: Random): GenerateRequest[] {
+    return Array.from({ length: RANGE_PROBE }, (_, i) => {
+      const from = random.fork(`problem ${i}`);
+      return this.#request(this.#p.options.environment.episode(from), from.fork('response'));
+    });
   }
 
   async #learn(groups: readonly Response[][], rate: number, random: Random): Promise<Record<string, number>> {
@@ -312,9 +324,8 @@ class Grpo implements GrpoTraining {
   }
 
   [Symbol.dispose](): void {
-    const { learner, engine, decoder, scorers } = this.#p;
-    for (const part of [learner, engine, decoder, scorers.reference, scorers.policy])
-      part?.[Symbol.dispose]();
+    const { learner, rollouts, scorers } = this.#p;
+    for (const part of [learner, rollouts, scorers.reference, scorers.policy]) part?.[Symbol.dispose]();
   }
 }
 
