@@ -24,10 +24,10 @@ export const openRuntime = (output: Output): Promise<Runtime> => nativeRuntime({
 export async function openModel(
   path: string,
   output: Output,
-  { dtype, ...options }: LanguageDecoderOptions & OpenModelOptions = {},
+  { dtype, tokenizer, ...options }: LanguageDecoderOptions & OpenModelOptions = {},
 ): Promise<Opened> {
   const started = performance.now();
-  const language = await openLanguageModel(nodeFiles(), path, { dtype });
+  const language = await openLanguageModel(nodeFiles(), path, { dtype, tokenizer });
   const decoder = await language.decoder(await openRuntime(output), options);
   const loadSeconds = (performance.now() - started) / 1000;
   return { language, decoder, loadSeconds, [Symbol.dispose]: () => decoder[Symbol.dispose]() };

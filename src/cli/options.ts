@@ -56,6 +56,12 @@ export const DTYPE_OPTION = [
   oneOf('--dtype', OPEN_DTYPES),
 ] as const;
 
+/** Whose tokenizer a llama2.c file has. */
+export const TOKENIZER_OPTION = [
+  '--tokenizer <path>',
+  "a llama2.c file's tokenizer (default: tokN.bin or tokenizer.bin beside it)",
+] as const;
+
 /** How keys and values are kept. */
 export const CACHE_OPTION = [
   '--kv-cache <name>',

@@ -10,8 +10,9 @@ import { Decoder, decodeGraph } from '../generate/decoder.ts';
 import { sizeOf } from '../graph/ir.ts';
 import { type OpenModelFiles, openModelFiles } from '../models/files.ts';
 import { openGgufFiles } from '../models/gguf/files.ts';
+import { openLlama2cFiles } from '../models/llama2c.ts';
 import type { CausalModel } from '../models/model.ts';
-import { locateModel } from '../models/resolve.ts';
+import { locateModel, type ModelPlace } from '../models/resolve.ts';
 import { ParameterStore } from '../nn/parameters.ts';
 import type { CompileOptions, Runtime } from '../runtime/runtime.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -28,6 +29,8 @@ export type OpenDType = (typeof OPEN_DTYPES)[number];
 export interface OpenModelOptions {
   /** f32 when absent. Exported files have the format that they were written in. */
   readonly dtype?: OpenDType;
+  /** The tokenizer of a llama2.c file, where it does not lie beside it: tokenizer.bin, tokenizer.model or a directory. */
+  readonly tokenizer?: string;
 }
 
 export interface LanguageDecoderOptions extends CompileOptions {
@@ -52,19 +55,18 @@ export interface LanguageModel {
   decoder(runtime: Runtime, options?: LanguageDecoderOptions): Promise<Decoder>;
 }
 
-/** Opens a run folder, a Hugging Face directory, a .gguf or an exported .onnx file. Throws one sentence naming what is wrong. */
+/** Opens a run folder, a Hugging Face directory, a .gguf, a llama2.c .bin or an exported .onnx file. Throws one sentence naming what is wrong. */
 export async function openLanguageModel(
   files: FileStore,
   path: string,
-  { dtype }: OpenModelOptions = {},
+  { dtype, tokenizer }: OpenModelOptions = {},
 ): Promise<LanguageModel> {
   const place = await locateModel(files, path);
+  if (tokenizer !== undefined && place.kind !== 'llama2c')
+    throw new UsageError(`--tokenizer ${tokenizer}: ${path} has its own; the option is for llama2.c files`);
   if (place.kind !== 'onnx') {
-    const open =
-      place.kind === 'gguf'
-        ? await openGgufFiles(files, place.path)
-        : await openModelFiles(files, place.folder);
-    const origin = place.kind === 'gguf' ? place.path : place.folder;
+    const open = await openStored(files, place, tokenizer);
+    const origin = place.kind === 'directory' ? place.folder : place.path;
     return dtype && dtype !== 'f32' ? openPacked(open, origin, dtype) : openFloats(open, origin);
   }
   if (dtype)
@@ -72,6 +74,16 @@ export async function openLanguageModel(
       `--dtype ${dtype}: ${place.path} has the format that it was exported in; leave the option out or give a directory with weights`,
     );
   return openExported(files, place.path);
+}
+
+function openStored(
+  files: FileStore,
+  place: Exclude<ModelPlace, { kind: 'onnx' }>,
+  tokenizer?: string,
+): Promise<OpenModelFiles> {
+  if (place.kind === 'gguf') return openGgufFiles(files, place.path);
+  if (place.kind === 'llama2c') return openLlama2cFiles(files, place.path, tokenizer);
+  return openModelFiles(files, place.folder);
 }
 
 async function openFloats(

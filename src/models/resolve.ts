@@ -1,5 +1,5 @@
 /**
- * What a person names as a model: a run folder, a Hugging Face directory, a GGUF, an ONNX or a TFLite file.
+ * What a person names as a model: a run folder, a Hugging Face directory, a GGUF, a llama2.c, an ONNX or a TFLite file.
  *
  * 1. A run folder stands for the model at the end of its longest chain of finished stages (of r1, the distilled student).
  *    `RUN/models/NAME` names any other.
@@ -18,7 +18,8 @@ import { hasWeights } from './files.ts';
 export type ModelPlace =
   | { readonly kind: 'directory'; readonly folder: string; readonly stage?: string }
   | { readonly kind: 'onnx'; readonly path: string }
-  | { readonly kind: 'gguf'; readonly path: string };
+  | { readonly kind: 'gguf'; readonly path: string }
+  | { readonly kind: 'llama2c'; readonly path: string };
 
 export interface OnnxFile {
   readonly model: Model;
@@ -26,13 +27,15 @@ export interface OnnxFile {
   readonly bytes: number;
 }
 
-const KINDS = 'a run folder, a Hugging Face directory, a .gguf, an .onnx or a .tflite file';
+const KINDS =
+  'a run folder, a Hugging Face directory, a .gguf, a .bin (llama2.c), an .onnx or a .tflite file';
 
 /** Finds out what `path` is. Throws one sentence when it is no model, or a run without a finished one. */
 export async function locateModel(files: FileStore, path: string): Promise<ModelPlace> {
   if (!(await files.exists(path))) throw new GaslawError(`${path}: no such file or folder; give ${KINDS}`);
   if (path.endsWith('.onnx') || path.endsWith('.tflite')) return { kind: 'onnx', path };
   if (path.endsWith('.gguf')) return { kind: 'gguf', path };
+  if (path.endsWith('.bin')) return { kind: 'llama2c', path };
   if (await isFile(files, path))
     throw new UsageError(`${path}: not a model that gaslaw reads; give ${KINDS}`);
   const folder = path.length > 1 ? path.replace(/\/+$/, '') : path;

@@ -9,7 +9,15 @@ import { benchGraph } from '../../runtime/bench.ts';
 import { UsageError } from '../../util/errors.ts';
 import { openModel, openRuntime, peakRssBytes } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { CACHE_OPTION, DTYPE_OPTION, JSON_OPTION, nameAndValue, repeated, whole } from '../options.ts';
+import {
+  CACHE_OPTION,
+  DTYPE_OPTION,
+  JSON_OPTION,
+  nameAndValue,
+  repeated,
+  TOKENIZER_OPTION,
+  whole,
+} from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { table } from '../table.ts';
 
@@ -20,6 +28,7 @@ interface BenchOptions {
   seed: number;
   dtype?: OpenDType;
   kvCache?: CacheDType;
+  tokenizer?: string;
   dim?: string[];
   json?: boolean;
 }
@@ -42,6 +51,7 @@ export function benchCommand(): Command {
   return repeated(command, '--dim <name=n>', 'value of a symbolic dimension of another graph, 1 by default')
     .option(...DTYPE_OPTION)
     .option(...CACHE_OPTION)
+    .option(...TOKENIZER_OPTION)
     .option('--seed <n>', 'seed of the inputs', whole('--seed', 0), 1)
     .option(...JSON_OPTION)
     .action(run);
@@ -61,7 +71,11 @@ async function run(path: string, o: BenchOptions): Promise<void> {
 }
 
 async function benchLanguage(path: string, o: BenchOptions, output: Output): Promise<void> {
-  using opened = await openModel(path, output, { dtype: o.dtype, kvCache: o.kvCache });
+  using opened = await openModel(path, output, {
+    dtype: o.dtype,
+    kvCache: o.kvCache,
+    tokenizer: o.tokenizer,
+  });
   const speed = await benchGeneration(opened.decoder, { ...o, runs: o.runs ?? 5 });
   const result = { ...speed, loadSeconds: opened.loadSeconds, peakRssBytes: peakRssBytes() };
   output.result(result, () =>

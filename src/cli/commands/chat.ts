@@ -34,7 +34,7 @@ export const chatCommand = (): Command =>
 interface Talk {
   readonly open: OpenEngine;
   readonly tokenizer: Tokenizer;
-  readonly options: Omit<ChatOptions, 'task' | 'level' | 'dtype' | 'draft' | 'kvCache'>;
+  readonly options: Omit<ChatOptions, 'task' | 'level' | 'dtype' | 'draft' | 'kvCache' | 'tokenizer'>;
   readonly output: Output;
   /** Problems that empty lines ask. */
   readonly problems?: Iterator<Asked, never>;
@@ -44,14 +44,27 @@ interface Talk {
 
 async function run(
   path: string,
-  { task: taskName, level: levelName, dtype, draft, kvCache, ...options }: ChatOptions,
+  {
+    task: taskName,
+    level: levelName,
+    dtype,
+    draft,
+    kvCache,
+    tokenizer: tokenizerPath,
+    ...options
+  }: ChatOptions,
 ): Promise<void> {
   const output = createOutput(false);
   if (levelName !== undefined && taskName === undefined)
     throw new UsageError('--level belongs to a task; add --task');
   const task = taskName === undefined ? undefined : taskNamed(taskName);
   const level = task && levelNamed(task, levelName);
-  using opened = await openModel(path, output, { dtype, kvCache, background: true }); // so that Ctrl-C is heard
+  using opened = await openModel(path, output, {
+    dtype,
+    kvCache,
+    tokenizer: tokenizerPath,
+    background: true, // so that Ctrl-C is heard
+  });
   using open = openEngine(opened.decoder, { draft });
   const { tokenizer } = opened.language;
   const problems = task && level !== undefined ? heldOutQuestions(tokenizer, task, level) : undefined;

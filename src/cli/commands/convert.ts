@@ -17,7 +17,7 @@ import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { UsageError } from '../../util/errors.ts';
 import { type FileStore, nameOf } from '../../util/files.ts';
 import { nodeFiles } from '../node-files.ts';
-import { JSON_OPTION, oneOf } from '../options.ts';
+import { JSON_OPTION, oneOf, TOKENIZER_OPTION } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { VERSION } from '../version.ts';
 
@@ -73,16 +73,21 @@ interface Options {
   readonly to: string;
   readonly dtype?: string;
   readonly out: string;
+  readonly tokenizer?: string;
   readonly json?: boolean;
 }
 
 export const convertCommand = (): Command =>
   new Command('convert')
     .description('write a model in the files of another program')
-    .argument('<model>', 'run folder, Hugging Face directory, .gguf file, or any .onnx or .tflite file')
+    .argument(
+      '<model>',
+      'run folder, Hugging Face directory, .gguf or llama2.c .bin file, or any .onnx or .tflite file',
+    )
     .requiredOption('--to <format>', TARGETS.join(', '), oneOf('--to', TARGETS))
     .option('--dtype <name>', 'type of the weights, as the format names it (default: f32)')
     .requiredOption('--out <path>', 'folder, or file')
+    .option(...TOKENIZER_OPTION)
     .option(...JSON_OPTION)
     .action(run);
 
@@ -94,7 +99,8 @@ async function run(path: string, o: Options): Promise<void> {
   if (!format)
     throw new UsageError(`--to ${o.to}: only .onnx and .tflite files are written so; export the model first`);
   const dtype = oneOf(`--dtype for ${o.to}`, format.dtypes)(o.dtype ?? 'f32');
-  const { model, store, tokenizer, bytes: bytesBefore, origin } = await openLanguageModel(files, path);
+  const opened = await openLanguageModel(files, path, { tokenizer: o.tokenizer });
+  const { model, store, tokenizer, bytes: bytesBefore, origin } = opened;
   if (!store)
     throw new UsageError(`${origin}: exported files are not converted; give the model that they came from`);
   const written = await format.write(files, { model, store, tokenizer }, dtype, o.out);

@@ -7,7 +7,7 @@ import { evaluateModel, levelNamed, type ModelEvaluation } from '../../train/eva
 import { readText } from '../../util/files.ts';
 import { openModel } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { JSON_OPTION, whole, within } from '../options.ts';
+import { JSON_OPTION, TOKENIZER_OPTION, whole, within } from '../options.ts';
 import { createOutput, stdoutColors } from '../output.ts';
 import { table } from '../table.ts';
 
@@ -21,6 +21,7 @@ interface EvalOptions {
   level?: string;
   maxTokens?: number;
   data?: string;
+  tokenizer?: string;
   json?: boolean;
 }
 
@@ -41,6 +42,7 @@ export const evalCommand = (): Command =>
     )
     .option('--max-tokens <n>', 'longest answer (default: the rest of the context)', whole('--max-tokens', 1))
     .option('--seed <n>', 'seed of the answers; the problems are always the same', whole('--seed', 0), 1)
+    .option(...TOKENIZER_OPTION)
     .option('--data <file>', 'JSONL file of problems, for gsm8k')
     .option(...JSON_OPTION)
     .action(run);
@@ -52,7 +54,7 @@ async function run(path: string, o: EvalOptions): Promise<void> {
     o.data === undefined ? undefined : { train: await readText(nodeFiles(), o.data) },
   );
   const level = levelNamed(task, o.level);
-  using opened = await openModel(path, output);
+  using opened = await openModel(path, output, { tokenizer: o.tokenizer });
   const sampling = { temperature: o.temperature, topP: o.topP };
   const evaluation = await evaluateModel(opened.decoder, opened.language.tokenizer, task, {
     ...o,

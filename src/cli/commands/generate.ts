@@ -6,7 +6,15 @@ import { openEngine } from '../../generate/open.ts';
 import { generateText } from '../../generate/text.ts';
 import { plain } from '../../report/format.ts';
 import { openModel } from '../environment.ts';
-import { CACHE_OPTION, DTYPE_OPTION, JSON_OPTION, repeated, whole, within } from '../options.ts';
+import {
+  CACHE_OPTION,
+  DTYPE_OPTION,
+  JSON_OPTION,
+  repeated,
+  TOKENIZER_OPTION,
+  whole,
+  within,
+} from '../options.ts';
 import { createOutput, stderrColors } from '../output.ts';
 
 export interface SamplingFlags {
@@ -21,6 +29,7 @@ export interface SamplingFlags {
   dtype?: OpenDType;
   draft?: number;
   kvCache?: CacheDType;
+  tokenizer?: string;
 }
 
 /** The options of everything that generates. */
@@ -44,14 +53,15 @@ export function withSampling(command: Command): Command {
       whole('--draft', 0),
     )
     .option(...DTYPE_OPTION)
-    .option(...CACHE_OPTION);
+    .option(...CACHE_OPTION)
+    .option(...TOKENIZER_OPTION);
 }
 
 export const generateCommand = (): Command =>
   withSampling(
     new Command('generate')
       .description('continue a prompt')
-      .argument('<model>', 'run folder, Hugging Face directory or exported .onnx file')
+      .argument('<model>', 'run folder, Hugging Face directory, .gguf, llama2.c .bin or exported .onnx file')
       .requiredOption('--prompt <text>', 'what to continue'),
   )
     .option(...JSON_OPTION)
@@ -59,8 +69,8 @@ export const generateCommand = (): Command =>
 
 async function run(path: string, o: SamplingFlags & { prompt: string; json?: boolean }): Promise<void> {
   const output = createOutput(o.json ?? false);
-  const { prompt, json, dtype, draft, kvCache, ...options } = o;
-  using opened = await openModel(path, output, { dtype, kvCache });
+  const { prompt, json, dtype, draft, kvCache, tokenizer, ...options } = o;
+  using opened = await openModel(path, output, { dtype, kvCache, tokenizer });
   using open = openEngine(opened.decoder, { draft });
   const maxTokens = o.maxTokens ?? opened.decoder.model.maxPositions;
   const onText = json ? undefined : (piece: string) => process.stdout.write(piece);

@@ -9,6 +9,7 @@ import {
   inspectOnnx,
   type PrintedValue,
 } from '../../models/inspect.ts';
+import { openLlama2cModel } from '../../models/llama2c.ts';
 import { loadOnnx, locateModel } from '../../models/resolve.ts';
 import { bytes, flops, si } from '../../report/format.ts';
 import { GaslawError } from '../../util/errors.ts';
@@ -43,6 +44,10 @@ async function inspect(files: FileStore, path: string): Promise<Inspected> {
     return { origin: place.path, inspection: inspectOnnx(await loadOnnx(files, place.path)) };
   if (place.kind === 'gguf') {
     const { model, weights } = await openGgufModel(files, place.path);
+    return { origin: place.path, inspection: inspectModel({ model, bytes: weights.bytes }) };
+  }
+  if (place.kind === 'llama2c') {
+    const { model, weights } = await openLlama2cModel(files, place.path);
     return { origin: place.path, inspection: inspectModel({ model, bytes: weights.bytes }) };
   }
   if (!(await hasWeights(files, place.folder))) return configAlone(files, `${place.folder}/config.json`);

@@ -8,7 +8,7 @@ import { scoreFile } from '../../train/score-file.ts';
 import { UsageError } from '../../util/errors.ts';
 import { openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { DTYPE_OPTION, JSON_OPTION } from '../options.ts';
+import { DTYPE_OPTION, JSON_OPTION, TOKENIZER_OPTION } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { table } from '../table.ts';
 
@@ -18,15 +18,16 @@ export const perplexityCommand = (): Command =>
     .argument('<model>', 'run folder or Hugging Face directory')
     .requiredOption('--text <file>', 'the text, UTF-8')
     .option(...DTYPE_OPTION)
+    .option(...TOKENIZER_OPTION)
     .option(...JSON_OPTION)
     .action(run);
 
 async function run(
   path: string,
-  { text, json, dtype }: { text: string; json?: boolean; dtype?: OpenDType },
+  { text, json, ...options }: { text: string; json?: boolean; dtype?: OpenDType; tokenizer?: string },
 ): Promise<void> {
   const output = createOutput(json ?? false);
-  const language = await openLanguageModel(nodeFiles(), path, { dtype });
+  const language = await openLanguageModel(nodeFiles(), path, options);
   const scored = { ...language, weights: weightsOf(language) };
   const score = await scoreFile(nodeFiles(), () => openRuntime(output), scored, text);
   output.result(score, () =>

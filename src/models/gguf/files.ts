@@ -15,7 +15,7 @@ import type { FileStore } from '../../util/files.ts';
 import type { OpenModelFiles } from '../files.ts';
 import { modelFromConfig } from '../index.ts';
 import type { CausalModel } from '../model.ts';
-import { pairsToHalves } from '../rotary-layout.ts';
+import { type FloatReader, halvesReader } from '../rotary-layout.ts';
 import type { OpenWeights } from '../weight-files.ts';
 import { architectureOf, configFromGguf } from './metadata.ts';
 import { isSpare, type Storage, type StoredName, storedName } from './names.ts';
@@ -93,27 +93,20 @@ function checkTensor({ tensors, path }: GgufFile, name: string, { dims }: Parame
 }
 
 function openWeights(file: GgufFile, stored: ReadonlyMap<string, Matched>): OpenWeights {
-  let last: { name: string; values: Float32Array } | undefined;
-  const whole = async (name: string, of: Matched): Promise<Float32Array> => {
-    if (last?.name === name) return last.values;
-    const values = new Float32Array(sizeOf(of.spec.dims));
-    await file.readFloats(of.name, values);
-    last = { name, values: pairsToHalves(values, of.heads, of.spec.dims[1] ?? 1) };
-    return last.values;
+  const storedAs = (name: string): Matched => stored.get(name) as Matched; // every parameter of the model has one
+  const read: FloatReader = async (name, out, first) => {
+    const { name: tensor, storage } = storedAs(name);
+    await file.readFloats(tensor, out, first);
+    if (storage === 'plus-one') for (let i = 0; i < out.length; i++) out[i] = (out[i] as number) - 1;
   };
-  const readFloats = async (name: string, out: Float32Array, first = 0): Promise<void> => {
-    const of = stored.get(name) as Matched;
-    if (inPairs(of.storage)) {
-      out.set((await whole(name, of)).subarray(first, first + out.length));
-      return;
-    }
-    await file.readFloats(of.name, out, first);
-    if (of.storage === 'plus-one') for (let i = 0; i < out.length; i++) out[i] = (out[i] as number) - 1;
-  };
+  const readFloats = halvesReader(read, name => {
+    const { storage, heads, spec } = storedAs(name);
+    return inPairs(storage) ? { heads, dims: spec.dims } : undefined;
+  });
   return {
     bytes: file.bytes,
     readFloats,
-    elementsOf: name => sizeOf((stored.get(name) as Matched).spec.dims),
+    elementsOf: name => sizeOf(storedAs(name).spec.dims),
     async readInto(store) {
       for (const spec of store.specs) await readFloats(spec.name, store.slice(store.flat, spec));
     },
