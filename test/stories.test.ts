@@ -116,7 +116,7 @@ describe.skipIf(!existsSync(stories))('../shared/data/stories260K.bin', () => {
     convert(stories, 'gguf', 'm.gguf');
     convert('m.gguf', 'safetensors', 'hf-of-gguf');
     convert('hf', 'onnx', 'onnx');
-  });
+  }, 120_000);
 
   it.each(FORMS)('as %s: logits, perplexity', async (_, path) => {
     const model = await scorer(runtime, path);
