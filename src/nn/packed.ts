@@ -9,7 +9,7 @@ import type { Value } from '../ops/builder.ts';
 export interface PackedMatrix {
   readonly rows: number;
   readonly columns: number;
-  readonly bits: 4 | 8;
+  readonly bits: 2 | 4 | 8;
   readonly blockSize: number;
   /** [rows, blocks, blockSize · bits / 8], uint8, low bits first. */
   readonly codes: Tensor;

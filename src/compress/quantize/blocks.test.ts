@@ -9,6 +9,7 @@ import {
   type Matrix,
   packRows,
 } from './blocks.ts';
+import { inverseFactor } from './methods/hessian.ts';
 import { type InputStatistics, METHODS } from './methods/index.ts';
 
 const FORMAT: BlockFormat = { bits: 4, blockSize: 16, symmetric: false, scales: 'float32' };
@@ -56,6 +57,8 @@ describe('packing', () => {
   it('puts the first code of a row into the low bits and starts each row at a byte', () => {
     expect([...packRows(Uint8Array.of(1, 2, 3, 15, 14, 13), 2, 4)]).toEqual([0x21, 0x03, 0xef, 0x0d]);
     expect([...packRows(Uint8Array.of(200, 3), 1, 8)]).toEqual([200, 3]);
+    // 1 + 4·2 + 16·3 + 64·0, then 2
+    expect([...packRows(Uint8Array.of(1, 2, 3, 0, 2), 1, 2)]).toEqual([57, 2]);
   });
 
   it('has the shapes of MatMulNBits, with rows padded to whole blocks', () => {
@@ -137,7 +140,61 @@ describe('search of the range', () => {
   });
 });
 
+describe('widths that no op reads', () => {
+  it.each([3, 5, 6] as const)('%d bits have values, with steps of the span over 2^bits − 1', bits => {
+    const matrix = matrixOf(1, 16, i => i - 5);
+    const q = METHODS.rtn.quantize(matrix, { ...FORMAT, bits });
+    expect(q.scales[0]).toBeCloseTo(15 / (2 ** bits - 1), 6);
+    expect(() => blockTensors(q)).toThrow(/no op reads weights of/);
+  });
+});
+
+describe('HQQ', () => {
+  const distance = (matrix: Matrix, q: BlockQuantized): number => {
+    const back = dequantize(q).data;
+    return matrix.data.reduce((sum, w, i) => sum + Math.abs(w - (back[i] as number)) ** 0.7, 0);
+  };
+
+  it.each([2, 3, 4, 8] as const)('%d bits: closer than rounding to nearest in the norm of p = 0.7', bits => {
+    for (const symmetric of [true, false]) {
+      const matrix = normalMatrix(64, 64);
+      const format = { ...FORMAT, bits, symmetric };
+      const [rtn, hqq] = (['rtn', 'hqq'] as const).map(m =>
+        distance(matrix, METHODS[m].quantize(matrix, format)),
+      );
+      expect(hqq).toBeLessThan(0.99 * (rtn as number));
+    }
+  });
+});
+
 describe('GPTQ', () => {
+  it('in order of activity is as good, with scales that do not wait for the sweep', () => {
+    const matrix = normalMatrix(16, 48);
+    const inputs = dependentInputs(48, 12);
+    const run = (actOrder: boolean) => METHODS.gptq.quantize(matrix, FORMAT, inputs, { actOrder });
+    const mse = productError(matrix, METHODS.mse.quantize(matrix, FORMAT, inputs), inputs);
+    expect(productError(matrix, run(true), inputs)).toBeLessThan(0.5 * mse);
+    expect([...run(true).scales]).toEqual([...METHODS.mse.quantize(matrix, FORMAT, inputs).scales]);
+  });
+
+  it('panels change nothing: 300 columns as the textbook sweep rounds them', () => {
+    const [rows, n] = [3, 300];
+    const matrix = normalMatrix(rows, n);
+    const inputs = dependentInputs(n, 40);
+    const q = METHODS.gptq.quantize(matrix, { ...FORMAT, blockSize: 512 }, inputs);
+    const factor = inverseFactor(inputs);
+    const w = Float32Array.from(matrix.data);
+    for (let row = 0; row < rows; row++)
+      for (let j = 0; j < n; j++) {
+        const [scale, zero] = [q.scales[row] as number, q.zeros[row] as number];
+        const code = Math.max(0, Math.min(15, Math.floor((w[row * n + j] as number) / scale + 0.5) + zero));
+        expect(q.codes[row * 512 + j]).toBe(code);
+        const delta = ((w[row * n + j] as number) - (code - zero) * scale) / (factor[j * n + j] as number);
+        for (let k = j + 1; k < n; k++)
+          w[row * n + k] = (w[row * n + k] as number) - delta * (factor[j * n + k] as number);
+      }
+  });
+
   it('is plain rounding when inputs are independent: nothing can be made up for', () => {
     const matrix = normalMatrix(8, 32);
     const gram = Float64Array.from({ length: 32 * 32 }, (_, i) => (i % 33 === 0 ? 2 : 0));

@@ -9,6 +9,7 @@
  * Source: ONNX Runtime's contrib operator documentation (1.30).
  */
 import { float32, type Tensor } from '../../graph/ir.ts';
+import { GaslawError } from '../../util/errors.ts';
 import { encodeFloats, fromFloat16, toFloat16 } from '../../util/float16.ts';
 
 /** A matrix [rows, columns], row-major; products sum over columns. */
@@ -18,8 +19,14 @@ export interface Matrix {
   readonly data: Float32Array;
 }
 
+/** Widths of codes. Graphs hold 2, 4 and 8; of the others the values can be had (`dequantize`). */
+export const BITS = [2, 3, 4, 5, 6, 8] as const;
+export type Bits = (typeof BITS)[number];
+/** Widths that divide a byte, which MatMulNBits and GatherBlockQuantized read. */
+export type StoredBits = 2 | 4 | 8;
+
 export interface BlockFormat {
-  readonly bits: 4 | 8;
+  readonly bits: Bits;
   /** A power of two, 16 or more. */
   readonly blockSize: number;
   /** Without zero points: the middle code 2^(bits − 1) means 0. */
@@ -120,17 +127,25 @@ export function errorOf(matrix: Matrix, q: BlockQuantized): MatrixError {
 }
 
 /** `count` codes a row, packed low bits first; each row starts at a byte. */
-export function packRows(codes: Uint8Array, rows: number, bits: 4 | 8): Uint8Array {
+export function packRows(codes: Uint8Array, rows: number, bits: StoredBits): Uint8Array {
   if (bits === 8) return codes;
   const count = codes.length / rows;
-  const bytes = Math.ceil(count / 2);
+  const perByte = 8 / bits;
+  const bytes = Math.ceil(count / perByte);
   const packed = new Uint8Array(rows * bytes);
   for (let row = 0; row < rows; row++) {
     for (let i = 0; i < count; i++) {
-      packed[row * bytes + (i >> 1)] |= (codes[row * count + i] as number) << (4 * (i & 1));
+      packed[row * bytes + Math.floor(i / perByte)] |=
+        (codes[row * count + i] as number) << (bits * (i % perByte));
     }
   }
   return packed;
+}
+
+/** The width of a format that graphs hold. Throws for the others. */
+export function storedBits({ bits }: BlockFormat): StoredBits {
+  if (bits === 2 || bits === 4 || bits === 8) return bits;
+  throw new GaslawError(`no op reads weights of ${bits} bits; take 2, 4 or 8, or a GGUF type`);
 }
 
 export const roundScale = (scale: number, format: BlockFormat): number => {
@@ -147,15 +162,16 @@ export interface BlockTensors {
 
 export function blockTensors(q: BlockQuantized): BlockTensors {
   const { rows, blocks, format } = q;
-  const bytes = (format.blockSize * format.bits) / 8;
+  const bits = storedBits(format);
+  const bytes = (format.blockSize * bits) / 8;
   const codes: Tensor = {
     dtype: 'uint8',
     dims: [rows, blocks, bytes],
-    data: packRows(q.codes, rows, format.bits),
+    data: packRows(q.codes, rows, bits),
   };
   const scales = scaleTensor(q);
   if (format.symmetric) return { codes, scales };
-  const zeros = packRows(q.zeros, rows, format.bits);
+  const zeros = packRows(q.zeros, rows, bits);
   return { codes, scales, zeros: { dtype: 'uint8', dims: [zeros.length], data: zeros } };
 }
 

@@ -7,7 +7,14 @@ import { type BaseWeights, linearLayers } from '../../models/lora/index.ts';
 import type { CausalModel } from '../../models/model.ts';
 import type { PackedMatrix } from '../../nn/packed.ts';
 import type { ParameterStore } from '../../nn/parameters.ts';
-import { type BlockFormat, type BlockQuantized, blockTensors, dequantize, type Matrix } from './blocks.ts';
+import {
+  type BlockFormat,
+  type BlockQuantized,
+  blockTensors,
+  dequantize,
+  type Matrix,
+  storedBits,
+} from './blocks.ts';
 import { METHODS } from './methods/index.ts';
 
 export interface FrozenOptions {
@@ -61,7 +68,7 @@ const matrixOf = ({ dims: [rows = 0, columns = 0], data }: Tensor): Matrix => ({
 const packed = (q: BlockQuantized): PackedMatrix => ({
   rows: q.rows,
   columns: q.columns,
-  bits: q.format.bits,
+  bits: storedBits(q.format),
   blockSize: q.format.blockSize,
   ...blockTensors(q),
 });

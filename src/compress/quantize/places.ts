@@ -7,7 +7,7 @@
 import { float32, type Graph, type Node, opKey, type Tensor } from '../../graph/ir.ts';
 import type { Value } from '../../ops/builder.ts';
 import { Attributes } from '../../ops/rule.ts';
-import type { Matrix } from './blocks.ts';
+import type { Matrix, StoredBits } from './blocks.ts';
 
 /** What a weight does: multiplied within the graph, multiplied to make an output, or looked up. */
 export type WeightRole = 'product' | 'output' | 'table';
@@ -54,7 +54,7 @@ function useOf(node: Node, name: string): WeightUse | undefined {
 export interface PackedValues {
   readonly rows: number;
   readonly columns: number;
-  readonly bits: 4 | 8;
+  readonly bits: StoredBits;
   readonly blockSize: number;
   readonly codes: Value;
   readonly scales: Value;

@@ -80,6 +80,7 @@ describe('the rewrite', () => {
     { bits: 8, symmetric: false },
     { bits: 4, symmetric: true },
     { bits: 4, symmetric: false },
+    { bits: 2, symmetric: false },
   ] as const)('computes with exactly the dequantized weights: %o', format => {
     const graph = chain();
     const options = { ...format, outputBits: format.bits, tableBits: format.bits, method: 'rtn' } as const;
@@ -137,7 +138,7 @@ describe('the rewrite', () => {
 });
 
 /** What block rounding leaves of a weight; products take [K, N] weights by columns. */
-function roundTrip(tensor: Tensor, byRows: boolean, format: { bits: 4 | 8; symmetric: boolean }): Tensor {
+function roundTrip(tensor: Tensor, byRows: boolean, format: { bits: 2 | 4 | 8; symmetric: boolean }): Tensor {
   const [first, second] = tensor.dims as [number, number];
   const turn = (data: Float32Array, rows: number, columns: number) =>
     Float32Array.from(data, (_, i) => data[(i % rows) * columns + Math.floor(i / rows)] as number);
@@ -156,6 +157,8 @@ describe('in ONNX Runtime', () => {
     { bits: 4, width: 80 },
     { bits: 4, width: 72 },
     { bits: 8, width: 72 },
+    { bits: 2, width: 80 },
+    { bits: 2, width: 72 },
   ] as const)('agrees with the interpreter at $bits bits and rows of $width', async ({ bits, width }) => {
     const { graph } = quantized(chain({ width }), { bits, accuracyLevel: 1 });
     const runtime = await nativeRuntime();

@@ -16,8 +16,16 @@ import { type Graph, type Node, sizeOf, type Tensor } from '../../graph/ir.ts';
 import { sortTopologically } from '../../graph/walk.ts';
 import { Builder, type Value } from '../../ops/builder.ts';
 import { assert } from '../../util/errors.ts';
-import { type BlockFormat, type BlockQuantized, blockTensors, errorOf, type MatrixError } from './blocks.ts';
-import { type InputStatistics, METHODS, type MethodName } from './methods/index.ts';
+import {
+  type BlockFormat,
+  type BlockQuantized,
+  blockTensors,
+  errorOf,
+  type MatrixError,
+  type StoredBits,
+  storedBits,
+} from './blocks.ts';
+import { type InputStatistics, METHODS, type MethodName, type MethodOptions } from './methods/index.ts';
 import {
   matrixOf,
   type PackedValues,
@@ -30,12 +38,12 @@ import {
 } from './places.ts';
 
 export interface WeightOnlyOptions {
-  readonly bits: 4 | 8;
+  readonly bits: StoredBits;
   /** Bits of output products and of tables; 'float' leaves them. Default 8. */
-  readonly outputBits?: 4 | 8 | 'float';
-  readonly tableBits?: 4 | 8 | 'float';
+  readonly outputBits?: StoredBits | 'float';
+  readonly tableBits?: StoredBits | 'float';
   /** Bits of a weight by its name, for those that are more sensitive than the rest; undefined for the others. */
-  readonly bitsOf?: (name: string) => 4 | 8 | undefined;
+  readonly bitsOf?: (name: string) => StoredBits | undefined;
   /** Largest block, a power of two from 16. Default 32 at 8 bits and 16 at 4 bits. */
   readonly blockSize?: number;
   /** Without zero points. Default: at 8 bits. */
@@ -44,6 +52,8 @@ export interface WeightOnlyOptions {
   readonly scales?: BlockFormat['scales'];
   /** Default: `gptq` where `inputs` has the weight's statistics, else `mse`. */
   readonly method?: MethodName;
+  /** What the method may be told. */
+  readonly methodOptions?: MethodOptions;
   /** 1 computes in float32, 4 rounds activations to 8 bits a block. Default: 4 at 8 bits, 1 at 4 bits. */
   readonly accuracyLevel?: 0 | 1 | 4;
   /** Weights with fewer elements stay float. Default 1024. */
@@ -124,7 +134,7 @@ function formatOf({ name, tensor, role, uses }: Candidate, options: WeightOnlyOp
 function bitsFor(
   role: WeightRole,
   { bits, outputBits = 8, tableBits = 8 }: WeightOnlyOptions,
-): 4 | 8 | 'float' {
+): StoredBits | 'float' {
   if (role === 'product') return bits;
   return role === 'output' ? outputBits : tableBits;
 }
@@ -151,7 +161,7 @@ function quantizeOne(
   const matrix = matrixOf(tensor, uses[0]?.transposed ?? false);
   const inputs = options.inputs?.get(name);
   const method = methodFor(options.method ?? (inputs ? 'gptq' : 'mse'), uses);
-  const q = METHODS[method].quantize(matrix, format, inputs);
+  const q = METHODS[method].quantize(matrix, format, inputs, options.methodOptions);
   const stored = store(builder, name, q);
   const level = options.accuracyLevel ?? (format.bits === 8 ? 4 : 1);
   for (const use of uses) {
@@ -194,7 +204,7 @@ function store(b: Builder, name: string, q: BlockQuantized): Stored {
   return {
     rows: q.rows,
     columns: q.columns,
-    bits: q.format.bits,
+    bits: storedBits(q.format),
     blockSize: q.format.blockSize,
     codes: put('codes', tensors.codes),
     // runtimes fold this cast when they load the model

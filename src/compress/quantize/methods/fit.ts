@@ -49,8 +49,10 @@ const storable = ({ scale, zero }: BlockFit, format: BlockFormat): BlockFit => (
 
 export const rangeFit: Fit = ({ values }, format) => storable(spanning(rangeOf(values), format), format);
 
-/** Shares of an end of the range that are tried. */
-const SHARES = [1, 0.94, 0.88, 0.82, 0.76, 0.7] as const;
+/** Shares of an end of the range that are tried: the fewer the codes, the deeper a cut pays. */
+const SHARES = [1, 0.94, 0.88, 0.82, 0.76, 0.7, 0.62, 0.54, 0.46] as const;
+const sharesFor = (bits: number): readonly number[] =>
+  SHARES.slice(0, bits >= 6 ? 2 : bits >= 4 ? 6 : undefined);
 
 /** Candidates whose error is within this factor of the least so far are refitted. */
 const PROMISING = 1.3;
@@ -74,8 +76,7 @@ export const searchFit: Fit = (block, format) => {
 };
 
 function* candidates({ low, high }: Range, { bits, symmetric }: BlockFormat): Generator<Range> {
-  // at 8 bits steps are so fine that a deep cut never pays
-  const shares = SHARES.slice(0, bits === 8 ? 2 : undefined);
+  const shares = sharesFor(bits);
   for (const share of shares) {
     // symmetric: either sign may get the extra code
     if (symmetric) {

@@ -9,11 +9,14 @@ import type { InputStatistics } from './index.ts';
 const DAMPING = 0.01;
 
 /** Upper triangular U with (E[x xᵀ] + λ I)⁻¹ = Uᵀ U. */
-export function inverseFactor({ columns: n, gram }: InputStatistics): Float64Array {
+export function inverseFactor(
+  { columns: n, gram }: InputStatistics,
+  damping: number = DAMPING,
+): Float64Array {
   const h = Float64Array.from(gram);
   let trace = 0;
   for (let i = 0; i < n; i++) trace += gram[i * n + i] as number;
-  const lambda = trace === 0 ? 1 : (DAMPING * trace) / n;
+  const lambda = trace === 0 ? 1 : (damping * trace) / n;
   for (let i = 0; i < n; i++) h[i * n + i] = (h[i * n + i] as number) + lambda;
   return transposed(cholesky(inverse(cholesky(h, n), n), n), n);
 }

@@ -3,7 +3,8 @@
  *
  * 1. `rtn` spans each block and rounds to nearest; `mse` searches each block's range for the least square error.
  * 2. `gptq` (see gptq.ts) makes up for each column's rounding error in the columns that follow.
- * 3. A method that looks at activations gets their statistics and says so in `needs`.
+ * 3. `hqq` (see hqq.ts) needs no data and lets few weights be far off for the sake of the others.
+ * 4. A method that looks at activations gets their statistics and says so in `needs`.
  */
 import {
   type BlockFormat,
@@ -16,6 +17,7 @@ import {
 } from '../blocks.ts';
 import { type Fit, rangeFit, searchFit } from './fit.ts';
 import { gptq } from './gptq.ts';
+import { hqqFit } from './hqq.ts';
 
 /** Second moments of the inputs x of a product: Σ x xᵀ / count, [columns, columns] row-major. */
 export interface InputStatistics {
@@ -23,12 +25,24 @@ export interface InputStatistics {
   readonly gram: Float64Array;
 }
 
-export interface QuantizeMethod {
-  readonly needs: 'weights' | 'inputs';
-  quantize(matrix: Matrix, format: BlockFormat, inputs?: InputStatistics): BlockQuantized;
+export interface MethodOptions {
+  /** gptq: columns in order of how strongly they are driven, with scales fitted beforehand. Default false. */
+  readonly actOrder?: boolean;
+  /** gptq: λ as a share of the mean diagonal of the Hessian. Default 0.01. */
+  readonly damping?: number;
 }
 
-export type MethodName = 'rtn' | 'mse' | 'gptq';
+export interface QuantizeMethod {
+  readonly needs: 'weights' | 'inputs';
+  quantize(
+    matrix: Matrix,
+    format: BlockFormat,
+    inputs?: InputStatistics,
+    options?: MethodOptions,
+  ): BlockQuantized;
+}
+
+export type MethodName = 'rtn' | 'mse' | 'gptq' | 'hqq';
 
 export const METHODS: Readonly<Record<MethodName, QuantizeMethod>> = {
   rtn: { needs: 'weights', quantize: (matrix, format) => roundBlocks(matrix, format, rangeFit) },
@@ -37,6 +51,7 @@ export const METHODS: Readonly<Record<MethodName, QuantizeMethod>> = {
     quantize: (matrix, format, inputs) => roundBlocks(matrix, format, searchFit, inputs),
   },
   gptq: { needs: 'inputs', quantize: gptq },
+  hqq: { needs: 'weights', quantize: (matrix, format) => roundBlocks(matrix, format, hqqFit) },
 };
 
 /** Fits every block and rounds its values to the nearest codes. Inputs' statistics weigh the columns' errors. */
