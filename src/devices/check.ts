@@ -8,9 +8,10 @@
 import { type Graph, type Model, type Node, opKey, staticDims, typeOf } from '../graph/ir.ts';
 import { usesOf } from '../graph/walk.ts';
 import { upgrade } from '../import/upgrade.ts';
+import { bindDims } from '../ops/bind-dims.ts';
 import { Qdq } from '../ops/qdq.ts';
 import { isOpType } from '../ops/schema.ts';
-import { applyFixes, bindDims, withOpset } from './fixes/apply.ts';
+import { applyFixes, withOpset } from './fixes/apply.ts';
 import type { FixName } from './fixes/index.ts';
 import { DEVICES } from './index.ts';
 import { type Estimate, estimate } from './latency/estimate.ts';
@@ -145,7 +146,9 @@ export function fixed(
   let current = withOpset(upgrade(model), max);
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const todo = check(current, device).findings.filter(f => f.rewrite !== undefined);
-    const next = todo.some(f => f.rewrite === 'bind-dims') ? upgrade(bindDims(current, dims)) : current;
+    const next = todo.some(f => f.rewrite === 'bind-dims')
+      ? upgrade({ ...current, graph: bindDims(current.graph, dims, 'batch') })
+      : current;
     const changed = withOpset(applyFixes(next, new Map(todo.map(f => [f.node, f.rewrite as FixName]))), max); // filtered
     const left = new Set(check(changed, device).findings.map(f => `${f.node}\n${f.why}`));
     const done = todo.filter(f => !left.has(`${f.node}\n${f.why}`));

@@ -7,15 +7,15 @@
  * 3. Contrib ops that only fuse or rename plain ones become plain (`FUSED`).
  * Source: the changelog of ONNX's operators (opsets 7 to 27); ONNX Runtime's contrib operator documentation (1.30).
  */
-import { type Graph, IR_VERSION, type Model, type Node, opKey, typeOf } from '../graph/ir.ts';
-import { bodiesOf, capturedNames, cloneModel, FreshNames, walkNodes } from '../graph/walk.ts';
-import { inferNode } from '../ops/infer.ts';
+import { type Graph, IR_VERSION, type Model, type Node, opKey } from '../graph/ir.ts';
+import { bodiesOf, cloneModel, FreshNames, walkNodes } from '../graph/walk.ts';
 import { opsetOf } from '../ops/opset.ts';
 import { isOpType } from '../ops/schema.ts';
 import { GaslawError } from '../util/errors.ts';
 import { ARGUMENT_CHANGES } from './changes-arguments.ts';
 import { MEANING_CHANGES } from './changes-meaning.ts';
 import { FUSED } from './fused.ts';
+import { inferQuietly, lendTypes } from './types.ts';
 import { type Rewrite, Writer } from './writer.ts';
 
 /** What happened to an op at opset `since`: nodes of older models are rewritten. */
@@ -58,10 +58,7 @@ function upgradeGraph(graph: Graph, version: number, names: FreshNames): void {
   graph.nodes = [];
   for (const node of nodes) {
     for (const body of bodiesOf(node)) {
-      for (const name of capturedNames(body)) {
-        const type = typeOf(graph, name);
-        if (type) body.types.set(name, type);
-      }
+      lendTypes(graph, body);
       upgradeGraph(body, version, names);
     }
     for (const made of upgradedNode(node, version, writer)) {
@@ -78,17 +75,4 @@ function upgradedNode(node: Node, version: number, writer: Writer): Node[] {
     (nodes, change) => nodes.flatMap(n => (n.opType === node.opType ? change.rewrite(n, writer) : [n])),
     [node],
   );
-}
-
-/** Types of the node's outputs, where its op and inputs are known well enough. */
-function inferQuietly(graph: Graph, node: Node): void {
-  try {
-    const types = inferNode(graph, node);
-    node.outputs.forEach((name, i) => {
-      const type = types[i];
-      if (name !== '' && type) graph.types.set(name, type);
-    });
-  } catch (error) {
-    if (!(error instanceof GaslawError)) throw error;
-  }
 }

@@ -5,8 +5,9 @@
  * 2. Floats are standard normal; integers are 0 or 1, which are legal as ids, masks and flags alike.
  */
 import type { DType } from '../graph/dtype.ts';
-import { type Dim, type Model, sizeOf, type Tensor, type ValueInfo, zeros } from '../graph/ir.ts';
+import { type Model, sizeOf, staticDims, type Tensor, type ValueInfo, zeros } from '../graph/ir.ts';
 import { UNNAMED } from '../graph/to-proto.ts';
+import { bindDims } from '../ops/bind-dims.ts';
 import { GaslawError, UsageError } from '../util/errors.ts';
 import { Random } from '../util/random.ts';
 import type { CompileOptions, Runtime } from './runtime.ts';
@@ -35,13 +36,14 @@ export async function benchGraph(
   model: Model,
   options: GraphBenchOptions,
 ): Promise<GraphBench> {
-  const dims = bindDims(model.graph.inputs, options.dims ?? {});
+  const dims = namedDims(model.graph.inputs, options.dims ?? {});
+  const bound = bindDims(model.graph, new Map(Object.entries(dims)), 'all').inputs;
   const started = performance.now();
   using program = await runtime.compile(model, options);
   const loadSeconds = (performance.now() - started) / 1000;
   const random = new Random(options.seed).fork('inputs');
   const inputs = Object.fromEntries(
-    program.inputs.map(input => [input.name, randomInput(input, dims, random.fork(input.name))]),
+    program.inputs.map(({ name }) => [name, randomInput(bound, name, random.fork(name))]),
   );
   const times: number[] = [];
   for (let run = -WARMUP; run < options.runs; run++) {
@@ -64,7 +66,8 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 
-function bindDims(
+/** Numbers for the symbols that have a name. */
+function namedDims(
   inputs: readonly ValueInfo[],
   given: Readonly<Record<string, number>>,
 ): Readonly<Record<string, number>> {
@@ -81,11 +84,11 @@ function bindDims(
   return Object.fromEntries(names.map(name => [name, given[name] ?? 1]));
 }
 
-function randomInput(input: ValueInfo, dims: Readonly<Record<string, number>>, random: Random): Tensor {
-  if (!input.shape)
-    throw new GaslawError(`input "${input.name}" has no shape; give the model one to time it`);
-  const shape = input.shape.map((dim: Dim) => (typeof dim === 'number' ? dim : (dims[dim] ?? 1)));
-  const tensor = zeros(input.dtype, shape);
+function randomInput(inputs: readonly ValueInfo[], name: string, random: Random): Tensor {
+  const input = inputs.find(other => other.name === name);
+  const dims = staticDims(input?.shape);
+  if (!input || !dims) throw new GaslawError(`input "${name}" has no shape; give the model one to time it`);
+  const tensor = zeros(input.dtype, dims);
   fill(tensor, input.dtype, random);
   return tensor;
 }

@@ -1,7 +1,6 @@
 /** `gaslaw check <model> --device ID`: what will not deploy, or will run elsewhere, why, and the fix. */
 import { Command } from 'commander';
 import { type CheckReport, check, type Finding, fixed } from '../../devices/check.ts';
-import { bindDims } from '../../devices/fixes/apply.ts';
 import { deviceOf } from '../../devices/index.ts';
 import type { Estimate } from '../../devices/latency/estimate.ts';
 import { featuresIfFixed } from '../../devices/latency/features.ts';
@@ -11,6 +10,7 @@ import type { Model } from '../../graph/ir.ts';
 import { encodeModel } from '../../graph/protobuf.ts';
 import { upgrade } from '../../import/upgrade.ts';
 import { loadOnnx, locateModel } from '../../models/resolve.ts';
+import { bindDims } from '../../ops/bind-dims.ts';
 import { bytes, milliseconds, percent } from '../../report/format.ts';
 import { benchGraph } from '../../runtime/bench.ts';
 import { UsageError } from '../../util/errors.ts';
@@ -45,7 +45,7 @@ async function run(path: string, o: Options): Promise<void> {
   const place = await locateModel(files, path);
   if (place.kind !== 'onnx') throw new UsageError(`${path}: check reads .onnx files; export the model first`);
   const { model } = await loadOnnx(files, place.path);
-  const given = dims.size > 0 ? bindDims(model, dims) : model;
+  const given = dims.size > 0 ? { ...model, graph: bindDims(model.graph, dims, 'batch') } : model;
   const repaired = o.fix === undefined ? undefined : fixed(given, device, dims);
   if (repaired && o.fix) await files.write(o.fix, encodeModel(repaired.model));
   const checked = repaired?.model ?? given;

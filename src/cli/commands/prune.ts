@@ -5,7 +5,7 @@ import { type SparsityPattern, sparsifyWeights } from '../../compress/prune/spar
 import { macsOf, pruneStructured } from '../../compress/prune/structured.ts';
 import type { Graph } from '../../graph/ir.ts';
 import { encodeModelChunks } from '../../graph/protobuf.ts';
-import { upgrade } from '../../import/upgrade.ts';
+import { importModel } from '../../import/index.ts';
 import { loadOnnx } from '../../models/resolve.ts';
 import { inferShapes } from '../../ops/infer.ts';
 import { bytes, si } from '../../report/format.ts';
@@ -56,7 +56,7 @@ async function run(path: string, o: Options): Promise<void> {
     throw new UsageError('give either --keep SHARE (channels) or --sparsity PATTERN (weights)');
   const output = createOutput(o.json ?? false);
   const files = nodeFiles();
-  const model = upgrade((await loadOnnx(files, path)).model);
+  const { model } = importModel((await loadOnnx(files, path)).model, { foldNorms: false });
   inferShapes(model.graph);
   const before = model.graph;
   const { graph, lines } = o.keep === undefined ? sparse(before, o) : channels(before, o, o.keep);

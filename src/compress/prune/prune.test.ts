@@ -6,7 +6,7 @@ import { decodeModel } from '../../graph/protobuf.ts';
 import { verify } from '../../graph/verify.ts';
 import { cloneGraph } from '../../graph/walk.ts';
 import { upgrade } from '../../import/upgrade.ts';
-import { batchOfOne } from '../../ops/batch-of-one.ts';
+import { batchOfOne } from '../../ops/bind-dims.ts';
 import { Builder } from '../../ops/builder.ts';
 import { graphCost } from '../../ops/cost.ts';
 import { inferShapes } from '../../ops/infer.ts';

@@ -9,7 +9,7 @@
  */
 import type { Graph } from '../../graph/ir.ts';
 import { cloneGraph } from '../../graph/walk.ts';
-import { batchOfOne } from '../../ops/batch-of-one.ts';
+import { batchOfOne } from '../../ops/bind-dims.ts';
 import { graphCost } from '../../ops/cost.ts';
 import { GaslawError } from '../../util/errors.ts';
 import { type ChannelGroup, type PruningDimension, pruningDimensions } from './groups.ts';

@@ -1,5 +1,5 @@
-/** Applying rewrites to named nodes, and fixing symbolic dims. */
-import { type Graph, type Model, opKey, type ValueInfo } from '../../graph/ir.ts';
+/** Applying rewrites to named nodes, and the opset that a device reads. */
+import { type Graph, type Model, opKey } from '../../graph/ir.ts';
 import { cloneModel, FreshNames } from '../../graph/walk.ts';
 import { upgrade } from '../../import/upgrade.ts';
 import { Writer } from '../../import/writer.ts';
@@ -19,26 +19,6 @@ export function applyFixes(model: Model, fixes: ReadonlyMap<string, FixName>): M
   });
   return inferredAnew(fixed);
 }
-
-/** Fixes symbolic dims of inputs: those of `dims`, and a symbolic first axis, which is the batch, to 1. Types have to be inferred anew. */
-export function bindDims(model: Model, dims: ReadonlyMap<string, number>): Model {
-  const fixed = cloneModel(model);
-  const { graph } = fixed;
-  const known = new Map(dims);
-  for (const { shape } of graph.inputs) {
-    const first = shape?.[0];
-    if (typeof first === 'string' && !known.has(first)) known.set(first, 1);
-  }
-  graph.inputs = graph.inputs.map(input => bound(input, known));
-  graph.outputs = graph.outputs.map(output => bound(output, known));
-  graph.types.clear();
-  return fixed;
-}
-
-const bound = (value: ValueInfo, dims: ReadonlyMap<string, number>): ValueInfo =>
-  value.shape
-    ? { ...value, shape: value.shape.map(d => (typeof d === 'string' ? (dims.get(d) ?? d) : d)) }
-    : value;
 
 /** Upgrading a model of today's form changes nothing and infers its types. */
 function inferredAnew(model: Model): Model {

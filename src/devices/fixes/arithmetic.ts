@@ -22,20 +22,6 @@ export const constantArithmetic: Rewrite = (node, w) => {
   return [changed(node, { opType, inputs: [x, w.constant(node, 'constant', float32(constant.dims, data))] })];
 };
 
-/** Identity, and Dropout at inference: what reads its output reads its input. */
-export const dropIdentity: Rewrite = (node, w) => {
-  const output = node.outputs[0] as string;
-  return w.graph.outputs.some(o => o.name === output)
-    ? [w.beside(node, 'Identity', [node.inputs[0] as string], {}, [output])]
-    : renamed(node, w, output);
-};
-
-function renamed(node: Node, w: Writer, output: string): Node[] {
-  for (const other of w.graph.nodes)
-    other.inputs = other.inputs.map(name => (name === output ? (node.inputs[0] as string) : name));
-  return [];
-}
-
 /** alpha op(A) op(B) + beta C with constant B and C: alpha goes into B, beta into C; A is transposed before it. */
 export const plainGemm: Rewrite = (node, w) => {
   const a = new Attributes(node.attributes);

@@ -1,6 +1,7 @@
 /** The rewrites by name. */
+import { dropIdentity } from '../../import/identities.ts';
 import type { Rewrite } from '../../import/writer.ts';
-import { constantArithmetic, decomposeActivation, dropIdentity, plainGemm } from './arithmetic.ts';
+import { constantArithmetic, decomposeActivation, plainGemm } from './arithmetic.ts';
 import { conv1dTo2d, meanToPool, poolToGlobal, softmaxLastAxis } from './layout.ts';
 
 /** Rewrites of single nodes. A rewrite that does not apply returns the node as it is. */

@@ -1,9 +1,8 @@
 /** A QDQ ONNX graph as an int8 TFLite file: what Ethos-U, TensorFlow Lite Micro and LiteRT run. */
 import type { Graph, Model } from '../../graph/ir.ts';
-import { upgrade } from '../../import/upgrade.ts';
+import { importModel } from '../../import/index.ts';
 import { GaslawError } from '../../util/errors.ts';
 import { encodeTflite } from './encode.ts';
-import { foldConstants } from './fold.ts';
 import { LOWERING } from './lower-ops.ts';
 import { Lowering } from './lowering.ts';
 import type { TfliteModel } from './model.ts';
@@ -13,11 +12,12 @@ import type { TfliteModel } from './model.ts';
  * integers of the graph's first Q and last DQ nodes. Throws a GaslawError naming the node that cannot be written, and what
  * helps.
  */
-export const toTflite = (model: Model): Uint8Array => encodeTflite(lowerToTflite(upgrade(model).graph));
+export const toTflite = (model: Model): Uint8Array =>
+  encodeTflite(lowerToTflite(importModel(model).model.graph));
 
-/** The graph (types inferred, shapes fixed) as TFLite tensors and operators. */
+/** The graph (imported, shapes fixed) as TFLite tensors and operators. */
 export function lowerToTflite(graph: Graph): TfliteModel {
-  const l = new Lowering(foldConstants(graph));
+  const l = new Lowering(graph);
   if (!l.qdq.quantized)
     throw new GaslawError(
       'the model is float: int8 TFLite is written from Q/DQ models; quantize it first (gaslaw quantize)',

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { float32, type Model, modelOf, type Tensor, type ValueInfo } from '../../graph/ir.ts';
 import { verify } from '../../graph/verify.ts';
-import { upgrade } from '../../import/upgrade.ts';
+import { importModel } from '../../import/index.ts';
 import { Builder } from '../../ops/builder.ts';
 import { evaluate } from '../../runtime/reference/index.ts';
 import { GaslawError } from '../../util/errors.ts';
@@ -83,7 +83,7 @@ describe.each(TFLITE_CASES)('$name', ({ name, model, x }) => {
   });
 
   it('reads back as what was written', () => {
-    const written = lowerToTflite(upgrade(model).graph);
+    const written = lowerToTflite(importModel(model).model.graph);
     const read = decodeTflite(bytes);
     expect(read.tensors.map(t => [t.name, t.dtype, [...t.shape]])).toEqual(
       written.tensors.map(t => [t.name, t.dtype, [...t.shape]]),

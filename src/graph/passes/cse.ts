@@ -64,6 +64,27 @@ function keyOf(node: Node): string | undefined {
 const textOf = (a: Attribute): string | undefined =>
   a.type === 'tensor' ? tensorText(a.value) : a.type === 'graph' ? undefined : JSON.stringify(a.value, plain);
 
+/**
+ * Makes integer and bool initializers that are equal one: axes, shapes and bounds, so that nodes which read them are seen as
+ * equal. Floats stay apart: equal weights may be trained to differ.
+ */
+export function mergeEqualIntegers(graph: Graph): void {
+  const inputs = new Set(graph.inputs.map(input => input.name));
+  const outputs = new Set(graph.outputs.map(output => output.name));
+  const first = new Map<string, string>();
+  const replaced = new Map<string, string>();
+  for (const [name, tensor] of graph.initializers) {
+    if (inputs.has(name) || outputs.has(name) || !/^(u?int|bool)/.test(tensor.dtype)) continue;
+    const key = tensorText(tensor);
+    if (key === undefined) continue;
+    const earlier = first.get(key);
+    if (earlier === undefined) first.set(key, name);
+    else replaced.set(name, earlier);
+  }
+  replaceAllUses(graph, replaced);
+  for (const name of replaced.keys()) graph.initializers.delete(name);
+}
+
 const tensorText = ({ dtype, dims, data }: Tensor): string | undefined =>
   data.length > TENSOR_ELEMENTS ? undefined : `${dtype}[${dims}]${[...data].join()}`;
 
