@@ -17,8 +17,8 @@ import { assert, GaslawError } from '../util/errors.ts';
 import { type FileStore, folderOf } from '../util/files.ts';
 import type { OpenModelFiles } from './files.ts';
 import { modelFromConfig } from './index.ts';
-import { halvesReader } from './rotary-layout.ts';
-import type { OpenWeights } from './weight-files.ts';
+import { pairsToHalves } from './rotary-layout.ts';
+import { type OpenWeights, wholeReader } from './weight-files.ts';
 
 /** Opens a file; its weights stay on disk. Throws one sentence that names what does not fit. */
 export async function openLlama2cModel(
@@ -34,10 +34,16 @@ export async function openLlama2cModel(
     await file.readFloats(tensor, out, layer * sizeOf(specOf(name).dims) + first);
   };
   const { heads, keyHeads } = file.config;
-  const readFloats = halvesReader(read, name => {
+  const inHalves = async (name: string, count: number): Promise<Float32Array> => {
+    const { dims } = specOf(name);
+    const pairs = new Float32Array(sizeOf(dims));
+    await read(name, pairs);
+    return pairsToHalves(pairs, count, dims[1] as number);
+  };
+  const readFloats = wholeReader(read, name => {
     const { tensor } = placeOf(name);
-    const count = tensor === 'wq' ? heads : tensor === 'wk' ? keyHeads : undefined;
-    return count ? { heads: count, dims: specOf(name).dims } : undefined;
+    if (tensor === 'wq') return inHalves(name, heads);
+    return tensor === 'wk' ? inHalves(name, keyHeads) : undefined;
   });
   const weights: OpenWeights = {
     bytes: file.bytes,

@@ -3,7 +3,6 @@
  * `llama` files rotate 2i with 2i + 1 (adjacent pairs). Reordering the rows of the matrices that make queries and keys
  * turns one into the other; scores, being sums over a head's dimensions, stay the same.
  */
-import { sizeOf } from '../graph/ir.ts';
 import { assert } from '../util/errors.ts';
 
 /**
@@ -36,34 +35,4 @@ function reordered(
     out.set(data.subarray(source * columns, (source + 1) * columns), row * columns);
   }
   return out;
-}
-
-/** Reads elements of a parameter from number `first` on. */
-export type FloatReader = (name: string, out: Float32Array, first?: number) => Promise<void>;
-
-/** A matrix (or bias) in adjacent pairs. */
-export interface Paired {
-  readonly heads: number;
-  readonly dims: readonly number[];
-}
-
-/**
- * A reader that turns what is stored in pairs to halves. Pieces of such a matrix are asked for one after the other: the last
- * one is kept whole.
- * @param paired whether a parameter is in pairs
- */
-export function halvesReader(read: FloatReader, paired: (name: string) => Paired | undefined): FloatReader {
-  let last: { name: string; values: Float32Array } | undefined;
-  const whole = async (name: string, { heads, dims }: Paired): Promise<Float32Array> => {
-    if (last?.name === name) return last.values;
-    const values = new Float32Array(sizeOf(dims));
-    await read(name, values);
-    last = { name, values: pairsToHalves(values, heads, dims[1] ?? 1) };
-    return last.values;
-  };
-  return async (name, out, first = 0) => {
-    const of = paired(name);
-    if (of) out.set((await whole(name, of)).subarray(first, first + out.length));
-    else await read(name, out, first);
-  };
 }

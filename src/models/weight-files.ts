@@ -41,7 +41,29 @@ export interface OpenWeights {
   /** How many elements a parameter has. */
   elementsOf(name: string): number;
   /** Reads the elements of one parameter from number `first` on. */
-  readFloats(name: string, out: Float32Array, first?: number): Promise<void>;
+  readonly readFloats: FloatReader;
+}
+
+/** Reads elements of a parameter from number `first` on. */
+export type FloatReader = (name: string, out: Float32Array, first?: number) => Promise<void>;
+
+/**
+ * A reader where some parameters can only be made whole. Pieces of one are asked for one after the other: the last is kept.
+ * @param whole makes a parameter that `read` cannot; undefined for the others
+ */
+export function wholeReader(
+  read: FloatReader,
+  whole: (name: string) => Promise<Float32Array> | undefined,
+): FloatReader {
+  let last: { name: string; values: Float32Array } | undefined;
+  return async (name, out, first = 0) => {
+    if (last?.name !== name) {
+      const made = whole(name);
+      if (!made) return read(name, out, first);
+      last = { name, values: await made };
+    }
+    out.set(last.values.subarray(first, first + out.length));
+  };
 }
 
 interface Source {

@@ -2,7 +2,8 @@
  * A GGUF file as a model: configuration from the metadata, weights read tensor by tensor.
  *
  * 1. Names and shapes are held against the model before any memory is taken for values.
- * 2. Values that files store in another form (see names.ts) are turned back as they are read.
+ * 2. Values that files store in another form (see names.ts) are turned back as they are read; what can only be turned
+ *    whole is kept until another parameter is asked for.
  */
 import { isReadable, READABLE_TYPES } from '../../formats/gguf/dequantize.ts';
 import { type GgufFile, openGguf } from '../../formats/gguf/reader.ts';
@@ -15,10 +16,12 @@ import type { FileStore } from '../../util/files.ts';
 import type { OpenModelFiles } from '../files.ts';
 import { modelFromConfig } from '../index.ts';
 import type { CausalModel } from '../model.ts';
-import { type FloatReader, halvesReader } from '../rotary-layout.ts';
-import type { OpenWeights } from '../weight-files.ts';
+import { pairsToHalves } from '../rotary-layout.ts';
+import { type FloatReader, type OpenWeights, wholeReader } from '../weight-files.ts';
+import type { Json } from './keys.ts';
+import { joinParts, keyDims, type LatentShape, latentShape, partNames, valueDims } from './latent.ts';
 import { architectureOf, configFromGguf } from './metadata.ts';
-import { isSpare, type Storage, type StoredName, storedName } from './names.ts';
+import { isSpare, type StoredName, storedName } from './names.ts';
 
 export interface OpenGgufModel {
   readonly model: CausalModel;
@@ -31,8 +34,8 @@ export async function openGgufModel(files: FileStore, path: string): Promise<Ope
   const file = await openGguf(files, path);
   const config = configFromGguf(file.metadata, await factsOf(file), path);
   const model = modelFromConfig(config, path);
-  const stored = matched(file, model, Number(config.num_attention_heads), Number(config.num_key_value_heads));
-  return { model, weights: openWeights(file, stored), metadata: file.metadata };
+  const stored = matched(file, model);
+  return { model, weights: openWeights(file, stored, config), metadata: file.metadata };
 }
 
 /** The same with the tokenizer that the file describes. */
@@ -58,28 +61,49 @@ async function factsOf(file: GgufFile) {
 
 interface Matched extends StoredName {
   readonly spec: ParameterSpec;
-  /** Heads whose rows are in pairs. */
-  readonly heads: number;
 }
 
 /** Every parameter with its tensor, and no tensor left over. */
-function matched(file: GgufFile, model: CausalModel, heads: number, keyHeads: number): Map<string, Matched> {
+function matched(file: GgufFile, model: CausalModel): Map<string, Matched> {
   const architecture = architectureOf(file.metadata, file.path);
+  const config = model.toHuggingFace();
   const found = new Map<string, Matched>();
   const used = new Set<string>();
   for (const spec of model.parameters) {
     const stored = storedName(architecture, spec.name);
     assert(stored, `${file.path}: ${architecture} files have no tensor for parameter "${spec.name}"`);
-    checkTensor(file, stored.name, spec);
-    used.add(stored.name);
-    found.set(spec.name, { ...stored, spec, heads: stored.storage === 'query-pairs' ? heads : keyHeads });
+    const of = placed(file, { ...stored, spec });
+    for (const [name, dims] of tensorsOf(of, config)) {
+      if (!used.has(name)) checkTensor(file, name, dims);
+      used.add(name);
+    }
+    found.set(spec.name, of);
   }
-  const rest = [...file.tensors.keys()].find(name => !used.has(name) && !isSpare(name));
+  const rest = [...file.tensors.keys()].find(name => !used.has(name) && !isSpare(name, model.layers));
   assert(rest === undefined, `${file.path}: tensor "${rest}" is no part of this ${architecture} model`);
   return found;
 }
 
-function checkTensor({ tensors, path }: GgufFile, name: string, { dims }: ParameterSpec): void {
+/** Old files hold the matrix of a latent whole. */
+const placed = ({ tensors }: GgufFile, of: Matched): Matched =>
+  of.storage === 'latent' && tensors.has(of.name) ? { ...of, storage: 'same' } : of;
+
+/** The tensors that hold a parameter, with their shapes. */
+function tensorsOf(
+  { name, storage, spec }: Matched,
+  config: Json,
+): [name: string, dims: readonly number[]][] {
+  if (storage === 'expert') return [[name, [Number(config.n_routed_experts), ...spec.dims]]];
+  if (storage !== 'latent') return [[name, spec.dims]];
+  const [keys, values] = partNames(name);
+  const shape = latentShape(config);
+  return [
+    [keys, keyDims(shape)],
+    [values, valueDims(shape)],
+  ];
+}
+
+function checkTensor({ tensors, path }: GgufFile, name: string, dims: readonly number[]): void {
   const tensor = tensors.get(name);
   assert(tensor, `${path}: tensor "${name}" is missing`);
   assert(
@@ -92,17 +116,14 @@ function checkTensor({ tensors, path }: GgufFile, name: string, { dims }: Parame
   );
 }
 
-function openWeights(file: GgufFile, stored: ReadonlyMap<string, Matched>): OpenWeights {
+function openWeights(file: GgufFile, stored: ReadonlyMap<string, Matched>, config: Json): OpenWeights {
   const storedAs = (name: string): Matched => stored.get(name) as Matched; // every parameter of the model has one
-  const read: FloatReader = async (name, out, first) => {
-    const { name: tensor, storage } = storedAs(name);
-    await file.readFloats(tensor, out, first);
+  const read: FloatReader = async (name, out, first = 0) => {
+    const { name: tensor, storage, spec, expert = 0 } = storedAs(name);
+    await file.readFloats(tensor, out, expert * sizeOf(spec.dims) + first);
     if (storage === 'plus-one') for (let i = 0; i < out.length; i++) out[i] = (out[i] as number) - 1;
   };
-  const readFloats = halvesReader(read, name => {
-    const { storage, heads, spec } = storedAs(name);
-    return inPairs(storage) ? { heads, dims: spec.dims } : undefined;
-  });
+  const readFloats = wholeReader(read, name => wholeOf(file, storedAs(name), config));
   return {
     bytes: file.bytes,
     readFloats,
@@ -113,4 +134,28 @@ function openWeights(file: GgufFile, stored: ReadonlyMap<string, Matched>): Open
   };
 }
 
-const inPairs = (storage: Storage): boolean => storage === 'query-pairs' || storage === 'key-pairs';
+/** The values of a parameter that is stored in another order. */
+function wholeOf(file: GgufFile, of: Matched, config: Json): Promise<Float32Array> | undefined {
+  if (of.storage === 'latent') return joined(file, of, latentShape(config));
+  if (of.storage === 'query-pairs') return inHalves(file, of, Number(config.num_attention_heads));
+  return of.storage === 'key-pairs' ? inHalves(file, of, Number(config.num_key_value_heads)) : undefined;
+}
+
+async function inHalves(file: GgufFile, { name, spec }: Matched, heads: number): Promise<Float32Array> {
+  return pairsToHalves(await floatsOf(file, name, spec.dims), heads, spec.dims[1] ?? 1);
+}
+
+async function joined(file: GgufFile, { name }: Matched, shape: LatentShape): Promise<Float32Array> {
+  const [keys, values] = partNames(name);
+  return joinParts(
+    await floatsOf(file, keys, keyDims(shape)),
+    await floatsOf(file, values, valueDims(shape)),
+    shape,
+  );
+}
+
+async function floatsOf(file: GgufFile, name: string, dims: readonly number[]): Promise<Float32Array> {
+  const values = new Float32Array(sizeOf(dims));
+  await file.readFloats(name, values);
+  return values;
+}

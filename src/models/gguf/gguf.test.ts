@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { openGguf } from '../../formats/gguf/reader.ts';
 import { scalar } from '../../formats/gguf/types.ts';
+import { encodeGguf } from '../../formats/gguf/writer.ts';
 import { ParameterStore } from '../../nn/parameters.ts';
 import { memoryFiles } from '../../util/files.ts';
 import { Random } from '../../util/random.ts';
@@ -43,6 +44,54 @@ const CONFIGS: Readonly<Record<string, Record<string, unknown>>> = {
   gemma3: { ...SHAPE, model_type: 'gemma3_text', sliding_window: 16, query_pre_attn_scalar: 8 },
 };
 
+const DEEPSEEK = {
+  vocab_size: 40,
+  hidden_size: 32,
+  intermediate_size: 64,
+  num_attention_heads: 4,
+  num_hidden_layers: 3,
+  max_position_embeddings: 64,
+  kv_lora_rank: 16,
+  qk_nope_head_dim: 8,
+  qk_rope_head_dim: 4,
+  v_head_dim: 6,
+  moe_intermediate_size: 24,
+  n_routed_experts: 8,
+  n_shared_experts: 2,
+  num_experts_per_tok: 3,
+  first_k_dense_replace: 1,
+  rms_norm_eps: 1e-6,
+  rope_theta: 10000,
+};
+
+const YARN = {
+  rope_type: 'yarn',
+  factor: 40,
+  original_max_position_embeddings: 32,
+  beta_fast: 32,
+  beta_slow: 1,
+  mscale: 0.8,
+  mscale_all_dim: 0.8,
+};
+
+const V2 = { ...DEEPSEEK, model_type: 'deepseek_v2', q_lora_rank: null, routed_scaling_factor: 16 };
+const V3 = {
+  ...DEEPSEEK,
+  model_type: 'deepseek_v3',
+  q_lora_rank: 12,
+  n_group: 4,
+  topk_group: 2,
+  norm_topk_prob: true,
+  routed_scaling_factor: 2.5,
+};
+
+const DEEPSEEKS: Readonly<Record<string, Record<string, unknown>>> = {
+  'V2-Lite': { ...V2, topk_method: 'greedy', rope_scaling: YARN },
+  V2: { ...V2, q_lora_rank: 12, topk_method: 'group_limited_greedy', n_group: 4, topk_group: 2 },
+  V3: { ...V3, rope_scaling: { ...YARN, mscale: 1, mscale_all_dim: 1 } },
+  'dense V3, tied': { ...V3, n_routed_experts: 0, tie_word_embeddings: true },
+};
+
 function randomModel(config: Record<string, unknown>): { model: CausalModel; store: ParameterStore } {
   const model = modelFromConfig(config, 'config');
   return { model, store: new ParameterStore(model.parameters).initialize(new Random(1)) };
@@ -81,6 +130,47 @@ describe('a model comes back', () => {
     expect(is.tie_word_embeddings).toBe(was.tie_word_embeddings);
   });
 
+  it.each(Object.keys(DEEPSEEKS))('DeepSeek %s', async name => {
+    const { files, model, store } = await written(DEEPSEEKS[name] as Record<string, unknown>);
+    const open = await openGgufModel(files, 'm.gguf');
+    const back = new ParameterStore(open.model.parameters);
+    await open.weights.readInto(back);
+    expect(back.specs.map(spec => spec.name)).toEqual(store.specs.map(spec => spec.name));
+    expect(back.flat).toEqual(store.flat);
+    const [was, is] = [model.toHuggingFace(), open.model.toHuggingFace()];
+    // the file of a dense model does not tell what its experts would have been
+    const derived = ['initializer_range', 'rms_norm_eps'];
+    const experts = ['first_k_dense_replace', 'n_group', 'topk_group', 'num_experts_per_tok'];
+    const lost = name === 'dense V3, tied' ? [...derived, ...experts] : derived;
+    const kept = Object.keys(was).filter(field => !lost.includes(field));
+    for (const field of kept) expect(is[field], field).toEqual(was[field]);
+  });
+
+  it('an old deepseek2 file: heads told once, the latent’s matrix in one', async () => {
+    const { files, store } = await written(DEEPSEEKS.V2 as Record<string, unknown>);
+    const file = await openGguf(files, 'm.gguf');
+    const metadata = new Map(
+      [...file.metadata].filter(([key]) => !key.endsWith('_mla') && !key.endsWith('gating_func')),
+    );
+    metadata.set('deepseek2.attention.key_length', scalar('uint32', 8 + 4));
+    metadata.set('deepseek2.attention.value_length', scalar('uint32', 6));
+    const kept = [...file.tensors].filter(([name]) => !/attn_[kv]_b/.test(name));
+    const same = kept.map(async ([name, { type, dims }]) => {
+      const bytes = await file.read(name);
+      return { name, type, dims, make: () => [bytes] };
+    });
+    const joined = [0, 1, 2].map(i => {
+      const { dims, data } = store.tensor(`model.layers.${i}.self_attn.kv_b_proj.weight`);
+      const bytes = new Uint8Array((data as Float32Array).slice().buffer);
+      return { name: `blk.${i}.attn_kv_b.weight`, type: 'F32' as const, dims, make: () => [bytes] };
+    });
+    await files.write('old.gguf', encodeGguf(metadata, [...(await Promise.all(same)), ...joined]));
+    const open = await openGgufModel(files, 'old.gguf');
+    const back = new ParameterStore(open.model.parameters);
+    await open.weights.readInto(back);
+    expect(back.flat).toEqual(store.flat);
+  });
+
   it('in pieces as well', async () => {
     const { files, store } = await written(CONFIGS.llama as Record<string, unknown>);
     const { weights } = await openGgufModel(files, 'm.gguf');
@@ -92,6 +182,49 @@ describe('a model comes back', () => {
 });
 
 describe('what llama.cpp expects', () => {
+  // llama.cpp's src/models/deepseek2.cpp
+  it.each([
+    ['model.layers.1.self_attn.kv_a_proj_with_mqa.weight', 'blk.1.attn_kv_a_mqa.weight', {}],
+    ['model.layers.1.self_attn.q_a_layernorm.weight', 'blk.1.attn_q_a_norm.weight', {}],
+    ['model.layers.1.mlp.experts.5.down_proj.weight', 'blk.1.ffn_down_exps.weight', { expert: 5 }],
+    ['model.layers.1.mlp.shared_experts.up_proj.weight', 'blk.1.ffn_up_shexp.weight', {}],
+    ['model.layers.1.mlp.gate.weight', 'blk.1.ffn_gate_inp.weight', {}],
+    ['model.layers.1.mlp.gate.e_score_correction_bias', 'blk.1.exp_probs_b.bias', {}],
+    ['model.layers.3.eh_proj.weight', 'blk.3.nextn.eh_proj.weight', {}],
+    ['model.layers.3.shared_head.norm.weight', 'blk.3.nextn.shared_head_norm.weight', {}],
+  ])('deepseek2: %s is %s', (parameter, name, more) => {
+    const storage = 'expert' in more ? 'expert' : 'same';
+    expect(storedName('deepseek2', parameter)).toEqual({ name, storage, ...more });
+  });
+
+  it('deepseek2: one head of keys over the latent, heads as they are beside it', () => {
+    const metadata = metadataFromConfig(modelFromConfig(DEEPSEEKS.V3, 'config').toHuggingFace(), 'x');
+    const at = (key: string) => {
+      const value = metadata.get(`deepseek2.${key}`);
+      return value && 'value' in value ? value.value : undefined;
+    };
+    expect({
+      keys: ['head_count_kv', 'key_length', 'value_length', 'key_length_mla', 'value_length_mla'].map(key =>
+        at(`attention.${key}`),
+      ),
+      gating: at('expert_gating_func'),
+      log: at('rope.scaling.yarn_log_multiplier'),
+      groups: [at('expert_group_count'), at('expert_group_used_count')],
+    }).toEqual({ keys: [1, 16 + 4, 16, 8 + 4, 6], gating: 2, log: 0.1, groups: [4, 2] });
+  });
+
+  it('deepseek2: of a head the keys’ part transposed, then the values’ part', async () => {
+    const { files, store } = await written(DEEPSEEKS.V3 as Record<string, unknown>);
+    const file = await openGguf(files, 'm.gguf');
+    const [keys, values] = [new Float32Array(4 * 16 * 8), new Float32Array(4 * 6 * 16)];
+    await file.readFloats('blk.2.attn_k_b.weight', keys);
+    await file.readFloats('blk.2.attn_v_b.weight', values);
+    const whole = store.tensor('model.layers.2.self_attn.kv_b_proj.weight').data as Float32Array;
+    const [head, n, v, r] = [2, 5, 3, 11];
+    expect(keys[(head * 16 + r) * 8 + n]).toBe(whole[(head * 14 + n) * 16 + r]);
+    expect(values[(head * 6 + v) * 16 + r]).toBe(whole[(head * 14 + 8 + v) * 16 + r]);
+  });
+
   // llama.cpp's tensor_mapping.py
   it.each([
     ['llama', 'model.embed_tokens.weight', 'token_embd.weight', 'same'],
@@ -129,6 +262,17 @@ describe('what llama.cpp expects', () => {
 });
 
 describe('refused', () => {
+  it.each([
+    [{ rope_scaling: { ...YARN, mscale: 1 } }, /one mscale for rotation and scores: mscale 1 and/],
+    [{ n_shared_experts: 0 }, /deepseek2 has no experts without shared ones/],
+    [{ num_hidden_layers: 27 }, /no compressed queries in models of 27 layers/],
+    [{ rope_interleave: false }, /no rotation of halves/],
+    [{ attention_bias: true }, /no biases in attention/],
+    [{ moe_layer_freq: 2 }, /no moe_layer_freq 2/],
+  ])('a DeepSeek model with %j', async (more, message) => {
+    await expect(written({ ...V3, ...more })).rejects.toThrow(message);
+  });
+
   it('an architecture that has no names, and layers that slide', async () => {
     expect(() => metadataFromConfig({ model_type: 'mamba' }, 'x')).toThrow(/a mamba model cannot be written/);
     const sliding = { ...CONFIGS.qwen2, use_sliding_window: true, sliding_window: 8, max_window_layers: 0 };

@@ -7,55 +7,15 @@
  *    published scheme's factors, and refused otherwise, since nothing else is known to have made it.
  * Source: llama.cpp's gguf-py/gguf/constants.py and convert_hf_to_gguf.py.
  */
-import { type GgufMetadata, type GgufValue, type Scalar, scalar } from '../../formats/gguf/types.ts';
+import { type GgufMetadata, type GgufValue, scalar } from '../../formats/gguf/types.ts';
 import { ropeFrequencies } from '../../nn/rope-scaling.ts';
 import { GaslawError } from '../../util/errors.ts';
 import { defined } from '../fields.ts';
+import { deepseekConfig, deepseekMetadata } from './deepseek.ts';
+import { f32, type Json, Keys, u32 } from './keys.ts';
 import { GGUF_ARCHITECTURES, type GgufArchitecture } from './names.ts';
 
-type Json = Record<string, unknown>;
-
 // ---- reading ----
-
-/** Values by key, with the file's name in errors. */
-class Keys {
-  readonly #metadata: GgufMetadata;
-  readonly #file: string;
-  readonly #prefix: string;
-
-  constructor(metadata: GgufMetadata, file: string, prefix: string) {
-    this.#metadata = metadata;
-    this.#file = file;
-    this.#prefix = prefix;
-  }
-
-  #scalar(key: string): Scalar | undefined {
-    const value = this.#metadata.get(`${this.#prefix}.${key}`);
-    return value && 'value' in value ? value.value : undefined;
-  }
-
-  number(key: string): number | undefined {
-    const value = this.#scalar(key);
-    if (value === undefined) return undefined;
-    const n = Number(value);
-    if (typeof value === 'string' || !Number.isFinite(n))
-      this.fail(key, `is ${JSON.stringify(String(value))}, not a number`);
-    return n;
-  }
-
-  required(key: string): number {
-    return this.number(key) ?? this.fail(key, 'is missing');
-  }
-
-  text(key: string): string | undefined {
-    const value = this.#scalar(key);
-    return typeof value === 'string' ? value : undefined;
-  }
-
-  fail(key: string, what: string): never {
-    throw new GaslawError(`${this.#file}: ${this.#prefix}.${key} ${what}`);
-  }
-}
 
 /** The architecture that a file names. Throws when it is not one of those that are read. */
 export function architectureOf(metadata: GgufMetadata, file: string): GgufArchitecture {
@@ -82,6 +42,7 @@ export interface TensorFacts {
 export function configFromGguf(metadata: GgufMetadata, facts: TensorFacts, file: string): Json {
   const architecture = architectureOf(metadata, file);
   const keys = new Keys(metadata, file, architecture);
+  if (architecture === 'deepseek2') return { ...deepseekConfig(keys, facts), ...tokenIds(metadata) };
   const heads = keys.required('attention.head_count');
   const hidden = keys.required('embedding_length');
   const config = defined({
@@ -185,13 +146,17 @@ function tokenIds(metadata: GgufMetadata): Json {
 
 // ---- writing ----
 
-const u32 = (value: number): GgufValue => scalar('uint32', value);
-const f32 = (value: number): GgufValue => scalar('float32', value);
+/** Of model types that are spelled otherwise. */
+const ARCHITECTURE_OF: Readonly<Record<string, GgufArchitecture>> = {
+  gemma3_text: 'gemma3',
+  deepseek_v2: 'deepseek2',
+  deepseek_v3: 'deepseek2',
+};
 
 /** The architecture that a config.json is written as. Throws when GGUF has none for it. */
 export function ggufArchitecture(config: Json): GgufArchitecture {
   const type = String(config.model_type);
-  const found = GGUF_ARCHITECTURES.find(a => a === (type === 'gemma3_text' ? 'gemma3' : type));
+  const found = GGUF_ARCHITECTURES.find(a => a === (ARCHITECTURE_OF[type] ?? type));
   if (found) return found;
   throw new GaslawError(`a ${type} model cannot be written as GGUF; ${GGUF_ARCHITECTURES.join(', ')} can`);
 }
@@ -199,23 +164,9 @@ export function ggufArchitecture(config: Json): GgufArchitecture {
 /** The metadata of a config.json's model. Throws for what llama.cpp has no key for. */
 export function metadataFromConfig(config: Json, name: string): Map<string, GgufValue> {
   const architecture = ggufArchitecture(config);
-  const number = (field: string): number => Number(config[field]);
-  const headDim = number('head_dim');
   const own: Record<string, GgufValue | undefined> = {
-    vocab_size: u32(number('vocab_size')),
-    context_length: u32(number('max_position_embeddings')),
-    embedding_length: u32(number('hidden_size')),
-    block_count: u32(number('num_hidden_layers')),
-    feed_forward_length: u32(number('intermediate_size')),
-    'attention.head_count': u32(number('num_attention_heads')),
-    'attention.head_count_kv': u32(number('num_key_value_heads')),
-    'attention.key_length': u32(headDim),
-    'attention.value_length': u32(headDim),
-    'attention.layer_norm_rms_epsilon': f32(number('rms_norm_eps')),
-    'rope.dimension_count': u32(headDim),
-    'rope.freq_base': f32(number('rope_theta')),
-    ...ropeMetadata(config),
-    ...(architecture === 'gemma3' ? gemmaMetadata(config) : refuseSliding(config)),
+    ...commonMetadata(config),
+    ...(architecture === 'deepseek2' ? deepseekMetadata(config) : denseMetadata(config, architecture)),
   };
   const entries = Object.entries(own).filter((e): e is [string, GgufValue] => e[1] !== undefined);
   return new Map<string, GgufValue>([
@@ -224,6 +175,32 @@ export function metadataFromConfig(config: Json, name: string): Map<string, Gguf
     ['general.quantization_version', u32(2)],
     ...entries.map(([key, value]) => [`${architecture}.${key}`, value] as const),
   ]);
+}
+
+function commonMetadata(config: Json): Record<string, GgufValue> {
+  const number = (field: string): number => Number(config[field]);
+  return {
+    vocab_size: u32(number('vocab_size')),
+    context_length: u32(number('max_position_embeddings')),
+    embedding_length: u32(number('hidden_size')),
+    block_count: u32(number('num_hidden_layers')),
+    feed_forward_length: u32(number('intermediate_size')),
+    'attention.head_count': u32(number('num_attention_heads')),
+    'attention.layer_norm_rms_epsilon': f32(number('rms_norm_eps')),
+    'rope.freq_base': f32(number('rope_theta')),
+  };
+}
+
+function denseMetadata(config: Json, architecture: GgufArchitecture): Record<string, GgufValue | undefined> {
+  const headDim = Number(config.head_dim);
+  return {
+    'attention.head_count_kv': u32(Number(config.num_key_value_heads)),
+    'attention.key_length': u32(headDim),
+    'attention.value_length': u32(headDim),
+    'rope.dimension_count': u32(headDim),
+    ...ropeMetadata(config),
+    ...(architecture === 'gemma3' ? gemmaMetadata(config) : refuseSliding(config)),
+  };
 }
 
 function refuseSliding(config: Json): Record<string, never> {

@@ -3,7 +3,8 @@
  *
  * 1. Matrices take the type asked for where their rows are whole blocks of it, else the next larger one that fits; vectors
  *    are F32, as llama.cpp wants them.
- * 2. At 2 to 5 bits the output matrix, or the tied table in its place, is Q6_K: it is the most sensitive one.
+ * 2. The experts of a layer are one tensor, made of one after the other; what chooses among them stays F32.
+ * 3. At 2 to 5 bits the output matrix, or the tied table in its place, is Q6_K: it is the most sensitive one.
  */
 
 import { quantize, type WritableType } from '../../formats/gguf/quantize.ts';
@@ -14,8 +15,10 @@ import type { GgufEntries } from '../../tokenizer/gguf-vocabulary.ts';
 import { GaslawError } from '../../util/errors.ts';
 import type { CausalModel } from '../model.ts';
 import { halvesToPairs } from '../rotary-layout.ts';
+import type { Json } from './keys.ts';
+import { keyDims, keyPart, latentShape, partNames, valueDims, valuePart } from './latent.ts';
 import { ggufArchitecture, llama3Factors, metadataFromConfig } from './metadata.ts';
-import { type Storage, storedName } from './names.ts';
+import { type Storage, type StoredName, storedName } from './names.ts';
 
 export interface WriteGgufOptions {
   readonly type: WritableType;
@@ -78,38 +81,84 @@ export function ggufOf(
   const metadata = metadataFromConfig(config, options.name);
   metadata.set('general.file_type', scalar('uint32', FILE_TYPES[options.type]));
   for (const [key, value] of options.vocabulary) metadata.set(key, value as GgufValue); // its types are GGUF's
-  const tensors = store.specs.map(spec => pending(config, store, spec, options));
+  const tensors = store.specs.flatMap(spec => pendings(config, store, spec, options));
   return encodeGguf(metadata, [...ropeFactors(config), ...tensors]);
 }
 
-function pending(
-  config: Record<string, unknown>,
+/** The tensors that begin with a parameter: an expert's but the first's is part of one before it. */
+function pendings(
+  config: Json,
   store: ParameterStore,
   spec: ParameterSpec,
   options: WriteGgufOptions,
-): PendingGgufTensor {
+): PendingGgufTensor[] {
   const architecture = ggufArchitecture(config);
   const stored = storedName(architecture, spec.name);
   if (!stored) throw new GaslawError(`parameter "${spec.name}" has no name in ${architecture} files`);
+  if (stored.storage === 'latent') return latentPendings(config, store, spec, stored, options);
+  if (stored.expert !== undefined)
+    return stored.expert === 0 ? [stacked(config, store, spec, stored, options)] : [];
   const type = typeFor(spec, options.type, config.tie_word_embeddings === true);
   const columns = spec.dims.at(-1) as number;
-  return {
-    name: stored.name,
-    type,
-    dims: spec.dims,
-    *make() {
-      const values = inStorage(store.slice(store.flat, spec), stored.storage, config, columns);
-      yield quantize(type, values, columns, options.importance?.get(spec.name));
-    },
-  };
+  const make = (): Float32Array => inStorage(store.slice(store.flat, spec), stored.storage, config, columns);
+  return [pending(stored.name, type, spec.dims, [[spec.name, make]], options)];
 }
 
-function inStorage(
-  values: Float32Array,
-  storage: Storage,
-  config: Record<string, unknown>,
-  columns: number,
-): Float32Array {
+type Part = readonly [parameter: string, make: () => Float32Array];
+
+const pending = (
+  name: string,
+  type: WritableType,
+  dims: readonly number[],
+  parts: readonly Part[],
+  { importance }: WriteGgufOptions,
+): PendingGgufTensor => ({
+  name,
+  type,
+  dims,
+  *make() {
+    for (const [parameter, make] of parts)
+      yield quantize(type, make(), dims.at(-1) as number, importance?.get(parameter));
+  },
+});
+
+/** All experts of a layer [E, rows, columns]. */
+function stacked(
+  config: Json,
+  store: ParameterStore,
+  spec: ParameterSpec,
+  { name }: StoredName,
+  options: WriteGgufOptions,
+): PendingGgufTensor {
+  const count = Number(config.n_routed_experts);
+  const parts = Array.from({ length: count }, (_, i): Part => {
+    const parameter = spec.name.replace('.experts.0.', `.experts.${i}.`);
+    return [parameter, () => store.tensor(parameter).data as Float32Array]; // stores hold float32
+  });
+  return pending(name, typeFor(spec, options.type, false), [count, ...spec.dims], parts, options);
+}
+
+/** The matrix that makes keys and values of a latent, as two; the keys' columns are not those that were calibrated. */
+function latentPendings(
+  config: Json,
+  store: ParameterStore,
+  spec: ParameterSpec,
+  { name }: StoredName,
+  options: WriteGgufOptions,
+): PendingGgufTensor[] {
+  const shape = latentShape(config);
+  const whole = (): Float32Array => store.slice(store.flat, spec);
+  const [keys, values] = partNames(name);
+  const typeOf = (dims: readonly number[]) => typeFor({ name: spec.name, dims }, options.type, false);
+  const [forKeys, forValues] = [keyDims(shape), valueDims(shape)];
+  const plain = { ...options, importance: undefined };
+  return [
+    pending(keys, typeOf(forKeys), forKeys, [[spec.name, () => keyPart(whole(), shape)]], plain),
+    pending(values, typeOf(forValues), forValues, [[spec.name, () => valuePart(whole(), shape)]], options),
+  ];
+}
+
+function inStorage(values: Float32Array, storage: Storage, config: Json, columns: number): Float32Array {
   if (storage === 'plus-one') return values.map(v => v + 1);
   if (storage === 'same') return values;
   const heads = Number(storage === 'query-pairs' ? config.num_attention_heads : config.num_key_value_heads);
@@ -117,15 +166,19 @@ function inStorage(
   return halvesToPairs(values, heads, values.length === columns ? 1 : columns);
 }
 
-function typeFor({ name, dims }: ParameterSpec, wanted: WritableType, tied: boolean): WritableType {
-  if (dims.length < 2) return 'F32';
+function typeFor(
+  { name, dims }: Pick<ParameterSpec, 'name' | 'dims'>,
+  wanted: WritableType,
+  tied: boolean,
+): WritableType {
+  if (dims.length < 2 || name.endsWith('.mlp.gate.weight')) return 'F32';
   const isOutput = name.startsWith(tied ? 'model.embed_tokens' : 'lm_head');
   let type: WritableType = isOutput && KEEPS_OUTPUT.has(wanted) ? 'Q6_K' : wanted;
   while (!fitsBlocks(type, dims.at(-1) as number)) type = LARGER[type] ?? 'F16';
   return type;
 }
 
-function ropeFactors(config: Record<string, unknown>): PendingGgufTensor[] {
+function ropeFactors(config: Json): PendingGgufTensor[] {
   const scaling = config.rope_scaling as Record<string, unknown> | undefined;
   if (scaling?.rope_type !== 'llama3') return [];
   const factors = llama3Factors({
