@@ -4,15 +4,13 @@
  *        node dist/bench/generation-worker.js llama-cpp FILE.gguf FOLDER THREADS   (node-llama-cpp is installed in FOLDER)
  * It says {loadSeconds, …} once, then {prefillMs, decodeMs} for each `run PROMPT NEW`, and its peak memory in every line.
  */
-import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
 import { argv } from 'node:process';
 import { createInterface } from 'node:readline';
-import { pathToFileURL } from 'node:url';
 import { nodeFiles } from '../src/cli/node-files.ts';
 import { type OpenDType, openLanguageModel } from '../src/export/language-model.ts';
 import { Engine } from '../src/generate/engine.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
+import { openLlama } from './llama-module.ts';
 
 /** Positions that a run may take. */
 const CAPACITY = 1024;
@@ -39,22 +37,8 @@ async function gaslaw(path: string, dtype: string, threads: number): Promise<Ans
   };
 }
 
-/** What is used of node-llama-cpp. */
-interface LlamaModule {
-  getLlama(options: object): Promise<{ loadModel(options: object): Promise<LlamaModel> }>;
-}
-interface LlamaModel {
-  createContext(options: object): Promise<{ getSequence(): LlamaSequence }>;
-}
-interface LlamaSequence {
-  clearHistory(): Promise<void>;
-  evaluate(tokens: number[], options: object): AsyncIterable<number>;
-}
-
 async function llamaCpp(file: string, folder: string, threads: number): Promise<Answer> {
-  const entry = createRequire(join(resolve(folder), 'package.json')).resolve('node-llama-cpp');
-  const { getLlama } = (await import(pathToFileURL(entry).href)) as LlamaModule;
-  const llama = await getLlama({ build: 'never', gpu: false, logLevel: 'error' });
+  const llama = await openLlama(folder);
   const model = await llama.loadModel({ modelPath: file });
   const context = await model.createContext({ contextSize: CAPACITY, batchSize: 512, threads, sequences: 1 });
   const sequence = context.getSequence();

@@ -4,6 +4,7 @@
  */
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { benchAgreement } from './agreement.ts';
 import { experiment } from './architecture/experiment.ts';
 import { EXPERIMENTS, type ExperimentName } from './architecture/variants.ts';
 import { benchExperts } from './experts.ts';
@@ -58,6 +59,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   latency: async () => latency(),
   experts: () => benchExperts(rounds),
   'onnx-backend': async () => benchOnnxBackend(values.data),
+  agreement: () => benchAgreement(needed('peer'), values.models, Number(values.seeds ?? 1)),
   'llama-cpp': () =>
     benchLlamaCpp({
       models: needed('models'),
