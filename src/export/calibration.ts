@@ -1,6 +1,6 @@
 /** Calibration of a language model: what its products see while it reads token sequences. */
-import { type Feeds, inputStatistics } from '../compress/quantize/calibrate.ts';
-import type { InputStatistics } from '../compress/quantize/methods/index.ts';
+import { type ActivationStatistics, type Feeds, inputStatistics } from '../compress/quantize/calibrate.ts';
+import type { ParameterStatistics } from '../compress/quantize/language-model/fold.ts';
 import { int64 } from '../graph/ir.ts';
 import type { CausalModel } from '../models/model.ts';
 import type { ParameterStore } from '../nn/parameters.ts';
@@ -16,7 +16,7 @@ export const calibrate = (
   model: CausalModel,
   weights: ParameterStore,
   sequences: readonly (readonly number[])[],
-): Promise<Map<string, InputStatistics>> =>
+): Promise<Map<string, ActivationStatistics>> =>
   inputStatistics(
     runtime,
     exportGraph(model, weights),
@@ -32,3 +32,14 @@ export const promptFeeds = (model: CausalModel, ids: readonly number[]): Feeds =
   ),
   ...emptyCache(model, 1),
 });
+
+/** The same by parameter: matrices that the graph reads as one (`a+b`) see the same input. */
+export async function calibrateParameters(
+  runtime: Runtime,
+  model: CausalModel,
+  weights: ParameterStore,
+  sequences: readonly (readonly number[])[],
+): Promise<ParameterStatistics> {
+  const found = await calibrate(runtime, model, weights, sequences);
+  return new Map([...found].flatMap(([names, seen]) => names.split('+').map(name => [name, seen] as const)));
+}

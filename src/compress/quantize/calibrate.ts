@@ -15,13 +15,21 @@ export type Feeds = Readonly<Record<string, Tensor>>;
 
 const PRODUCTS: ReadonlySet<string> = new Set(['MatMul', 'com.microsoft.FusedMatMul']);
 
-/** E[x xᵀ] of the input x of every product with a constant right operand, by that operand's name. */
+/** What a product reads: second moments, and how large each column is. */
+export interface ActivationStatistics extends InputStatistics {
+  /** E|x| of each column. */
+  readonly mean: Float64Array;
+  /** max |x| of each column. */
+  readonly largest: Float64Array;
+}
+
+/** Statistics of the input x of every product with a constant right operand, by that operand's name. */
 export async function inputStatistics(
   runtime: Runtime,
   model: Model,
   batches: Iterable<Feeds>,
   options: CompileOptions = {},
-): Promise<Map<string, InputStatistics>> {
+): Promise<Map<string, ActivationStatistics>> {
   const graph = cloneGraph(model.graph);
   inferShapes(graph);
   const products = productsOf(graph);
@@ -47,22 +55,34 @@ const productsOf = (graph: Graph): Product[] =>
     .filter(node => PRODUCTS.has(opKey(node)) && graph.initializers.has(node.inputs[1] as string))
     .map(node => ({ weight: node.inputs[1] as string, input: node.inputs[0] as string }));
 
-/** Σ x xᵀ (its lower triangle) over `count` vectors. */
+/** Σ x xᵀ (its lower triangle), Σ |x| and max |x| over `count` vectors. */
 interface Moments {
   readonly columns: number;
   readonly sum: Float64Array;
+  readonly magnitudes: Float64Array;
+  readonly largest: Float64Array;
   count: number;
 }
 
+const noMoments = (columns: number): Moments => ({
+  columns,
+  sum: new Float64Array(columns * columns),
+  magnitudes: new Float64Array(columns),
+  largest: new Float64Array(columns),
+  count: 0,
+});
+
 function accumulate(sums: Map<string, Moments>, name: string, { dims, data }: Tensor): void {
   const n = dims[dims.length - 1] as number;
-  const known = sums.get(name);
-  const moments = known ?? { columns: n, sum: new Float64Array(n * n), count: 0 };
-  if (!known) sums.set(name, moments);
+  const moments = sums.get(name) ?? noMoments(n);
+  sums.set(name, moments);
   const x = data as Float32Array;
   for (let row = 0; row < x.length; row += n) {
     for (let i = 0; i < n; i++) {
       const xi = x[row + i] as number;
+      const size = Math.abs(xi);
+      moments.magnitudes[i] = (moments.magnitudes[i] as number) + size;
+      if (size > (moments.largest[i] as number)) moments.largest[i] = size;
       for (let j = 0; j <= i; j++)
         moments.sum[i * n + j] = (moments.sum[i * n + j] as number) + xi * (x[row + j] as number);
     }
@@ -70,7 +90,7 @@ function accumulate(sums: Map<string, Moments>, name: string, { dims, data }: Te
   moments.count += x.length / n;
 }
 
-function mean({ columns: n, sum, count }: Moments): InputStatistics {
+function mean({ columns: n, sum, count, magnitudes, largest }: Moments): ActivationStatistics {
   const gram = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
     for (let j = 0; j <= i; j++) {
@@ -79,5 +99,5 @@ function mean({ columns: n, sum, count }: Moments): InputStatistics {
       gram[j * n + i] = value;
     }
   }
-  return { columns: n, gram };
+  return { columns: n, gram, mean: magnitudes.map(m => m / count), largest };
 }
