@@ -13,6 +13,7 @@ import { nodeFiles } from '../src/cli/node-files.ts';
 import { openLanguageModel } from '../src/export/language-model.ts';
 import { WRITABLE_TYPES, type WritableType } from '../src/formats/gguf/quantize.ts';
 import { openEngine } from '../src/generate/open.ts';
+import { deepseekModel, fromHuggingFace } from '../src/models/deepseek/index.ts';
 import { ggufOf } from '../src/models/gguf/write.ts';
 import { modelFromConfig } from '../src/models/index.ts';
 import type { CausalModel } from '../src/models/model.ts';
@@ -109,6 +110,14 @@ const CONFIGS: Readonly<Record<string, Record<string, unknown>>> = {
   },
 };
 
+/** A model with the module that predicts one token further, which llama.cpp passes over. */
+const AHEAD = 'deepseek2, V3 with MTP';
+function modelNamed(name: string): CausalModel {
+  if (name !== AHEAD) return modelFromConfig(CONFIGS[name], name);
+  const json = { ...CONFIGS['deepseek2, V3'], num_nextn_predict_layers: 1 };
+  return deepseekModel(fromHuggingFace(json, name), { aheadWeight: 0.1 });
+}
+
 /** Standard deviation 1/√columns in matrices, gains around 1, biases and corrections of a quarter. */
 function filled(model: CausalModel, seed: number): ParameterStore {
   const store = new ParameterStore(model.parameters);
@@ -197,8 +206,8 @@ export async function benchAgreement(peer: string, stories: string | undefined, 
   const tokenizer = trainBpe([TEXT.repeat(8)], { vocabSize: VOCABULARY });
   const results: Agreement[] = [];
   for (let seed = 1; seed <= seeds; seed++)
-    for (const [name, config] of Object.entries(CONFIGS)) {
-      const model = modelFromConfig(config, name);
+    for (const name of [...Object.keys(CONFIGS), AHEAD]) {
+      const model = modelNamed(name);
       const store = filled(model, seed);
       const found = await compare(runtime, llama, folder, {
         name,

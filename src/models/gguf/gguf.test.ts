@@ -1,11 +1,14 @@
 /** Models of every architecture through GGUF and back. */
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openGguf } from '../../formats/gguf/reader.ts';
 import { scalar } from '../../formats/gguf/types.ts';
 import { encodeGguf } from '../../formats/gguf/writer.ts';
 import { ParameterStore } from '../../nn/parameters.ts';
-import { memoryFiles } from '../../util/files.ts';
+import { GaslawError } from '../../util/errors.ts';
+import { concatBytes, memoryFiles } from '../../util/files.ts';
 import { Random } from '../../util/random.ts';
+import { deepseekModel, fromHuggingFace } from '../deepseek/index.ts';
 import { modelFromConfig } from '../index.ts';
 import type { CausalModel } from '../model.ts';
 import { openGgufModel } from './files.ts';
@@ -144,6 +147,25 @@ describe('a model comes back', () => {
     const lost = name === 'dense V3, tied' ? [...derived, ...experts] : derived;
     const kept = Object.keys(was).filter(field => !lost.includes(field));
     for (const field of kept) expect(is[field], field).toEqual(was[field]);
+  });
+
+  it('DeepSeek V3 with its module that predicts one token further: a block more, passed over', async () => {
+    const config = fromHuggingFace({ ...V3, num_nextn_predict_layers: 1 }, 'config');
+    const model = deepseekModel(config, { aheadWeight: 0.1 });
+    const store = new ParameterStore(model.parameters).initialize(new Random(1));
+    const files = memoryFiles({ 'm.gguf': concatBytes([...ggufOf(model, store, OPTIONS)]) });
+    const file = await openGguf(files, 'm.gguf');
+    const projection = new Float32Array(32 * 64);
+    await file.readFloats('blk.3.nextn.eh_proj.weight', projection);
+    expect(projection).toEqual(store.tensor('model.layers.3.eh_proj.weight').data);
+    expect(file.metadata.get('deepseek2.block_count')).toEqual(scalar('uint32', 4));
+    const open = await openGgufModel(files, 'm.gguf');
+    expect(open.model.layers).toBe(3);
+    expect(open.model.toHuggingFace().num_nextn_predict_layers).toBe(1);
+    const back = new ParameterStore(open.model.parameters);
+    await open.weights.readInto(back);
+    const last = 'model.layers.2.mlp.experts.7.up_proj.weight';
+    expect(back.tensor(last).data).toEqual(store.tensor(last).data);
   });
 
   it('an old deepseek2 file: heads told once, the latent’s matrix in one', async () => {
@@ -290,4 +312,38 @@ describe('refused', () => {
     await files.write('m.gguf', changed);
     await expect(openGgufModel(files, 'm.gguf')).rejects.toThrow(/rope_freqs.weight.* factors other than/);
   });
+});
+
+describe('hostile metadata', () => {
+  it.each(['llama', 'V3'])(
+    '%s: any number anywhere is a model of the same tensors, or one sentence',
+    async name => {
+      const { files } = await written((CONFIGS[name] ?? DEEPSEEKS[name]) as Record<string, unknown>);
+      const file = await openGguf(files, 'm.gguf');
+      const tensors = [...file.tensors].map(([tensor, { type, dims }]) => ({
+        name: tensor,
+        type,
+        dims,
+        make: () => [new Uint8Array(4 * dims.reduce((a, b) => a * b, 1))],
+      }));
+      const keys = [...file.metadata].filter(
+        ([, value]) => 'value' in value && typeof value.value === 'number',
+      );
+      const number = fc.constantFrom(0, 1, 2, 3, 5, 27, 64, 255, 2 ** 16, 2 ** 24 + 1, 2 ** 31, 2 ** 32 - 1);
+      await fc.assert(
+        fc.asyncProperty(fc.constantFrom(...keys.map(([key]) => key)), number, async (key, value) => {
+          const metadata = new Map(file.metadata).set(key, scalar('uint32', value));
+          await files.write('changed.gguf', encodeGguf(metadata, tensors));
+          try {
+            const { weights } = await openGgufModel(files, 'changed.gguf');
+            expect(weights.bytes).toBeLessThan(1e6);
+          } catch (error) {
+            expect(error).toBeInstanceOf(GaslawError);
+            expect((error as Error).message).toMatch(/^changed\.gguf: /);
+          }
+        }),
+        { numRuns: 60 },
+      );
+    },
+  );
 });

@@ -80,9 +80,24 @@ export function ggufOf(
   const config = model.toHuggingFace();
   const metadata = metadataFromConfig(config, options.name);
   metadata.set('general.file_type', scalar('uint32', FILE_TYPES[options.type]));
+  for (const [key, value] of aheadMetadata(config, store.specs)) metadata.set(key, value);
   for (const [key, value] of options.vocabulary) metadata.set(key, value as GgufValue); // its types are GGUF's
   const tensors = store.specs.flatMap(spec => pendings(config, store, spec, options));
   return encodeGguf(metadata, [...ropeFactors(config), ...tensors]);
+}
+
+/** A module that predicts one token further is one more block, where the store has its parameters. */
+function aheadMetadata(config: Json, specs: readonly ParameterSpec[]): [string, GgufValue][] {
+  const layers = Number(config.num_hidden_layers);
+  const blocks = Math.max(
+    ...specs.map(({ name }) => 1 + Number(/^model\.layers\.(\d+)\./.exec(name)?.[1] ?? -1)),
+  );
+  if (blocks <= layers) return [];
+  const architecture = ggufArchitecture(config);
+  return [
+    [`${architecture}.block_count`, scalar('uint32', blocks)],
+    [`${architecture}.nextn_predict_layers`, scalar('uint32', blocks - layers)],
+  ];
 }
 
 /** The tensors that begin with a parameter: an expert's but the first's is part of one before it. */
