@@ -26,6 +26,7 @@ export {
 } from './models/lora/index.ts';
 export type { CausalModel } from './models/model.ts';
 export * from './nn/attention.ts';
+export * from './nn/distillation.ts';
 export * from './nn/layers.ts';
 export * from './nn/losses.ts';
 export { adamw } from './nn/optim/adamw.ts';
