@@ -12,6 +12,7 @@ import { movingAverage } from '../nn/optim/elementwise.ts';
 import { type MuonOptions, muon } from '../nn/optim/muon.ts';
 import type { Optimizer } from '../nn/optim/optimizer.ts';
 import { rateAt, type Schedule } from '../nn/optim/schedule.ts';
+import { type SgdOptions, sgd } from '../nn/optim/sgd.ts';
 import type { ParameterStore } from '../nn/parameters.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Json } from './checkpoint.ts';
@@ -20,14 +21,21 @@ import type { Trainable } from './loop.ts';
 
 export type OptimizerConfig =
   | ({ readonly kind: 'adamw' } & AdamWOptions)
+  | ({ readonly kind: 'sgd' } & SgdOptions)
   | ({ readonly kind: 'muon' } & MuonOptions);
 
 export const makeOptimizer =
   (config: OptimizerConfig) =>
-  (runtime: Runtime, store: ParameterStore, gradients: Float32Array): Promise<Optimizer> =>
-    config.kind === 'adamw'
-      ? adamw(runtime, store, gradients, config)
-      : muon(runtime, store, gradients, config);
+  (runtime: Runtime, store: ParameterStore, gradients: Float32Array): Promise<Optimizer> => {
+    switch (config.kind) {
+      case 'adamw':
+        return adamw(runtime, store, gradients, config);
+      case 'sgd':
+        return sgd(runtime, store, gradients, config);
+      case 'muon':
+        return muon(runtime, store, gradients, config);
+    }
+  };
 
 /** Where a stage's batches come from: index → the batches of one step. A state, if any, makes it resumable. */
 export interface BatchSource {
