@@ -1,0 +1,201 @@
+/**
+ * Post-training static quantization: a float graph and data in, the same graph with Q/DQ pairs out (Jacob et al. 2018;
+ * Nagel et al. 2021). Stock ONNX Runtime, LiteRT (through formats/tflite) and the compilers of devices run the result.
+ *
+ * 1. Batch normalization is folded first: it would keep what it scales in float.
+ * 2. Weights, activations and biases are chosen apart: ranges by an observer, weights by their own error, biases last, with
+ *    the scale that the product has.
+ * 3. Values whose range only a mask has (not finite, or beyond ±1e4) stay float, and so do the ops around them.
+ */
+import type { Graph, Model } from '../../../graph/ir.ts';
+import { importModel } from '../../../import/index.ts';
+import { modelFor } from '../../../ops/opset.ts';
+import { constantTensor } from '../../../ops/shape/values.ts';
+import type { Runtime } from '../../../runtime/runtime.ts';
+import type { Feeds } from '../calibrate.ts';
+import { type Affine, affineOfBounds, type CodeDType, type Scheme } from './affine.ts';
+import { observe, type Watch } from './observe.ts';
+import { type ObserverOptions, observed, type Seen } from './observers.ts';
+import { type Coverage, type Group, type PlannedWeight, planQdq, type QdqPlan } from './plan.ts';
+import { type Chosen, writeQdq } from './rewrite.ts';
+import { dequantized, type QuantizedTensor, quantizeTensor, type WeightMethod } from './weights.ts';
+
+export interface StaticOptions {
+  /** Default int8. */
+  readonly activations?: CodeDType;
+  /** Default int8. */
+  readonly weights?: CodeDType;
+  /** One scale a weight, or one for each of its output channels (default). */
+  readonly granularity?: 'per-tensor' | 'per-channel';
+  /** Overrides `granularity` for products (MatMul, Gemm), which some devices take with one scale alone. */
+  readonly productGranularity?: 'per-tensor' | 'per-channel';
+  /** Activations without zero point. Default false. */
+  readonly symmetric?: boolean;
+  /** Weights without zero point. Default true. */
+  readonly symmetricWeights?: boolean;
+  /** Scales that are powers of two. Default false. */
+  readonly powerOfTwo?: boolean;
+  /** How ranges of activations are chosen. Default `mse`. */
+  readonly observer?: ObserverOptions;
+  /** How ranges of weights are chosen. Default `mse`. */
+  readonly weightMethod?: WeightMethod;
+  /** Default `kernels`. */
+  readonly coverage?: Coverage;
+  /** Ops that must have one scale, as a device asks. */
+  readonly unified?: readonly string[];
+  /** Names of nodes that stay float. */
+  readonly float?: ReadonlySet<string>;
+  /** The dtype of a weight by its name, for mixed precision; undefined for the others. */
+  readonly dtypeOf?: (weight: string) => CodeDType | undefined;
+}
+
+export interface StaticReport {
+  readonly weights: readonly {
+    readonly name: string;
+    readonly dtype: CodeDType;
+    readonly scales: number;
+    readonly relativeError: number;
+  }[];
+  /** Values with integers. */
+  readonly activations: number;
+  /** Values that stayed float, and why. */
+  readonly kept: readonly { readonly name: string; readonly reason: string }[];
+}
+
+export interface StaticResult {
+  readonly model: Model;
+  readonly report: StaticReport;
+}
+
+/**
+ * A quantized copy of `model`. `data` is iterated twice when the observer wants histograms. Throws a GaslawError where an
+ * input is missing in the data, or there are no data.
+ */
+export async function quantizeStatic(
+  runtime: Runtime,
+  model: Model,
+  data: Iterable<Feeds>,
+  options: StaticOptions = {},
+): Promise<StaticResult> {
+  const prepared = prepare(model);
+  const { coverage = 'kernels', unified, float } = options;
+  const plan = planQdq(prepared.graph, { coverage, ...(unified && { unified }), ...(float && { float }) });
+  const { groups, kept } = await activationsOf(runtime, prepared, plan, data, options);
+  const weights = new Map(plan.weights.map(w => [w, quantizeTensor(w.tensor, weightOptions(w, options))]));
+  return written(
+    prepared,
+    plan,
+    { activations: activationScheme(options), groups, weights, biases: new Map() },
+    kept,
+  );
+}
+
+/** Today's forms, types known, constants and batch normalizations folded. */
+export const prepare = (model: Model): Model => importModel(model).model;
+
+export const activationScheme = ({
+  activations = 'int8',
+  symmetric = false,
+  powerOfTwo = false,
+}: StaticOptions): Scheme => ({
+  dtype: activations,
+  symmetric,
+  powerOfTwo,
+});
+
+export function weightOptions(
+  weight: PlannedWeight,
+  options: StaticOptions,
+): Parameters<typeof quantizeTensor>[1] {
+  const dtype = options.dtypeOf?.(weight.name) ?? options.weights ?? 'int8';
+  const {
+    granularity = 'per-channel',
+    symmetricWeights = true,
+    powerOfTwo = false,
+    weightMethod = 'mse',
+  } = options;
+  const isProduct = weight.places.every(({ node }) => node.opType === 'MatMul' || node.opType === 'Gemm');
+  const each = (isProduct ? options.productGranularity : undefined) ?? granularity;
+  const scheme = { dtype, symmetric: symmetricWeights, powerOfTwo, narrow: dtype !== 'int4' };
+  return { scheme, method: weightMethod, ...(each === 'per-channel' && { axis: weight.channelAxis }) };
+}
+
+interface Activations {
+  readonly groups: Map<Group, Affine>;
+  readonly kept: { name: string; reason: string }[];
+}
+
+/** Scale and zero point of every group. */
+export async function activationsOf(
+  runtime: Runtime,
+  model: Model,
+  plan: QdqPlan,
+  data: Iterable<Feeds>,
+  options: StaticOptions,
+): Promise<Activations> {
+  const observer = options.observer ?? { method: 'mse' };
+  const scheme = activationScheme(options);
+  const all = [...new Set(plan.groups.values())];
+  const seen = await observe(
+    runtime,
+    model,
+    all.map(group => watchOf(model.graph, group)),
+    data,
+    observer,
+  );
+  const groups = new Map<Group, Affine>();
+  const kept: { name: string; reason: string }[] = [];
+  all.forEach((group, i) => {
+    const sight = seen[i] as Seen;
+    const [name = ''] = group.sources;
+    const reason = unfit(sight);
+    if (reason) kept.push({ name, reason });
+    else
+      groups.set(
+        group,
+        group.bounds ? affineOfBounds(group.bounds, scheme) : observed(sight, scheme, observer),
+      );
+  });
+  return { groups, kept };
+}
+
+function watchOf(graph: Graph, group: Group): Watch {
+  const names = [...group.sources];
+  const constants = names.flatMap(name => constantTensor(graph, name) ?? []);
+  return { names: names.filter(name => !constantTensor(graph, name)), constants };
+}
+
+const MASK = -1e4;
+
+function unfit({ range: { low, high } }: Seen): string | undefined {
+  if (!Number.isFinite(low) || !Number.isFinite(high)) return 'it is not finite everywhere';
+  return low <= MASK ? `it reaches ${low}, as masks do` : undefined;
+}
+
+/** The graph with its pairs, and what became of it. */
+export function written(
+  model: Model,
+  plan: QdqPlan,
+  chosen: Chosen,
+  kept: StaticReport['kept'],
+): StaticResult {
+  const weights = plan.weights.map(w => reportOf(w, chosen.weights.get(w) as QuantizedTensor));
+  const activations = [...plan.groups.values()].filter(group => chosen.groups.has(group)).length;
+  writeQdq(model.graph, plan, chosen);
+  return { model: modelFor(model.graph, model.metadata), report: { weights, activations, kept } };
+}
+
+function reportOf({ name, tensor }: PlannedWeight, q: QuantizedTensor): StaticReport['weights'][number] {
+  const w = tensor.data as Float32Array;
+  let [error, size] = [0, 0];
+  dequantized(q).forEach((x, i) => {
+    error += (x - (w[i] as number)) ** 2;
+    size += (w[i] as number) ** 2;
+  });
+  return {
+    name,
+    dtype: q.scheme.dtype,
+    scales: q.affine.length,
+    relativeError: size > 0 ? Math.sqrt(error / size) : 0,
+  };
+}
