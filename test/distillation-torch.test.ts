@@ -14,7 +14,6 @@ import {
   relationalAngle,
   relationalDistance,
 } from '../src/nn/distillation.ts';
-import { ParameterTrace } from '../src/nn/parameters.ts';
 import { Builder, type Value } from '../src/ops/builder.ts';
 import { evaluate } from '../src/runtime/reference/index.ts';
 
@@ -110,9 +109,9 @@ test('a student like its teacher has nothing to learn', () => {
 
 test('a projection makes the teacher’s channels of images and of vectors', () => {
   const b = new Builder('projection');
-  const scope = new ParameterTrace(b).scope();
-  const image = projection(scope.child('image'), b.input('a', 'float32', ['N', 3, 4, 5]), 7);
-  const vector = projection(scope.child('vector'), b.input('b', 'float32', ['N', 3]), 7);
+  const parameter = (dims: readonly number[]) => b.input(`weight ${dims}`, 'float32', dims);
+  const image = projection(b.input('a', 'float32', ['N', 3, 4, 5]), 7, parameter);
+  const vector = projection(b.input('b', 'float32', ['N', 3]), 7, parameter);
   expect([image.shape, vector.shape]).toEqual([
     ['N', 7, 4, 5],
     ['N', 7],

@@ -8,7 +8,7 @@
  */
 import type { Value } from '../ops/builder.ts';
 import { divergence } from './losses.ts';
-import { normal, type Scope } from './parameters.ts';
+import { type Init, normal } from './parameters.ts';
 
 export interface LogitOptions {
   /** Softens both distributions; losses are scaled by its square. */
@@ -83,17 +83,20 @@ const binaryKl = (logP: Value, logQ: Value, logNotP: Value, logNotQ: Value): Val
     .mul(logP.sub(logQ))
     .add(logNotP.exp().mul(logNotP.sub(logNotQ)));
 
+/** Makes a parameter of the loss: [dims] with initial values. */
+export type MakeParameter = (dims: readonly number[], init: Init) => Value;
+
 /**
  * `x` with as many channels as the teacher has, by a learned 1×1 convolution [N, C, …] (rank above 3) or a linear map of the
- * last axis: the regressor of feature hints. Parameter `weight`.
+ * last axis: the regressor of feature hints.
  */
-export function projection(scope: Scope, x: Value, channels: number): Value {
+export function projection(x: Value, channels: number, parameter: MakeParameter): Value {
   const spatial = x.rank > 3;
   const own = x.shape[spatial ? 1 : x.rank - 1] as number;
   const init = normal(1 / Math.sqrt(own));
-  if (!spatial) return x.matmul(scope.parameter('weight', [own, channels], init));
+  if (!spatial) return x.matmul(parameter([own, channels], init));
   const ones = new Array<number>(x.rank - 2).fill(1);
-  return x.builder.op('Conv', [x, scope.parameter('weight', [channels, own, ...ones], init)], {});
+  return x.builder.op('Conv', [x, parameter([channels, own, ...ones], init)], {});
 }
 
 /** Mean squared difference of an example's features (FitNets, Romero et al. 2015): [N, …] twice → [N]. */

@@ -17,7 +17,7 @@ export interface ClassificationOptions {
 export const classification =
   (options: ClassificationOptions = {}): GraphLoss =>
   c => {
-    const logits = rows(c, c.logits(options.output));
+    const logits = flatLogits(c, options.output);
     const [n, classes] = logits.shape as readonly [number, number];
     const { labels = 'labels', smoothing = 0 } = options;
     const given = options.soft ? c.input(labels, 'float32', [n, classes]) : c.input(labels, 'int32', [n]);
@@ -36,9 +36,11 @@ export const squaredError =
     return { loss: error.mul(error).mean(undefined, false) };
   };
 
-/** [N, classes], whatever axes of length 1 the graph leaves behind the classes. */
-const rows = (c: GraphLossContext, logits: Value): Value =>
-  logits.rank === 2 ? logits : c.b.op('Flatten', [logits], { axis: 1 });
+/** Logits [N, classes], whatever axes of length 1 the graph leaves behind the classes. */
+export function flatLogits(c: GraphLossContext, output = 0): Value {
+  const logits = c.logits(output);
+  return logits.rank === 2 ? logits : c.b.op('Flatten', [logits], { axis: 1 });
+}
 
 /** ONNX Runtime has no OneHot of int32. */
 function oneHot(labels: Value, classes: number): Value {
