@@ -11,6 +11,7 @@ import { benchExperts } from './experts.ts';
 import { latency } from './latency.ts';
 import { benchLlamaCpp } from './llama-cpp.ts';
 import { benchOnnxBackend } from './onnx-backend.ts';
+import { benchQuantizers } from './quantizers.ts';
 import { benchRollouts } from './rollouts.ts';
 import { benchRuntime } from './runtime.ts';
 import { soak } from './soak.ts';
@@ -60,6 +61,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   experts: () => benchExperts(rounds),
   'onnx-backend': async () => benchOnnxBackend(values.data),
   agreement: () => benchAgreement(needed('peer'), values.models, Number(values.seeds ?? 1)),
+  quantizers: () => benchQuantizers(needed('peer'), values.models),
   'llama-cpp': () =>
     benchLlamaCpp({
       models: needed('models'),

@@ -95,4 +95,36 @@ describe('writing', () => {
     const plain = weighted(readBack(type, quantize(type, x, 256), x.length));
     expect(weighted(readBack(type, quantize(type, x, 256, importance), x.length))).toBeLessThan(0.9 * plain);
   });
+
+  // relative errors of ggml's own quantizer on the same values, plain and weighted (npm run bench -- quantizers)
+  const GGML: readonly (readonly [WritableType, plain: number, weighted: number])[] = [
+    ['Q4_0', 0.08562, 0.072229],
+    ['Q4_1', 0.078224, 0.057203],
+    ['Q5_0', 0.042839, 0.036317],
+    ['Q5_1', 0.037967, 0.027872],
+    ['Q8_0', 0.005354, 0.005363],
+    ['Q2_K', 0.299008, 0.208915],
+    ['Q3_K', 0.151527, 0.123572],
+    ['Q4_K', 0.071619, 0.058298],
+    ['Q5_K', 0.036074, 0.030596],
+    ['Q6_K', 0.017873, 0.015017],
+  ];
+  const random = new Random(1);
+  const noise = Float32Array.from({ length: 64 * 256 }, () => 0.02 * random.normal());
+  const columns = new Random(7);
+  const importance = Float64Array.from({ length: 256 }, () => Math.exp(1.5 * columns.normal()));
+
+  it.each(GGML)(
+    '%s loses no more than ggml’s own quantizer: %d, and %d with importance',
+    (type, plain, weighted) => {
+      const error = (weights?: Float64Array): number => {
+        const back = readBack(type, quantize(type, noise, 256, weights), noise.length);
+        const of = (f: (i: number) => number) =>
+          noise.reduce((sum, _, i) => sum + (weights?.[i % 256] ?? 1) * f(i) ** 2, 0);
+        return Math.sqrt(of(i => (noise[i] as number) - (back[i] as number)) / of(i => noise[i] as number));
+      };
+      expect(error()).toBeLessThan(plain + 1e-6);
+      expect(error(importance)).toBeLessThan(weighted + 1e-6);
+    },
+  );
 });

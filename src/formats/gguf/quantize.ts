@@ -1,6 +1,6 @@
 /**
  * Float32 rows to stored bytes. Types of 32 elements a block come out as llama.cpp's own quantizer writes them; for
- * K-quants the search is Gaslaw's (blocks/write-k.ts), with an error no larger on average.
+ * K-quants, and with importance for all, the search is Gaslaw’s, with an error no larger on average.
  */
 import { encodeFloats } from '../../util/float16.ts';
 import { writeQ2_K, writeQ3_K, writeQ4_K, writeQ5_K, writeQ6_K } from './blocks/write-k.ts';

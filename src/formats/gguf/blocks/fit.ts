@@ -2,7 +2,7 @@
  * Scales (and minima) of a sub-block, fitted to its values.
  *
  *   symmetric    x ≈ s q,       -low ≤ q ≤ high        s = Σ w x q / Σ w q²
- *   affine       x ≈ s q - m,   0 ≤ q ≤ high, m ≥ 0    s and m from the 2 x 2 normal equations
+ *   affine       x ≈ s q - m,   0 ≤ q ≤ high            s and m from the 2 x 2 normal equations; m ≥ 0 where it has no sign
  *
  * 1. Codes are rounded for a number of ranges around the one that spans the values; for the codes of each, the best scale
  *    has a closed form; what has the least weighted square error wins, and is refined once by its own codes.
@@ -55,7 +55,8 @@ function bestScale(x: Float32Array, w: Float64Array, scale: number, low: number)
   return qq > 0 ? xq / qq : scale;
 }
 
-function symmetricError(x: Float32Array, w: Float64Array, scale: number, low: number): number {
+/** Σ w (x - s q)² for the best codes. */
+export function symmetricError(x: Float32Array, w: Float64Array, scale: number, low: number): number {
   let sum = 0;
   for (let i = 0; i < x.length; i++) {
     const e = (x[i] as number) - scale * code(x[i] as number, scale, -low, low - 1);
@@ -64,9 +65,9 @@ function symmetricError(x: Float32Array, w: Float64Array, scale: number, low: nu
   return sum;
 }
 
-/** Scale and minimum of x ≈ scale · q - minimum with codes of 0 to high. */
-export function fitAffine(x: Float32Array, w: Float64Array, high: number): Affine {
-  const [min, max] = [Math.min(0, ...x), Math.max(...x)];
+/** Scale and minimum of x ≈ scale · q - minimum with codes of 0 to high; `signed` where the minimum may be negative. */
+export function fitAffine(x: Float32Array, w: Float64Array, high: number, signed = false): Affine {
+  const [min, max] = [signed ? Math.min(...x) : Math.min(0, ...x), Math.max(...x)];
   if (max <= min) return { scale: 0, minimum: -min };
   let best: Affine = { scale: (max - min) / high, minimum: -min };
   let least = affineError(x, w, best, high);
@@ -76,9 +77,9 @@ export function fitAffine(x: Float32Array, w: Float64Array, high: number): Affin
   };
   for (const step of AFFINE_STEPS) {
     const first = { scale: (max - min) / (high + step), minimum: -min };
-    const fitted = bestAffine(x, w, first, high);
+    const fitted = bestAffine(x, w, first, high, signed);
     consider(fitted);
-    consider(bestAffine(x, w, fitted, high));
+    consider(bestAffine(x, w, fitted, high, signed));
   }
   return best;
 }
@@ -86,7 +87,8 @@ export function fitAffine(x: Float32Array, w: Float64Array, high: number): Affin
 export const affineCode = (x: number, { scale, minimum }: Affine, high: number): number =>
   scale === 0 ? 0 : clamp(round((x + minimum) / scale), 0, high);
 
-function affineError(x: Float32Array, w: Float64Array, fit: Affine, high: number): number {
+/** Σ w (x - s q + m)² for the best codes. */
+export function affineError(x: Float32Array, w: Float64Array, fit: Affine, high: number): number {
   let sum = 0;
   for (let i = 0; i < x.length; i++) {
     const v = x[i] as number;
@@ -96,8 +98,8 @@ function affineError(x: Float32Array, w: Float64Array, fit: Affine, high: number
   return sum;
 }
 
-/** The least-squares scale and minimum for the codes of `from`; the minimum is not negative. */
-function bestAffine(x: Float32Array, w: Float64Array, from: Affine, high: number): Affine {
+/** The least-squares scale and minimum for the codes of `from`. */
+function bestAffine(x: Float32Array, w: Float64Array, from: Affine, high: number, signed: boolean): Affine {
   let [sw, sq, sqq, sx, sxq] = [0, 0, 0, 0, 0];
   for (let i = 0; i < x.length; i++) {
     const [v, weight] = [x[i] as number, w[i] as number];
@@ -112,6 +114,6 @@ function bestAffine(x: Float32Array, w: Float64Array, from: Affine, high: number
   if (determinant <= 0) return from;
   const scale = (sw * sxq - sq * sx) / determinant;
   const minimum = (sq * sxq - sqq * sx) / determinant;
-  if (minimum >= 0) return { scale, minimum };
+  if (signed || minimum >= 0) return { scale, minimum };
   return { scale: sqq > 0 ? sxq / sqq : from.scale, minimum: 0 };
 }

@@ -1,17 +1,14 @@
 /**
- * Writers of K-quants: scales of sub-blocks are fitted to the weighted square error, rounded to what the superblock's
- * factors can express, and the codes chosen anew for the rounded scales.
+ * Writers of K-quants: where factors, scales and codes lie; they are found in super.ts.
  *
- * 1. Without an importance matrix large values weigh more: w = σ + |x| with σ² the mean square (Q2_K, Q4_K, Q5_K) and
- *    w = x² (Q3_K, Q6_K), as llama.cpp has it. With one, w = E[a²] √(σ² + x²), where E[a²] is the mean square of what the
- *    column is multiplied with.
- * Source: the layouts and weights of ggml-quants.c of llama.cpp; the search for scales is fit.ts's.
+ * 1. Without an importance matrix large values weigh more: w = σ + |x| with σ² the mean square, as llama.cpp has it but for
+ *    Q3_K and Q6_K, where it takes x². With one, w = E[a²] √(2σ² + x²), where E[a²] is the mean square of what the column is
+ *    multiplied with.
+ * Source: the layouts and weights of ggml-quants.c of llama.cpp; the search for scales is super.ts's.
  */
-import { type Affine, affineCode, code, fitAffine, fitSymmetric } from './fit.ts';
 import { sixBits } from './k.ts';
+import { type Affines, affineSuper, SUPER, symmetricSuper } from './super.ts';
 import { putHalf, type WriteBlock } from './write-legacy.ts';
-
-const SUPER = 256;
 
 function meanSquare(x: Float32Array): number {
   let sum = 0;
@@ -20,58 +17,17 @@ function meanSquare(x: Float32Array): number {
 }
 
 /** Weights of a superblock's square errors. */
-function weightsOf(
-  x: Float32Array,
-  importance: Float64Array | undefined,
-  plain: 'square' | 'absolute',
-): Float64Array {
+function weightsOf(x: Float32Array, importance: Float64Array | undefined): Float64Array {
   const mean = meanSquare(x);
-  if (importance) return importance.map((a, i) => a * Math.sqrt(mean + (x[i] as number) ** 2));
+  if (importance) return importance.map((a, i) => a * Math.sqrt(2 * mean + (x[i] as number) ** 2));
   const sigma = Math.sqrt(mean);
-  return Float64Array.from(x, v => (plain === 'square' ? v * v : sigma + Math.abs(v)));
-}
-
-interface Affines {
-  readonly d: number;
-  readonly dmin: number;
-  readonly scales: Uint8Array;
-  readonly minima: Uint8Array;
-  readonly codes: Uint8Array;
-}
-
-/** Fits `count` sub-blocks with minima; `put` stores the two factors and returns them as stored. */
-function affineSuper(
-  x: Float32Array,
-  weights: Float64Array,
-  count: number,
-  high: number,
-  most: number,
-  put: (d: number, dmin: number) => [number, number],
-): Affines {
-  const size = SUPER / count;
-  const part = (i: number) =>
-    [x.subarray(i * size, (i + 1) * size), weights.subarray(i * size, (i + 1) * size)] as const;
-  const fits: Affine[] = Array.from({ length: count }, (_, i) => fitAffine(...part(i), high));
-  const top = (of: (f: Affine) => number): number => Math.max(0, ...fits.map(of));
-  const [d, dmin] = put(top(f => f.scale) / most, top(f => f.minimum) / most);
-  const level = (v: number, unit: number): number => (unit > 0 ? Math.min(most, Math.round(v / unit)) : 0);
-  const scales = Uint8Array.from(fits, f => level(Math.max(0, f.scale), d));
-  const minima = Uint8Array.from(fits, f => level(f.minimum, dmin));
-  const codes = new Uint8Array(SUPER);
-  for (let i = 0; i < SUPER; i++) {
-    const sub = Math.floor(i / size);
-    const fit = { scale: d * (scales[sub] as number), minimum: dmin * (minima[sub] as number) };
-    codes[i] = affineCode(x[i] as number, fit, high);
-  }
-  return { d, dmin, scales, minima, codes };
+  return Float64Array.from(x, v => sigma + Math.abs(v));
 }
 
 export const writeQ2_K: WriteBlock = (x, out, at, importance) => {
-  const put = (d: number, dmin: number): [number, number] => [
-    putHalf(out, at + 80, d),
-    putHalf(out, at + 82, dmin),
-  ];
-  const { scales, minima, codes } = affineSuper(x, weightsOf(x, importance, 'absolute'), 16, 3, 15, put);
+  const { d, dmin, scales, minima, codes } = affineSuper(x, weightsOf(x, importance), 16, 3, 15);
+  putHalf(out, at + 80, d);
+  putHalf(out, at + 82, dmin);
   for (let sub = 0; sub < 16; sub++) out[at + sub] = (scales[sub] as number) | ((minima[sub] as number) << 4);
   out.fill(0, at + 16, at + 80);
   for (let i = 0; i < SUPER; i++)
@@ -103,55 +59,26 @@ function putLowBits(codes: Uint8Array, out: Uint8Array, at: number): void {
 }
 
 export const writeQ4_K: WriteBlock = (x, out, at, importance) => {
-  const put = (d: number, dmin: number): [number, number] => [
-    putHalf(out, at, d),
-    putHalf(out, at + 2, dmin),
-  ];
-  const found = affineSuper(x, weightsOf(x, importance, 'absolute'), 8, 15, 63, put);
+  const found = affineSuper(x, weightsOf(x, importance), 8, 15, 63);
+  putHalf(out, at, found.d);
+  putHalf(out, at + 2, found.dmin);
   putScalesAndMinima(found, out, at + 4);
   putLowBits(found.codes, out, at + 16);
 };
 
 export const writeQ5_K: WriteBlock = (x, out, at, importance) => {
-  const put = (d: number, dmin: number): [number, number] => [
-    putHalf(out, at, d),
-    putHalf(out, at + 2, dmin),
-  ];
-  const found = affineSuper(x, weightsOf(x, importance, 'absolute'), 8, 31, 63, put);
+  const found = affineSuper(x, weightsOf(x, importance), 8, 31, 63);
+  putHalf(out, at, found.d);
+  putHalf(out, at + 2, found.dmin);
   putScalesAndMinima(found, out, at + 4);
   putLowBits(found.codes, out, at + 48);
   out.fill(0, at + 16, at + 48);
   for (let i = 0; i < SUPER; i++) out[at + 16 + (i & 31)] |= ((found.codes[i] as number) >> 4) << (i >> 5);
 };
 
-interface Symmetrics {
-  /** -low to low - 1 of the scales' own range, shifted to be not negative for Q3_K by the caller. */
-  readonly scales: Int8Array;
-  readonly codes: Int8Array;
-}
-
-/** Fits 16 sub-blocks without minima; scales take `most` levels on each side. */
-function symmetricSuper(
-  x: Float32Array,
-  weights: Float64Array,
-  low: number,
-  most: number,
-  put: (d: number) => number,
-): Symmetrics {
-  const fits = Array.from({ length: 16 }, (_, i) =>
-    fitSymmetric(x.subarray(16 * i, 16 * i + 16), weights.subarray(16 * i, 16 * i + 16), low),
-  );
-  const extreme = fits.reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a), 0);
-  const d = put(extreme / -most);
-  const scales = Int8Array.from(fits, s => (d === 0 ? 0 : code(s, d, -most, most - 1)));
-  const codes = Int8Array.from(x, (v, i) => code(v, d * (scales[i >> 4] as number), -low, low - 1));
-  return { scales, codes };
-}
-
 export const writeQ3_K: WriteBlock = (x, out, at, importance) => {
-  const { scales, codes } = symmetricSuper(x, weightsOf(x, importance, 'square'), 4, 32, d =>
-    putHalf(out, at + 108, d),
-  );
+  const { d, scales, codes } = symmetricSuper(x, weightsOf(x, importance), 4, 32);
+  putHalf(out, at + 108, d);
   out.fill(0, at, at + 108);
   for (let sub = 0; sub < 16; sub++) {
     const level = (scales[sub] as number) + 32;
@@ -166,9 +93,8 @@ export const writeQ3_K: WriteBlock = (x, out, at, importance) => {
 };
 
 export const writeQ6_K: WriteBlock = (x, out, at, importance) => {
-  const { scales, codes } = symmetricSuper(x, weightsOf(x, importance, 'square'), 32, 128, d =>
-    putHalf(out, at + 208, d),
-  );
+  const { d, scales, codes } = symmetricSuper(x, weightsOf(x, importance), 32, 128);
+  putHalf(out, at + 208, d);
   out.fill(0, at, at + 192);
   for (let i = 0; i < SUPER; i++) {
     const { low, lowShift, high, highShift } = sixBits(i);

@@ -6,7 +6,7 @@
  */
 import { fromFloat16, toFloat16 } from '../../../util/float16.ts';
 import { fround } from './block.ts';
-import { fitSymmetric } from './fit.ts';
+import { fitAffine, fitSymmetric } from './fit.ts';
 
 /** Writes one block of `x`. `weights` are those of the square error; absent when all count the same. */
 export type WriteBlock = (x: Float32Array, out: Uint8Array, at: number, weights?: Float64Array) => void;
@@ -52,12 +52,27 @@ function symmetricCodes(
   return { d, codes };
 }
 
-function affineCodes(x: Float32Array, high: number): { d: number; min: number; codes: Uint8Array } {
-  const [min, max] = [Math.min(...x), Math.max(...x)];
-  const d = fround(fround(max - min) / high);
+/** Codes of 0 to `high` for x ≈ d q + min. */
+function affineCodes(
+  x: Float32Array,
+  high: number,
+  weights?: Float64Array,
+): { d: number; min: number; codes: Uint8Array } {
+  const { d, min } = weights ? fittedRange(x, high, weights) : wholeRange(x, high);
   const id = inverse(d);
   const codes = Uint8Array.from(x, v => truncated((v - min) * id + 0.5, high));
   return { d, min, codes };
+}
+
+function wholeRange(x: Float32Array, high: number): { d: number; min: number } {
+  const [min, max] = [Math.min(...x), Math.max(...x)];
+  return { d: fround(fround(max - min) / high), min };
+}
+
+/** As float16 has them, since codes are chosen for what will be read. */
+function fittedRange(x: Float32Array, high: number, weights: Float64Array): { d: number; min: number } {
+  const { scale, minimum } = fitAffine(x, weights, high, true);
+  return { d: fromFloat16(toFloat16(scale)), min: fromFloat16(toFloat16(-minimum)) };
 }
 
 export const writeQ4_0: WriteBlock = (x, out, at, weights) => {
@@ -73,15 +88,15 @@ export const writeQ5_0: WriteBlock = (x, out, at, weights) => {
   putNibbles(codes, out, at + 6);
 };
 
-export const writeQ4_1: WriteBlock = (x, out, at) => {
-  const { d, min, codes } = affineCodes(x, 15);
+export const writeQ4_1: WriteBlock = (x, out, at, weights) => {
+  const { d, min, codes } = affineCodes(x, 15, weights);
   putHalf(out, at, d);
   putHalf(out, at + 2, min);
   putNibbles(codes, out, at + 4);
 };
 
-export const writeQ5_1: WriteBlock = (x, out, at) => {
-  const { d, min, codes } = affineCodes(x, 31);
+export const writeQ5_1: WriteBlock = (x, out, at, weights) => {
+  const { d, min, codes } = affineCodes(x, 31, weights);
   putHalf(out, at, d);
   putHalf(out, at + 2, min);
   putFifths(codes, out, at + 4);
