@@ -1,0 +1,32 @@
+/** Samples as they are stored, before they have the form of a model's input. */
+
+export type Numbers =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
+
+/** Where the channels of images stand: planes (CHW) or pixels (HWC). */
+export type SampleLayout = 'CHW' | 'HWC';
+
+export interface Field {
+  /** Of one sample. */
+  readonly dims: readonly number[];
+  readonly layout?: SampleLayout;
+  /** All samples one after another. */
+  readonly data: Numbers;
+}
+
+export interface Samples {
+  readonly name: string;
+  readonly count: number;
+  readonly fields: Readonly<Record<string, Field>>;
+  readonly labels?: Int32Array;
+  readonly classes?: readonly string[];
+}
