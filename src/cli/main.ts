@@ -11,6 +11,7 @@ import { generateCommand } from './commands/generate.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { perplexityCommand } from './commands/perplexity.ts';
 import { pruneCommand } from './commands/prune.ts';
+import { quantizeCommand } from './commands/quantize.ts';
 import { recipesCommand } from './commands/recipes.ts';
 import { runCommand } from './commands/run.ts';
 import { guard, stderrColors, watchStreams } from './output.ts';
@@ -29,6 +30,7 @@ const COMMANDS = [
   checkCommand,
   devicesCommand,
   pruneCommand,
+  quantizeCommand,
 ];
 
 const EXAMPLES = `

@@ -1,0 +1,211 @@
+/** `gaslaw quantize <model> --dtype D`: any graph, or a language model, in few bits. */
+import { Command } from 'commander';
+import { macsOf } from '../../compress/prune/structured.ts';
+import { toFloat16 } from '../../compress/quantize/float16.ts';
+import { randomFeeds } from '../../compress/quantize/static/data-free.ts';
+import { optionsFor, type Widths } from '../../compress/quantize/static/device.ts';
+import { quantizeStatic, type StaticOptions } from '../../compress/quantize/static/index.ts';
+import { OBSERVERS, type ObserverName } from '../../compress/quantize/static/observers.ts';
+import { deviceOf } from '../../devices/index.ts';
+import { exportModel } from '../../export/directory.ts';
+import type { ExportDType } from '../../export/dtypes.ts';
+import { openLanguageModel } from '../../export/language-model.ts';
+import { toTflite } from '../../formats/tflite/from-graph.ts';
+import type { Model } from '../../graph/ir.ts';
+import { encodeModel } from '../../graph/protobuf.ts';
+import { importModel } from '../../import/index.ts';
+import { loadOnnx, locateModel } from '../../models/resolve.ts';
+import { bindDims } from '../../ops/bind-dims.ts';
+import { inferShapes } from '../../ops/infer.ts';
+import { bytes } from '../../report/format.ts';
+import { UsageError } from '../../util/errors.ts';
+import type { FileStore } from '../../util/files.ts';
+import { openRuntime } from '../environment.ts';
+import { nodeFiles } from '../node-files.ts';
+import { JSON_OPTION, nameAndValue, oneOf, whole } from '../options.ts';
+import { createOutput, type Output } from '../output.ts';
+import { VERSION } from '../version.ts';
+
+const DTYPES = ['int8', 'int4', 'int16', 'float16'] as const;
+type DType = (typeof DTYPES)[number];
+
+/** Bits of what the name says: int16 widens activations, int4 narrows weights. */
+const WIDTHS: Readonly<Record<Exclude<DType, 'float16'>, Widths>> = {
+  int8: { activations: 8, weights: 8 },
+  int4: { activations: 8, weights: 4 },
+  int16: { activations: 16, weights: 8 },
+};
+
+interface Options {
+  readonly dtype: DType;
+  readonly method?: ObserverName;
+  readonly device?: string;
+  readonly perTensor?: boolean;
+  readonly symmetric?: boolean;
+  readonly powerOfTwo?: boolean;
+  readonly inputRange?: readonly [number, number];
+  readonly dim: readonly (readonly [string, number])[];
+  readonly samples: number;
+  readonly seed: number;
+  readonly out: string;
+  readonly json?: boolean;
+}
+
+export const quantizeCommand = (): Command =>
+  new Command('quantize')
+    .description('weights and activations in few bits, calibrated, as a device takes them')
+    .argument('<model>', '.onnx or .tflite file, or a language model')
+    .requiredOption(
+      '--dtype <name>',
+      'int8, int4 (weights; activations int8), int16 (activations; weights int8) or float16',
+      oneOf('--dtype', DTYPES),
+    )
+    .option(
+      '--method <name>',
+      `how ranges are chosen: ${OBSERVERS.join(', ')} (default: mse)`,
+      oneOf('--method', OBSERVERS),
+    )
+    .option('--device <ID>', 'integers as this device takes them; see gaslaw devices')
+    .option('--per-tensor', 'one scale a weight instead of one a channel')
+    .option('--symmetric', 'no zero points')
+    .option('--power-of-two', 'scales that are powers of two')
+    .option('--input-range <LOW,HIGH>', 'what inputs lie within, for calibration without data', rangeOf)
+    .option('--dim <NAME=N>', 'a number for a symbolic dimension (repeatable)', collect, [])
+    .option('--samples <N>', 'how many samples calibrate', whole('--samples', 1), 128)
+    .option('--seed <N>', 'of random calibration inputs', whole('--seed', 0), 1)
+    .requiredOption(
+      '--out <path>',
+      'an .onnx file (Q/DQ), a .tflite file (int8), or a folder for language models',
+    )
+    .option(...JSON_OPTION)
+    .action(run);
+
+function rangeOf(text: string): readonly [number, number] {
+  const [low = Number.NaN, high = Number.NaN, ...more] = text.split(',').map(Number);
+  if (!(low < high) || more.length > 0)
+    throw new UsageError(`--input-range ${text}: give two numbers such as 0,1`);
+  return [low, high];
+}
+
+function collect(pair: string, all: readonly (readonly [string, number])[]): (readonly [string, number])[] {
+  const [name, value] = nameAndValue('--dim', pair);
+  return [...all, [name, whole(`--dim ${name}`, 1)(value)]];
+}
+
+async function run(path: string, o: Options): Promise<void> {
+  const output = createOutput(o.json ?? false);
+  const files = nodeFiles();
+  const place = await locateModel(files, path);
+  if (place.kind === 'onnx') return quantizeGraph(files, place.path, o, output);
+  return quantizeLanguageModel(files, path, o, output);
+}
+
+interface Quantized {
+  readonly model: Model;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+async function quantizeGraph(files: FileStore, path: string, o: Options, output: Output): Promise<void> {
+  const { model, bytes: bytesBefore } = await loadOnnx(files, path);
+  const macs = macsOf(importModel(model).model.graph);
+  const { model: made, details } =
+    o.dtype === 'float16' ? halved(model) : await integers(model, o.dtype, o, output);
+  await files.write(o.out, contentOf(made, o));
+  const bytesAfter = await files.size(o.out);
+  const result = {
+    output: o.out,
+    dtype: o.dtype,
+    bytesBefore,
+    bytesAfter,
+    macsBefore: macs,
+    macsAfter: macs,
+    ...details,
+  };
+  output.result(result, () => [`${o.out}: ${bytes(bytesBefore)} → ${bytes(bytesAfter)}`]);
+}
+
+function halved(model: Model): Quantized {
+  const { model: imported } = importModel(model);
+  const { converted, kept } = toFloat16(imported.graph);
+  return { model: imported, details: { weights: converted.length, kept } };
+}
+
+async function integers(
+  model: Model,
+  dtype: keyof typeof WIDTHS,
+  o: Options,
+  output: Output,
+): Promise<Quantized> {
+  const options = staticOptions(dtype, o);
+  const dims = new Map(o.dim);
+  const range = o.inputRange && { low: o.inputRange[0], high: o.inputRange[1] };
+  const feeds = randomFeeds(importModel(model).model.graph, {
+    samples: o.samples,
+    seed: o.seed,
+    dims,
+    ...(range && { range }),
+  });
+  output.warn(
+    `no --data: ranges come from ${o.samples} random inputs${range ? '' : ' (standard normal; --input-range LOW,HIGH tells more)'}`,
+  );
+  const { model: made, report } = await quantizeStatic(await openRuntime(output), model, feeds, options);
+  const { weights, activations, kept } = report;
+  for (const { name, reason } of kept) output.log(`float: ${name} stays so: ${reason}`);
+  const calibration = { data: 'random', samples: o.samples, method: o.method ?? 'mse' };
+  return { model: made, details: { weights: weights.length, activations, kept, calibration } };
+}
+
+/** What the device wants, and what was asked for besides. */
+function staticOptions(dtype: keyof typeof WIDTHS, o: Options): StaticOptions {
+  const { activations, weights } = WIDTHS[dtype];
+  const plain: StaticOptions = { activations: `int${activations}`, weights: `int${weights}` };
+  const wanted = o.device === undefined ? plain : optionsFor(deviceOf(o.device), WIDTHS[dtype]);
+  return {
+    ...wanted,
+    ...(o.out.endsWith('.tflite') && { coverage: 'all' as const }),
+    ...(o.method && { observer: { method: o.method } }),
+    ...(o.perTensor && { granularity: 'per-tensor' as const, productGranularity: 'per-tensor' as const }),
+    ...(o.symmetric && { symmetric: true }),
+    ...(o.powerOfTwo && { powerOfTwo: true }),
+  };
+}
+
+/** TFLite has fixed shapes; so have the graphs of devices that ask for them. */
+function contentOf(model: Model, o: Options): Uint8Array {
+  const tflite = o.out.endsWith('.tflite');
+  const fixed = tflite || (o.device !== undefined && deviceOf(o.device).staticShapes.value);
+  if (!fixed) return encodeModel(model);
+  const graph = bindDims(model.graph, new Map(o.dim), 'batch');
+  inferShapes(graph);
+  return tflite ? toTflite({ ...model, graph }) : encodeModel({ ...model, graph });
+}
+
+const LANGUAGE_DTYPES: Readonly<Partial<Record<DType, ExportDType>>> = {
+  int8: 'int8',
+  int4: 'int4',
+  float16: 'f16',
+};
+
+/** Weights alone in few bits: `gaslaw convert` with the dtype's name. */
+async function quantizeLanguageModel(
+  files: FileStore,
+  path: string,
+  o: Options,
+  output: Output,
+): Promise<void> {
+  const dtype = LANGUAGE_DTYPES[o.dtype];
+  if (!dtype)
+    throw new UsageError(
+      `--dtype ${o.dtype}: language models take ${Object.keys(LANGUAGE_DTYPES).join(', ')}`,
+    );
+  const { model, store, tokenizer, bytes: bytesBefore, origin } = await openLanguageModel(files, path);
+  if (!store)
+    throw new UsageError(`${origin}: exported files are not quantized; give the model that they came from`);
+  const { path: written } = await exportModel(files, o.out, model, store, tokenizer, dtype, {
+    version: VERSION,
+  });
+  const bytesAfter = await files.size(written);
+  output.result({ output: written, dtype: o.dtype, bytesBefore, bytesAfter }, () => [
+    `${written}: ${bytes(bytesBefore)} → ${bytes(bytesAfter)}`,
+  ]);
+}
