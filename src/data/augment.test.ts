@@ -7,13 +7,11 @@ import {
   crop,
   cutout,
   flip,
-  inTurn,
   mixingWeight,
   mixup,
   specAugment,
   timeShift,
 } from './augment.ts';
-import { exampleBatches } from './examples.ts';
 
 const DIMS = [3, 4, 5] as const;
 const image = Float32Array.from({ length: 60 }, (_, i) => i + 1);
@@ -107,42 +105,5 @@ describe('mixup', () => {
     const variance = drawn.reduce((a, b) => a + (b - mean) ** 2, 0) / drawn.length;
     expect(mean).toBeCloseTo(0.5, 1);
     expect(variance).toBeCloseTo(1 / (8 * alpha + 4), 2);
-  });
-});
-
-describe('batches', () => {
-  const examples = { dims: [2], values: Float32Array.from([0, 0, 1, 1, 2, 2, 3, 3]), labels: [0, 1, 2, 3] };
-  const options = { batchSize: 2, seed: 1, input: 'x' };
-
-  it('an epoch has every example once, with its label', () => {
-    const batches = exampleBatches(examples, options);
-    const seen = [0, 1]
-      .flatMap(i => batches(i, new Random(i)))
-      .flatMap(feeds => {
-        const [x, labels] = [feeds.x?.data as Float32Array, feeds.labels?.data as Int32Array];
-        expect([...labels].map((_, i) => x[2 * i])).toEqual([...labels]);
-        return [...labels];
-      });
-    expect(seen.sort()).toEqual([0, 1, 2, 3]);
-  });
-
-  it('the same index gives the same batch, augmented and mixed', () => {
-    const augment = inTurn((values, _, random) => values.map(v => v + random.uniform()));
-    const make = () =>
-      exampleBatches(examples, { ...options, batchesPerStep: 2, augment, mixup: { alpha: 0.4, classes: 4 } })(
-        3,
-        new Random(9),
-      );
-    const [first, again] = [make(), make()];
-    expect(first).toEqual(again);
-    expect(first).toHaveLength(2);
-    expect(first[0]?.labels?.dims).toEqual([2, 4]);
-    expect(first[0]?.x).not.toEqual(first[1]?.x);
-  });
-
-  it('labels that do not fit are refused', () => {
-    expect(() => exampleBatches({ ...examples, labels: [0] }, options)).toThrow(
-      '1 labels do not fit 8 values of examples [2]',
-    );
   });
 });

@@ -1,0 +1,77 @@
+/** Examples as the batches of a training step: shuffled, augmented, mixed; with labels where they have some. */
+import { float32, int32, type Tensor } from '../../graph/ir.ts';
+import { GaslawError } from '../../util/errors.ts';
+import type { Random } from '../../util/random.ts';
+import { type Augment, mixup } from '../augment.ts';
+import { batched, shuffledEpochs } from '../stream.ts';
+import { type Examples, labelsOf } from './examples.ts';
+
+export interface TrainingBatchOptions {
+  readonly batchSize: number;
+  readonly seed: number;
+  /** Batches of one step; their gradients are averaged. */
+  readonly batchesPerStep?: number;
+  /** Changes the float inputs of each example. */
+  readonly augment?: Augment;
+  /** α of mixup: labels become distributions over `classes` (float32 [N, classes]). */
+  readonly mixup?: { readonly alpha: number; readonly classes: number };
+}
+
+type Feeds = Record<string, Tensor>;
+
+/** The batches of step `index`, labels as `labels`: a pure function of the seed and the index, epoch after epoch. */
+export function trainingBatches(
+  examples: Examples,
+  o: TrainingBatchOptions,
+): (index: number, random: Random) => Feeds[] {
+  if (o.mixup) labelsOf(examples);
+  const perStep = o.batchesPerStep ?? 1;
+  const source = batched(shuffledEpochs([...Array(examples.count).keys()], o.seed), o.batchSize * perStep);
+  return (index, random) => {
+    const all = source(index);
+    return Array.from({ length: perStep }, (_, k) => {
+      const chosen = all.slice(k * o.batchSize, (k + 1) * o.batchSize);
+      const stream = random.fork(k);
+      const feeds: Feeds = { ...examples.batch(chosen) };
+      if (o.augment) augmentRows(feeds, o.augment, stream);
+      const { labels } = examples;
+      if (labels)
+        feeds.labels = labelled(
+          feeds,
+          Int32Array.from(chosen, at => labels[at]),
+          o,
+          stream,
+        );
+      return feeds;
+    });
+  };
+}
+
+function augmentRows(feeds: Feeds, augment: Augment, random: Random): void {
+  for (const [name, { dtype, dims, data }] of Object.entries(feeds)) {
+    if (dtype !== 'float32') continue;
+    const [rows, ...each] = dims;
+    const size = data.length / rows;
+    const changed = new Float32Array(data.length);
+    for (let i = 0; i < rows; i++) {
+      const row = (data as Float32Array).subarray(i * size, (i + 1) * size);
+      changed.set(augment(row, each, random.fork(i)), i * size);
+    }
+    feeds[name] = float32(dims, changed);
+  }
+}
+
+/** Classes, or with mixup distributions over them; the inputs are then mixed in place. */
+function labelled(feeds: Feeds, labels: Int32Array, o: TrainingBatchOptions, random: Random): Tensor {
+  if (!o.mixup) return int32([labels.length], labels);
+  const { alpha, classes } = o.mixup;
+  const [inputs, ...others] = Object.values(feeds).filter(t => t.dtype === 'float32');
+  if (!inputs || others.length > 0)
+    throw new GaslawError(`mixup mixes one float input; the data have ${others.length + (inputs ? 1 : 0)}`);
+  const soft = new Float32Array(labels.length * classes);
+  labels.forEach((label, i) => {
+    soft[i * classes + label] = 1;
+  });
+  mixup(inputs.data as Float32Array, soft, labels.length, alpha, random.fork('mixup'));
+  return float32([labels.length, classes], soft);
+}
