@@ -1,5 +1,5 @@
 /** `gaslaw quantize`, run as users run it. */
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -22,6 +22,18 @@ interface Result {
   readonly macsBefore: number;
   readonly macsAfter: number;
 }
+
+interface Quality extends Result {
+  readonly qualityBefore: number;
+  readonly qualityAfter: number;
+  readonly qualityInterval: readonly [number, number];
+}
+
+const KEYWORDS = join(import.meta.dirname, '../bench/data/keywords.json');
+copyFileSync(
+  join(import.meta.dirname, '../../shared/data/mlperftiny_kws_dscnn.onnx'),
+  join(folder, 'kws.onnx'),
+);
 
 /** Convolution, Relu, mean, product. */
 function writeModel(name: string): void {
@@ -75,6 +87,43 @@ describe('gaslaw quantize', () => {
   ])('%s %j', (dtype, args, expected) => {
     jsonOf(cli('small.onnx', '--dtype', dtype, ...args, '--out', 'other.onnx', '--json'));
     expect(weightDType('other.onnx')).toMatchObject(expected);
+  });
+
+  it('calibrates on data and says what was lost on the rest', () => {
+    const args = [
+      'kws.onnx',
+      '--dtype',
+      'int8',
+      '--data',
+      KEYWORDS,
+      '--samples',
+      '200',
+      '--out',
+      'kws8.onnx',
+      '--json',
+    ];
+    const result = jsonOf(cli(...args)) as Quality;
+    expect(result).toMatchObject({ quality: 'accuracy', calibration: { samples: 200 } });
+    expect(result.qualityBefore).toBeGreaterThan(0.88);
+    expect(result.qualityAfter).toBeGreaterThan(result.qualityBefore - 0.01);
+    const [low, high] = result.qualityInterval;
+    expect(low < result.qualityAfter && result.qualityAfter < high).toBe(true);
+  });
+
+  it('measures on other data where it is told to', () => {
+    const args = [
+      'kws.onnx',
+      '--dtype',
+      'int8',
+      '--eval',
+      KEYWORDS,
+      '--samples',
+      '4',
+      '--out',
+      'kws8.onnx',
+      '--json',
+    ];
+    expect((jsonOf(cli(...args)) as Quality).qualityBefore).toBeCloseTo(0.901, 6);
   });
 
   it('float16 halves the weights', () => {

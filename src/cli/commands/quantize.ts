@@ -1,11 +1,15 @@
 /** `gaslaw quantize <model> --dtype D`: any graph, or a language model, in few bits. */
 import { Command } from 'commander';
 import { macsOf } from '../../compress/prune/structured.ts';
+import { qualityOf } from '../../compress/quality.ts';
+import type { Feeds } from '../../compress/quantize/calibrate.ts';
 import { toFloat16 } from '../../compress/quantize/float16.ts';
-import { randomFeeds } from '../../compress/quantize/static/data-free.ts';
 import { optionsFor, type Widths } from '../../compress/quantize/static/device.ts';
+import { exampleFeeds, randomFeeds } from '../../compress/quantize/static/feeds.ts';
 import { quantizeStatic, type StaticOptions } from '../../compress/quantize/static/index.ts';
 import { OBSERVERS, type ObserverName } from '../../compress/quantize/static/observers.ts';
+import { type Examples, splitExamples } from '../../data/examples/examples.ts';
+import { openExamples } from '../../data/examples/open.ts';
 import { deviceOf } from '../../devices/index.ts';
 import { exportModel } from '../../export/directory.ts';
 import type { ExportDType } from '../../export/dtypes.ts';
@@ -17,7 +21,7 @@ import { importModel } from '../../import/index.ts';
 import { loadOnnx, locateModel } from '../../models/resolve.ts';
 import { bindDims } from '../../ops/bind-dims.ts';
 import { inferShapes } from '../../ops/infer.ts';
-import { bytes } from '../../report/format.ts';
+import { bytes, percent } from '../../report/format.ts';
 import { UsageError } from '../../util/errors.ts';
 import type { FileStore } from '../../util/files.ts';
 import { openRuntime } from '../environment.ts';
@@ -40,6 +44,8 @@ interface Options {
   readonly dtype: DType;
   readonly method?: ObserverName;
   readonly device?: string;
+  readonly data?: string;
+  readonly eval?: string;
   readonly perTensor?: boolean;
   readonly symmetric?: boolean;
   readonly powerOfTwo?: boolean;
@@ -66,13 +72,18 @@ export const quantizeCommand = (): Command =>
       oneOf('--method', OBSERVERS),
     )
     .option('--device <ID>', 'integers as this device takes them; see gaslaw devices')
+    .option(
+      '--data <DATA>',
+      'what calibrates: .npz, .npy or a .json that describes records; its labels are not used',
+    )
+    .option('--eval <DATA>', 'what quality is measured on (default: what --samples leaves of --data)')
     .option('--per-tensor', 'one scale a weight instead of one a channel')
     .option('--symmetric', 'no zero points')
     .option('--power-of-two', 'scales that are powers of two')
     .option('--input-range <LOW,HIGH>', 'what inputs lie within, for calibration without data', rangeOf)
     .option('--dim <NAME=N>', 'a number for a symbolic dimension (repeatable)', collect, [])
     .option('--samples <N>', 'how many samples calibrate', whole('--samples', 1), 128)
-    .option('--seed <N>', 'of random calibration inputs', whole('--seed', 0), 1)
+    .option('--seed <N>', 'of the choice of samples, and of random inputs', whole('--seed', 0), 1)
     .requiredOption(
       '--out <path>',
       'an .onnx file (Q/DQ), a .tflite file (int8), or a folder for language models',
@@ -107,21 +118,39 @@ interface Quantized {
 
 async function quantizeGraph(files: FileStore, path: string, o: Options, output: Output): Promise<void> {
   const { model, bytes: bytesBefore } = await loadOnnx(files, path);
+  const data = await openData(files, model, o);
   const macs = macsOf(importModel(model).model.graph);
   const { model: made, details } =
-    o.dtype === 'float16' ? halved(model) : await integers(model, o.dtype, o, output);
+    o.dtype === 'float16' ? halved(model) : await integers(model, o.dtype, data.calibration, o, output);
   await files.write(o.out, contentOf(made, o));
   const bytesAfter = await files.size(o.out);
-  const result = {
-    output: o.out,
-    dtype: o.dtype,
-    bytesBefore,
-    bytesAfter,
-    macsBefore: macs,
-    macsAfter: macs,
-    ...details,
-  };
-  output.result(result, () => [`${o.out}: ${bytes(bytesBefore)} → ${bytes(bytesAfter)}`]);
+  const quality =
+    data.evaluation && (await qualityOf(await openRuntime(output), model, made, data.evaluation));
+  const sizes = { bytesBefore, bytesAfter, macsBefore: macs, macsAfter: macs };
+  output.result({ output: o.out, dtype: o.dtype, ...sizes, ...details, ...quality }, () => [
+    ...(quality
+      ? [`${quality.quality} ${percent(quality.qualityBefore)} → ${percent(quality.qualityAfter)}`]
+      : []),
+    `${o.out}: ${bytes(bytesBefore)} → ${bytes(bytesAfter)}`,
+  ]);
+}
+
+interface Data {
+  readonly calibration?: Examples;
+  readonly evaluation?: Examples;
+}
+
+/** What calibrates never evaluates. */
+async function openData(files: FileStore, model: Model, o: Options): Promise<Data> {
+  const inputs = importModel(model).model.graph.inputs;
+  const [data, separate] = await Promise.all(
+    [o.data, o.eval].map(name => (name === undefined ? undefined : openExamples(files, name, inputs))),
+  );
+  if (!data) return separate ? { evaluation: separate } : {};
+  const count = Math.min(o.samples, separate ? data.count : Math.ceil(data.count / 2));
+  if (count === data.count) return { calibration: data, ...(separate && { evaluation: separate }) };
+  const [calibration, rest] = splitExamples(data, count, o.seed);
+  return { calibration, evaluation: separate ?? rest };
 }
 
 function halved(model: Model): Quantized {
@@ -133,26 +162,30 @@ function halved(model: Model): Quantized {
 async function integers(
   model: Model,
   dtype: keyof typeof WIDTHS,
+  examples: Examples | undefined,
   o: Options,
   output: Output,
 ): Promise<Quantized> {
   const options = staticOptions(dtype, o);
-  const dims = new Map(o.dim);
-  const range = o.inputRange && { low: o.inputRange[0], high: o.inputRange[1] };
-  const feeds = randomFeeds(importModel(model).model.graph, {
-    samples: o.samples,
-    seed: o.seed,
-    dims,
-    ...(range && { range }),
-  });
-  output.warn(
-    `no --data: ranges come from ${o.samples} random inputs${range ? '' : ' (standard normal; --input-range LOW,HIGH tells more)'}`,
-  );
+  const imported = importModel(model).model;
+  const feeds = examples ? exampleFeeds(imported, examples) : randomData(imported, o, output);
   const { model: made, report } = await quantizeStatic(await openRuntime(output), model, feeds, options);
   const { weights, activations, kept } = report;
   for (const { name, reason } of kept) output.log(`float: ${name} stays so: ${reason}`);
-  const calibration = { data: 'random', samples: o.samples, method: o.method ?? 'mse' };
+  const calibration = {
+    data: o.data ?? 'random',
+    samples: examples?.count ?? o.samples,
+    method: o.method ?? 'mse',
+  };
   return { model: made, details: { weights: weights.length, activations, kept, calibration } };
+}
+
+function randomData({ graph }: Model, o: Options, output: Output): Feeds[] {
+  const range = o.inputRange && { low: o.inputRange[0], high: o.inputRange[1] };
+  const kind = range ? '' : ' (standard normal; --input-range LOW,HIGH tells more)';
+  output.warn(`no --data: ranges come from ${o.samples} random inputs${kind}`);
+  const dims = new Map(o.dim);
+  return randomFeeds(graph, { samples: o.samples, seed: o.seed, dims, ...(range && { range }) });
 }
 
 /** What the device wants, and what was asked for besides. */

@@ -1,16 +1,29 @@
 /**
- * Calibration without data: random inputs of the right kind.
+ * What calibration feeds a graph: examples without their labels, or, without data, random inputs of the right kind.
  *
  * 1. Floats are standard normal, which is what inputs are normalized to, or even within a range that is given.
  * 2. Ids are even over the rows of the table that they are looked up in; other integers are 0 or 1.
  */
-import { type Graph, sizeOf, type Tensor, type ValueInfo } from '../../../graph/ir.ts';
+import { batchesOf, type Examples } from '../../../data/examples/examples.ts';
+import { type Graph, type Model, sizeOf, type Tensor, type ValueInfo } from '../../../graph/ir.ts';
 import { consumersOf } from '../../../graph/walk.ts';
 import { store } from '../../../runtime/reference/tensor.ts';
 import { GaslawError } from '../../../util/errors.ts';
 import { Random } from '../../../util/random.ts';
 import type { Feeds } from '../calibrate.ts';
 import type { Range } from './affine.ts';
+
+const BATCH = 32;
+
+/** The examples in batches, or in the one that the graph is fixed to. Labels are not looked at. */
+export function exampleFeeds({ graph }: Model, examples: Examples): Feeds[] {
+  const first = graph.inputs.find(input => !graph.initializers.has(input.name))?.shape?.[0];
+  const size = typeof first === 'number' ? first : BATCH;
+  const batches = [...batchesOf(examples.count, size)].filter(
+    indices => size === BATCH || indices.length === size,
+  );
+  return batches.map(indices => examples.batch(indices));
+}
 
 export interface RandomFeedsOptions {
   readonly samples: number;
