@@ -12,6 +12,7 @@ import { latency } from './latency.ts';
 import { benchLlamaCpp } from './llama-cpp.ts';
 import { benchOnnxBackend } from './onnx-backend.ts';
 import { benchQuantizers } from './quantizers.ts';
+import { benchRecovery } from './recovery.ts';
 import { benchRollouts } from './rollouts.ts';
 import { benchRuntime } from './runtime.ts';
 import { soak } from './soak.ts';
@@ -74,6 +75,15 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   ...Object.fromEntries(
     Object.keys(EXPERIMENTS).map(name => [name, () => architecture(name as ExperimentName)]),
   ),
+  recovery: () =>
+    benchRecovery({
+      seeds: Number(values.seeds ?? 3),
+      steps: Number(values.steps ?? 800),
+      rounds: Number(values.rounds ?? 1),
+      threads: Number(values.threads ?? 0),
+      log: values.log,
+      data: values.data,
+    }),
   soak: () => soak(Number(values.requests ?? 10_000), Number(values.seed ?? 1)),
   text: () =>
     benchText({

@@ -134,7 +134,7 @@ describe('divergences', () => {
   };
   const of = (graph: Graph, student: Tensor, teacher: Tensor): number[] =>
     numbers(evaluate(lower(graph), { student, teacher }).d as Tensor);
-  const KINDS = ['forward', 'reverse', 'jensen-shannon'] as const;
+  const KINDS = ['forward', 'reverse', 'jensen-shannon', 'skew-forward', 'skew-reverse'] as const;
   const teacher = drawn([M, V], 9, 2);
 
   test.each(KINDS)('%s of a distribution with itself is 0', kind => {
@@ -152,6 +152,20 @@ describe('divergences', () => {
     const toMixture = (p: readonly [number, number]) =>
       p[0] * Math.log(p[0] / m[0]) + p[1] * Math.log(p[1] / m[1]);
     expect(js).toBeCloseTo((toMixture([0.75, 0.25]) + toMixture([0.5, 0.5])) / 2, 12);
+  });
+
+  test('skewed: the same coins against a tenth of oneself', () => {
+    const [s, t] = [float64([1, 2], [0, 0]), float64([1, 2], [Math.log(3), 0])];
+    const [forward] = of(graphOf('skew-forward', {}, 1, 2), s, t);
+    const [reverse] = of(graphOf('skew-reverse', { alpha: 0.2 }, 1, 2), s, t);
+    // 0.1 · ¾ + 0.9 · ½ = 0.525 and 0.2 · ½ + 0.8 · ¾ = 0.7
+    expect(forward).toBeCloseTo(0.75 * Math.log(0.75 / 0.525) + 0.25 * Math.log(0.25 / 0.475), 12);
+    expect(reverse).toBeCloseTo(0.5 * Math.log(0.5 / 0.7) + 0.5 * Math.log(0.5 / 0.3), 12);
+  });
+
+  test('skewed divergence stays finite where the student gives up: at most −log α', () => {
+    const [s, t] = [float64([1, 2], [-3000, 3000]), float64([1, 2], [3000, -3000])];
+    expect(of(graphOf('skew-forward', {}, 1, 2), s, t)[0]).toBeCloseTo(-Math.log(0.1), 10);
   });
 
   test('temperature divides both', () => {

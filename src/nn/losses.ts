@@ -104,27 +104,31 @@ export const zLoss = (scores: Pick<TokenScores, 'logZ'>, weights: Value): Value 
 /** Entropy −Σ p log p of each row, from log-probabilities [M, V]; returns [M]. */
 export const entropy = (logProbs: Value): Value => logProbs.exp().mul(logProbs).sum([1], false).neg();
 
-export type DivergenceKind = 'forward' | 'reverse' | 'jensen-shannon';
+export type DivergenceKind = 'forward' | 'reverse' | 'jensen-shannon' | 'skew-forward' | 'skew-reverse';
 
 /**
  * Divergence between a teacher's and a student's next-token distributions, a row: [M].
  * forward: Σ t (log t − log s); reverse: Σ s (log s − log t); jensen-shannon at weight β as in
  * generalized knowledge distillation (Agarwal et al. 2024): β KL(t‖m) + (1−β) KL(s‖m), m = β t + (1−β) s, which is
- * taken to be forward at β = 0 and reverse at β = 1, as in TRL.
+ * taken to be forward at β = 0 and reverse at β = 1, as in TRL; skew-forward: KL(t‖α t + (1−α) s) and skew-reverse:
+ * KL(s‖α s + (1−α) t), whose gradients stay bounded where one of them is near 0 (DistiLLM, Ko et al. 2024, arXiv:2402.03898).
  */
 export function divergence(
   kind: DivergenceKind,
   studentLogits: Value,
   teacherLogits: Value,
-  options: { temperature?: number; beta?: number } = {},
+  options: { temperature?: number; beta?: number; alpha?: number } = {},
 ): Value {
   const inverse = 1 / (options.temperature ?? 1);
   const s = studentLogits.mul(inverse).logSoftmax(-1);
   const t = teacherLogits.mul(inverse).logSoftmax(-1).stopGradient();
   const beta = options.beta ?? 0.5;
   if (kind === 'forward' || (kind === 'jensen-shannon' && beta === 0)) return kl(t, s);
-  if (kind === 'reverse' || beta === 1) return kl(s, t);
-  const mixture = logAddExp(t.add(Math.log(beta)), s.add(Math.log(1 - beta)));
+  if (kind === 'reverse' || (kind === 'jensen-shannon' && beta === 1)) return kl(s, t);
+  const alpha = options.alpha ?? 0.1;
+  if (kind === 'skew-forward') return kl(t, mixed(t, s, alpha));
+  if (kind === 'skew-reverse') return kl(s, mixed(s, t, alpha));
+  const mixture = mixed(t, s, beta);
   return kl(t, mixture)
     .mul(beta)
     .add(kl(s, mixture).mul(1 - beta));
@@ -132,6 +136,10 @@ export function divergence(
 
 /** KL(p‖q) of each row from log-probabilities [M, V]. */
 const kl = (logP: Value, logQ: Value): Value => logP.exp().mul(logP.sub(logQ)).sum([1], false);
+
+/** log(share · p + (1 − share) · q) from log-probabilities; 0 < share < 1. */
+const mixed = (logP: Value, logQ: Value, share: number): Value =>
+  logAddExp(logP.add(Math.log(share)), logQ.add(Math.log(1 - share)));
 
 /** log(eᵃ + eᵇ), also where both underflow. */
 function logAddExp(a: Value, b: Value): Value {

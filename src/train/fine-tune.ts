@@ -91,8 +91,11 @@ export async function fineTuning(
   };
 }
 
-/** The batch is the first axis of the first input. */
-function dimsOf(graph: Graph, { dims, batchSize }: FineTuneOptions): Map<string, number> {
+/** Numbers for symbolic dims: the batch is the first axis of the first input. */
+export function dimsOf(
+  graph: Graph,
+  { dims, batchSize }: Pick<FineTuneOptions, 'dims' | 'batchSize'>,
+): Map<string, number> {
   const first = graph.inputs.find(input => !graph.initializers.has(input.name))?.shape?.[0];
   return new Map([
     ...(typeof first === 'string' ? [[first, batchSize] as const] : []),

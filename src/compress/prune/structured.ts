@@ -142,7 +142,7 @@ class Plan {
   }
 
   #measure(graph: Graph): number {
-    return this.#options.target.of === 'macs' ? macsOf(graph) : parametersOf(graph);
+    return measureOf(graph, this.#options.target.of);
   }
 }
 
@@ -150,6 +150,10 @@ const MAX_SHARE = 0.9;
 
 /** Multiply-adds at a batch of one. */
 export const macsOf = (graph: Graph): number => graphCost(batchOfOne(graph)).macs;
+
+/** What a target counts. */
+export const measureOf = (graph: Graph, of: PruneTarget['of']): number =>
+  of === 'macs' ? macsOf(graph) : parametersOf(graph);
 
 /** Elements of float initializers. */
 export const parametersOf = (graph: Graph): number =>
