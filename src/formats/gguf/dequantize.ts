@@ -2,7 +2,7 @@
  * Stored values to float32, bit for bit as ggml computes them.
  * Source: ggml-quants.c of llama.cpp.
  */
-import { fromBfloat16, fromFloat16 } from '../../util/float16.ts';
+import { decodeFloatsInto, fromBfloat16, fromFloat16, type SmallFloat } from '../../util/float16.ts';
 import type { ReadBlock } from './blocks/block.ts';
 import { q2_k, q3_k, q4_k, q5_k, q6_k, q8_k } from './blocks/k.ts';
 import { q4_0, q4_1, q5_0, q5_1, q8_0 } from './blocks/legacy.ts';
@@ -53,10 +53,17 @@ export const isReadable = (type: GgmlType): type is ReadableType => Object.hasOw
 /** Types that `dequantize` reads, for messages. */
 export const READABLE_TYPES = Object.keys(READERS) as ReadableType[];
 
+const HALVES: Readonly<Partial<Record<ReadableType, SmallFloat>>> = { F16: 'float16', BF16: 'bfloat16' };
+
 /** Reads whole blocks of `bytes` into `out`. */
 export function dequantize(type: ReadableType, bytes: Uint8Array, out: Float32Array): void {
   if (type === 'F32' && bytes.byteOffset % 4 === 0) {
     out.set(new Float32Array(bytes.buffer, bytes.byteOffset, out.length));
+    return;
+  }
+  const half = HALVES[type];
+  if (half && bytes.byteOffset % 2 === 0) {
+    decodeFloatsInto(out, new Uint16Array(bytes.buffer, bytes.byteOffset, out.length), half);
     return;
   }
   const { elements, bytes: size } = GGML_TYPES[type];

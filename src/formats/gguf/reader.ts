@@ -29,7 +29,7 @@ const FIRST_PIECE = 1 << 20;
 /** No vocabulary comes near it. */
 const MAX_HEADER_BYTES = 2 ** 28;
 /** A whole number of blocks of any type. */
-const PIECE_ELEMENTS = 1 << 20;
+const PIECE_ELEMENTS = 1 << 18;
 
 /** Opens a file: reads only its header where the store can read ranges. */
 export async function openGguf(files: FileStore, path: string): Promise<GgufFile> {
@@ -41,8 +41,13 @@ export async function openGguf(files: FileStore, path: string): Promise<GgufFile
     if (!tensor) throw new GaslawError(`${path}: there is no tensor "${name}"`);
     return tensor;
   };
-  const whole = async (name: string, begin: number, length: number): Promise<Uint8Array> => {
-    const part = await range(begin, length);
+  const whole = async (
+    name: string,
+    begin: number,
+    length: number,
+    into?: Uint8Array,
+  ): Promise<Uint8Array> => {
+    const part = await range(begin, length, into);
     if (part.length === length) return part;
     throw new GaslawError(`${path}: cut short while tensor "${name}" was read`);
   };
@@ -64,17 +69,26 @@ export async function openGguf(files: FileStore, path: string): Promise<GgufFile
         throw new GaslawError(`${path}: tensor "${name}" is [${dims}], not ${first + out.length} floats`);
       const { elements } = GGML_TYPES[type];
       const last = first + out.length;
+      const stored = new Uint8Array(
+        ggmlBytes(type, Math.min(PIECE_ELEMENTS, roundUp(out.length, elements) + elements)),
+      );
       for (let at = first - (first % elements); at < last; at += PIECE_ELEMENTS) {
-        const end = Math.min(at + PIECE_ELEMENTS, Math.ceil(last / elements) * elements);
-        const piece = new Float32Array(end - at);
-        const stored = await whole(name, begin + ggmlBytes(type, at), ggmlBytes(type, end - at));
-        dequantize(type, stored, piece);
+        const end = Math.min(at + PIECE_ELEMENTS, roundUp(last, elements));
+        const blocks = await whole(name, begin + ggmlBytes(type, at), ggmlBytes(type, end - at), stored);
+        if (at >= first && end <= last) {
+          dequantize(type, blocks, out.subarray(at - first, end - first));
+          continue;
+        }
+        const piece = new Float32Array(end - at); // blocks that reach beyond what is asked for
+        dequantize(type, blocks, piece);
         const from = Math.max(first, at);
         out.set(piece.subarray(from - at, Math.min(last, end) - at), from - first);
       }
     },
   };
 }
+
+const roundUp = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple;
 
 async function readHeader(
   range: (offset: number, length: number) => Promise<Uint8Array>,
