@@ -55,7 +55,7 @@ export interface LanguageModel {
   decoder(runtime: Runtime, options?: LanguageDecoderOptions): Promise<Decoder>;
 }
 
-/** Opens a run folder, a Hugging Face directory, a .gguf, a llama2.c .bin or an exported .onnx file. Throws one sentence naming what is wrong. */
+/** Opens a run folder, a Hugging Face directory, a .safetensors, a .gguf, a llama2.c .bin or an exported .onnx file. Throws one sentence naming what is wrong. */
 export async function openLanguageModel(
   files: FileStore,
   path: string,
@@ -66,7 +66,7 @@ export async function openLanguageModel(
     throw new UsageError(`--tokenizer ${tokenizer}: ${path} has its own; the option is for llama2.c files`);
   if (place.kind !== 'onnx') {
     const open = await openStored(files, place, tokenizer);
-    const origin = place.kind === 'directory' ? place.folder : place.path;
+    const origin = place.kind === 'directory' ? (place.weights ?? place.folder) : place.path;
     return dtype && dtype !== 'f32' ? openPacked(open, origin, dtype) : openFloats(open, origin);
   }
   if (dtype)
@@ -83,7 +83,7 @@ function openStored(
 ): Promise<OpenModelFiles> {
   if (place.kind === 'gguf') return openGgufFiles(files, place.path);
   if (place.kind === 'llama2c') return openLlama2cFiles(files, place.path, tokenizer);
-  return openModelFiles(files, place.folder);
+  return openModelFiles(files, place.folder, place.weights);
 }
 
 async function openFloats(

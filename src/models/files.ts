@@ -83,19 +83,31 @@ export interface OpenModelFiles {
   readonly tokenizer: Tokenizer;
 }
 
-/** Opens a directory as `loadModel` does, its weights left on disk. */
-export async function openModelFiles(files: FileStore, folder: string): Promise<OpenModelFiles> {
-  return { ...(await openModelWeights(files, folder)), tokenizer: await readTokenizer(files, folder) };
-}
-
-async function openModelWeights(
+/**
+ * Opens a directory as `loadModel` does, its weights left on disk.
+ * @param weights the file that holds them, where it has not the name that it has in a directory
+ */
+export async function openModelFiles(
   files: FileStore,
   folder: string,
+  weights?: string,
+): Promise<OpenModelFiles> {
+  return {
+    ...(await openModelWeights(files, folder, weights)),
+    tokenizer: await readTokenizer(files, folder),
+  };
+}
+
+/** The same without the tokenizer. */
+export async function openModelWeights(
+  files: FileStore,
+  folder: string,
+  file?: string,
 ): Promise<Omit<OpenModelFiles, 'tokenizer'>> {
   const path = `${folder}/config.json`;
   if (!(await files.exists(path))) {
     throw new GaslawError(`${folder}: no config.json; give a run folder or a Hugging Face directory`);
   }
   const model = modelFromConfig(await readJson(files, path), path);
-  return { model, weights: await openWeights(files, folder, model) };
+  return { model, weights: await openWeights(files, folder, model, file) };
 }

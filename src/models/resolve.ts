@@ -1,5 +1,5 @@
 /**
- * What a person names as a model: a run folder, a Hugging Face directory, a GGUF, a llama2.c, an ONNX or a TFLite file.
+ * What a person names as a model: a run folder, a Hugging Face directory, a safetensors, a GGUF, a llama2.c, an ONNX or a TFLite file.
  *
  * 1. A run folder stands for the model at the end of its longest chain of finished stages (of r1, the distilled student).
  *    `RUN/models/NAME` names any other.
@@ -12,11 +12,18 @@ import type { Model } from '../graph/ir.ts';
 import { decodeModel, externalLocations } from '../graph/protobuf.ts';
 import { modelFor } from '../ops/opset.ts';
 import { GaslawError, UsageError } from '../util/errors.ts';
-import { type FileStore, folderOf, joinPath, readJson } from '../util/files.ts';
+import { type FileStore, folderOf, joinPath, nameOf, readJson } from '../util/files.ts';
 import { hasWeights } from './files.ts';
+import { isDirectoryWeights } from './weight-files.ts';
 
 export type ModelPlace =
-  | { readonly kind: 'directory'; readonly folder: string; readonly stage?: string }
+  | {
+      readonly kind: 'directory';
+      readonly folder: string;
+      readonly stage?: string;
+      /** The file with the weights, where it has not the name that it has in a directory. */
+      readonly weights?: string;
+    }
   | { readonly kind: 'onnx'; readonly path: string }
   | { readonly kind: 'gguf'; readonly path: string }
   | { readonly kind: 'llama2c'; readonly path: string };
@@ -28,7 +35,7 @@ export interface OnnxFile {
 }
 
 const KINDS =
-  'a run folder, a Hugging Face directory, a .gguf, a .bin (llama2.c), an .onnx or a .tflite file';
+  'a run folder, a Hugging Face directory, a .safetensors, a .gguf, a .bin (llama2.c), an .onnx or a .tflite file';
 
 /** Finds out what `path` is. Throws one sentence when it is no model, or a run without a finished one. */
 export async function locateModel(files: FileStore, path: string): Promise<ModelPlace> {
@@ -36,6 +43,7 @@ export async function locateModel(files: FileStore, path: string): Promise<Model
   if (path.endsWith('.onnx') || path.endsWith('.tflite')) return { kind: 'onnx', path };
   if (path.endsWith('.gguf')) return { kind: 'gguf', path };
   if (path.endsWith('.bin')) return { kind: 'llama2c', path };
+  if (path.endsWith('.safetensors')) return placeOfWeights(files, path);
   if (await isFile(files, path))
     throw new UsageError(`${path}: not a model that gaslaw reads; give ${KINDS}`);
   const folder = path.length > 1 ? path.replace(/\/+$/, '') : path;
@@ -45,6 +53,16 @@ export async function locateModel(files: FileStore, path: string): Promise<Model
   if (content?.recipe === undefined) return placeOf(files, folder);
   const stage = await lastStage(files, folder, content);
   return { kind: 'directory', folder: joinPath(folder, stage.model), stage: stage.name };
+}
+
+/** A file of weights stands for its directory; one that has a name of its own is read in the place of the directory's. */
+async function placeOfWeights(files: FileStore, path: string): Promise<ModelPlace> {
+  const folder = folderOf(path);
+  if (!(await files.exists(`${folder}/config.json`)))
+    throw new GaslawError(`${path}: no config.json beside it, which says what model the tensors make up`);
+  return isDirectoryWeights(nameOf(path))
+    ? { kind: 'directory', folder }
+    : { kind: 'directory', folder, weights: path };
 }
 
 /** A directory with weights, or with exported files alone, of which the smallest is taken. */

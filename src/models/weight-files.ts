@@ -27,6 +27,9 @@ const WEIGHTS = 'model.safetensors';
 const INDEX = `${WEIGHTS}.index.json`;
 const SHARD = /^model-\d{5}-of-\d{5}\.safetensors$/;
 
+/** Whether a file of this name holds weights of a directory, all or some. */
+export const isDirectoryWeights = (name: string): boolean => name === WEIGHTS || SHARD.test(name);
+
 /** Whether a folder holds weights that `openWeights` reads. */
 export const hasWeights = async (files: FileStore, folder: string): Promise<boolean> =>
   (await files.exists(`${folder}/${WEIGHTS}`)) || (await files.exists(`${folder}/${INDEX}`));
@@ -83,14 +86,19 @@ export interface ExpectedWeights {
   readonly config: string;
 }
 
-/** Opens a directory's weights for `model`. Throws one sentence that names what does not fit it. */
+/**
+ * Opens a directory's weights for `model`, or those in the file that is named. Throws one sentence that names what does not
+ * fit it.
+ */
 export async function openWeights(
   files: FileStore,
   folder: string,
   model: CausalModel,
+  file?: string,
 ): Promise<OpenWeights> {
   const { parameters, weights, architecture } = model;
   const expected = { parameters, weights, what: `${architecture} model`, config: 'config.json' };
+  if (file !== undefined) return openFiles(files, [file], expected, file);
   const paths = (await weightFiles(files, folder)).map(name => `${folder}/${name}`);
   return openFiles(files, paths, expected, `${folder}/${WEIGHTS}`);
 }

@@ -1,6 +1,6 @@
 /** `gaslaw inspect <model>`: what it is made of. */
 import { Command } from 'commander';
-import { hasWeights, loadWeights } from '../../models/files.ts';
+import { hasWeights, openModelWeights } from '../../models/files.ts';
 import { openGgufModel } from '../../models/gguf/files.ts';
 import {
   type Inspection,
@@ -10,7 +10,9 @@ import {
   type PrintedValue,
 } from '../../models/inspect.ts';
 import { openLlama2cModel } from '../../models/llama2c.ts';
+import type { CausalModel } from '../../models/model.ts';
 import { loadOnnx, locateModel } from '../../models/resolve.ts';
+import type { OpenWeights } from '../../models/weight-files.ts';
 import { bytes, flops, si } from '../../report/format.ts';
 import { GaslawError } from '../../util/errors.ts';
 import { type FileStore, readJson } from '../../util/files.ts';
@@ -22,7 +24,10 @@ import { table } from '../table.ts';
 export const inspectCommand = (): Command =>
   new Command('inspect')
     .description('parameters, bytes, FLOPs, inputs, outputs and ops')
-    .argument('<model>', 'run folder, Hugging Face directory, .gguf or .onnx file, or a config.json alone')
+    .argument(
+      '<model>',
+      'run folder, Hugging Face directory, .safetensors, .gguf, .bin or .onnx file, or a config.json alone',
+    )
     .option(...JSON_OPTION)
     .action(run);
 
@@ -42,17 +47,18 @@ async function inspect(files: FileStore, path: string): Promise<Inspected> {
   const place = await locateModel(files, path);
   if (place.kind === 'onnx')
     return { origin: place.path, inspection: inspectOnnx(await loadOnnx(files, place.path)) };
-  if (place.kind === 'gguf') {
-    const { model, weights } = await openGgufModel(files, place.path);
-    return { origin: place.path, inspection: inspectModel({ model, bytes: weights.bytes }) };
-  }
-  if (place.kind === 'llama2c') {
-    const { model, weights } = await openLlama2cModel(files, place.path);
-    return { origin: place.path, inspection: inspectModel({ model, bytes: weights.bytes }) };
-  }
-  if (!(await hasWeights(files, place.folder))) return configAlone(files, `${place.folder}/config.json`);
-  return { origin: place.folder, inspection: inspectModel(await loadWeights(files, place.folder)) };
+  if (place.kind === 'gguf') return opened(place.path, await openGgufModel(files, place.path));
+  if (place.kind === 'llama2c') return opened(place.path, await openLlama2cModel(files, place.path));
+  const { folder, weights } = place;
+  if (!weights && !(await hasWeights(files, folder))) return configAlone(files, `${folder}/config.json`);
+  return opened(weights ?? folder, await openModelWeights(files, folder, weights));
 }
+
+/** Weights are checked against the model and left where they are. */
+const opened = (
+  origin: string,
+  { model, weights }: { readonly model: CausalModel; readonly weights: OpenWeights },
+): Inspected => ({ origin, inspection: inspectModel({ model, bytes: weights.bytes }) });
 
 /** A configuration without weights tells parameters, FLOPs and cache all the same. */
 async function configAlone(files: FileStore, path: string): Promise<Inspected> {
