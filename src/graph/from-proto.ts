@@ -54,7 +54,7 @@ function graphFromProto(proto: GraphProto, role: 'main' | 'body', readExternal?:
   const name = proto.name ?? '';
   const known = typesFromProto(proto.valueInfo ?? []);
   const info = (value: ValueInfoProto) =>
-    role === 'body' && !value.type
+    role === 'body' && !typeFromProto(value.type, value.name ?? '') && !nonTensorKind(value.type)
       ? { name: value.name ?? '', ...(known.get(value.name ?? '') ?? OPEN) }
       : infoFromProto(value, known, name);
   const inputs = (proto.input ?? []).map(info);

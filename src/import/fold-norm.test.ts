@@ -58,6 +58,16 @@ describe('a norm goes into', () => {
     ['a Conv with bias', conv()],
     ['a Conv without bias', normed({ inputs: ['x', 'w'] }, [2, 4, 5, 5], [3, 4, 3, 3], 3)],
     ['a Conv in groups', normed({ attributes: attributesOf({ group: 4 }) }, [1, 4, 5, 5], [8, 1, 3, 3], 8)],
+    ['a ConvTranspose', normed({ opType: 'ConvTranspose' }, [2, 4, 5, 5], [4, 3, 3, 3], 3)],
+    [
+      'a ConvTranspose in groups',
+      normed(
+        { opType: 'ConvTranspose', attributes: attributesOf({ group: 2 }) },
+        [2, 4, 5, 5],
+        [4, 3, 3, 3],
+        6,
+      ),
+    ],
     ['a Gemm', normed({ opType: 'Gemm' }, [3, 4], [4, 5], 5)],
     [
       'a Gemm of transposed B',
@@ -120,5 +130,49 @@ describe('a norm stays', () => {
     const before = graph.nodes.map(n => n.name);
     expect(foldBatchNorm(graph)).toEqual([]);
     expect(graph.nodes.map(n => n.name)).toEqual(before);
+  });
+});
+
+/** A Conv of 3 channels and an op with a constant after it. */
+function withConstant(opType: string, dims: readonly number[], first = true): Graph {
+  const graph = conv();
+  graph.initializers.set('c', wave(dims, 0.7));
+  graph.types
+    .set('z', { dtype: 'float32', shape: [2, 3, 3, 3] })
+    .set('y', { dtype: 'float32', shape: [2, 3, 3, 3] });
+  graph.nodes[1] = {
+    name: 'norm',
+    domain: '',
+    opType,
+    inputs: first ? ['z', 'c'] : ['c', 'z'],
+    outputs: ['y'],
+    attributes: {},
+  };
+  return graph;
+}
+
+describe('constants by channel go into a Conv', () => {
+  test.each<[string, Graph]>([
+    ['Add', withConstant('Add', [1, 3, 1, 1])],
+    ['Add of a vector over the channels alone', withConstant('Add', [3, 1, 1])],
+    ['Sub', withConstant('Sub', [1, 3, 1, 1])],
+    ['Sub from a constant', withConstant('Sub', [3, 1, 1], false)],
+    ['Mul by one number', withConstant('Mul', [])],
+    ['Mul', withConstant('Mul', [1, 3, 1, 1])],
+    ['Div', withConstant('Div', [3, 1, 1])],
+  ])('%s', (_, graph) => {
+    const folded = cloneGraph(graph);
+    expect(foldBatchNorm(folded)).toEqual(['norm']);
+    const x = wave([2, 4, 5, 5], 5);
+    const [got, want] = [folded, graph].map(g => doubles(evaluate(g, { x }).y as Tensor));
+    got?.forEach((v, i) => void expect(v).toBeCloseTo(want?.[i] as number, 4));
+  });
+
+  test.each<[string, Graph]>([
+    ['along the width', withConstant('Add', [3])],
+    ['one a position', withConstant('Mul', [3, 3, 3])],
+    ['divided by the result', withConstant('Div', [3, 1, 1], false)],
+  ])('and stay: %s', (_, graph) => {
+    expect(foldBatchNorm(graph)).toEqual([]);
   });
 });

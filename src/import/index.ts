@@ -1,13 +1,13 @@
 /**
  * Any ONNX model as commands work on it: today's op forms, constants as initializers, nothing that computes nothing.
  *
- * 1. Order: upgrade, defaults of inputs become constants, then folding, identities, equal and dead nodes until nothing
- *    changes, then BatchNormalization into the product before it.
+ * 1. Order: upgrade, defaults of inputs become constants, ops on integers become Q/DQ pairs; then folding, branches that are
+ *    known, identities, equal and dead nodes until nothing changes; then BatchNormalization into the product before it.
  * 2. What the model computes stays: names of inputs and outputs, and values up to rounding in folded norms.
  * 3. A node that is not understood stays as it is and is named in the report; nothing is guessed.
  */
 import { isFloat } from '../graph/dtype.ts';
-import { type Graph, type Model, type Node, opKey, typeOf } from '../graph/ir.ts';
+import { type Graph, type Model, type Node, opKey, type Tensor, typeOf } from '../graph/ir.ts';
 import { eliminateCommonSubexpressions, mergeEqualIntegers } from '../graph/passes/cse.ts';
 import { eliminateDeadCode } from '../graph/passes/dce.ts';
 import { bodiesOf } from '../graph/walk.ts';
@@ -15,15 +15,22 @@ import { GRADIENT_RULES } from '../ops/gradient/index.ts';
 import { opsetOf } from '../ops/opset.ts';
 import { isNone } from '../ops/rule.ts';
 import { isOpType } from '../ops/schema.ts';
+import { GaslawError } from '../util/errors.ts';
 import { foldConstants } from './fold.ts';
 import { foldBatchNorm } from './fold-norm.ts';
 import { dropIdentities } from './identities.ts';
+import { inlineConstantIfs } from './inline-if.ts';
+import { qoperatorToQdq } from './qoperator.ts';
 import { inferKnown } from './types.ts';
 import { upgrade } from './upgrade.ts';
 
 export interface ImportOptions {
   /** BatchNormalization into the Conv or Gemm before it (default true). Training and pruning by scale need norms as they are. */
   readonly foldNorms?: boolean;
+  /** Ops on integers as Q/DQ pairs (default true). */
+  readonly pairs?: boolean;
+  /** Inputs that are constants from now on, by name: a sample rate that chooses a branch, for example. */
+  readonly constants?: ReadonlyMap<string, Tensor>;
 }
 
 /** A node that stands in the way of something, with the reason. */
@@ -39,6 +46,10 @@ export interface ImportReport {
   /** Names of nodes that were computed once and for all. */
   readonly folded: readonly string[];
   readonly identities: readonly string[];
+  /** `If` nodes whose branch is known. */
+  readonly branches: readonly string[];
+  /** Ops on integers that are Q/DQ pairs now. */
+  readonly pairs: readonly string[];
   /** Norms that are part of a product now. */
   readonly norms: readonly string[];
   /** Inputs that had a default: they are constants now. */
@@ -57,11 +68,14 @@ export interface Imported {
 const MOST_ROUNDS = 8;
 
 /** Brings `model` (opset 7 to 27) into the form that commands work on; `model` itself stays as it was. Throws as `upgrade` does. */
-export function importModel(model: Model, { foldNorms = true }: ImportOptions = {}): Imported {
+export function importModel(model: Model, options: ImportOptions = {}): Imported {
+  const { foldNorms = true, pairs: toPairs = true, constants = new Map() } = options;
   const imported = upgrade(model);
   const { graph } = imported;
-  const defaults = fixDefaults(graph);
-  const { folded, identities } = simplify(graph);
+  for (const [name, tensor] of constants) fixInput(graph, name, tensor);
+  const defaults = fixDefaults(graph).filter(name => !constants.has(name));
+  const pairs = toPairs ? qoperatorToQdq(graph) : [];
+  const { folded, identities, branches } = simplify(graph);
   const norms = foldNorms ? foldBatchNorm(graph) : [];
   eliminateDeadCode(graph);
   inferKnown(graph);
@@ -71,6 +85,8 @@ export function importModel(model: Model, { foldNorms = true }: ImportOptions = 
     nodesAfter: graph.nodes.length,
     folded,
     identities,
+    branches,
+    pairs,
     norms,
     defaults,
     unknown: unknownOps(graph),
@@ -86,20 +102,33 @@ function fixDefaults(graph: Graph): string[] {
   return defaults;
 }
 
+function fixInput(graph: Graph, name: string, tensor: Tensor): void {
+  const input = graph.inputs.find(other => other.name === name);
+  if (input?.dtype !== tensor.dtype)
+    throw new GaslawError(
+      input
+        ? `input "${name}" is ${input.dtype}, the constant for it ${tensor.dtype}`
+        : `the model has no input "${name}"; it has ${graph.inputs.map(other => other.name).join(', ')}`,
+    );
+  graph.initializers.set(name, tensor);
+}
+
 /** Passes that open ways for each other, until none finds anything. */
-function simplify(graph: Graph): { folded: string[]; identities: string[] } {
+function simplify(graph: Graph): { folded: string[]; identities: string[]; branches: string[] } {
   const folded: string[] = [];
   const identities: string[] = [];
+  const branches: string[] = [];
   for (let round = 0; round < MOST_ROUNDS; round++) {
-    const before = folded.length + identities.length;
+    const before = folded.length + identities.length + branches.length;
     folded.push(...foldConstants(graph));
+    branches.push(...inlineConstantIfs(graph));
     identities.push(...dropIdentities(graph));
     mergeEqualIntegers(graph);
     eliminateCommonSubexpressions(graph);
     eliminateDeadCode(graph);
-    if (folded.length + identities.length === before) break;
+    if (folded.length + identities.length + branches.length === before) break;
   }
-  return { folded, identities };
+  return { folded, identities, branches };
 }
 
 function unknownOps(graph: Graph): Obstacle[] {

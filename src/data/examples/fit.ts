@@ -91,7 +91,11 @@ function target(name: string, field: Field, input: ValueInfo, { layout }: Prepro
   const wanted = input.shape?.slice(1) ?? field.dims;
   const own = field.layout && field.dims.length === 3 ? field.layout : undefined;
   if (own && wanted.length === 3) {
-    const choices: readonly SampleLayout[] = layout ? [layout.slice(1) as SampleLayout] : [own, flipped(own)];
+    const planes = wanted[0] === channelsOf(field);
+    const first = planes ? 'CHW' : own;
+    const choices: readonly SampleLayout[] = layout
+      ? [layout.slice(1) as SampleLayout]
+      : [first, flipped(first)];
     for (const choice of choices) {
       const dims = choice === own ? field.dims : transposedDims(field);
       if (matches(dims, wanted)) return { dims, layout: choice };

@@ -1,18 +1,22 @@
 /**
- * Opens what a person names as data: `.npz`, `.npy`, or a spec (`.json`) that says what a file holds and how its values
- * are prepared.
+ * Opens what a person names as data: a folder of pictures, `.npz`, `.npy`, `.jsonl`, a module, or a spec (`.json`) that says
+ * what a file or folder holds and how its values are prepared.
  */
 import { z } from 'zod';
 import type { ValueInfo } from '../../graph/ir.ts';
 import { GaslawError, UsageError } from '../../util/errors.ts';
-import { type FileStore, folderOf, joinPath, nameOf, readJson } from '../../util/files.ts';
+import { type FileStore, folderOf, joinPath, nameOf, readJson, readText } from '../../util/files.ts';
 import type { Examples } from './examples.ts';
 import { fitExamples, type Preprocess } from './fit.ts';
+import { isFolder, readImageFolder } from './image-folder.ts';
+import { readJsonLines } from './jsonl.ts';
+import { type ModuleLoader, moduleExamples } from './module.ts';
 import { decodeNpy, decodeNpz, samplesOfArrays } from './npy.ts';
 import { readRecords } from './records.ts';
 import type { Samples } from './samples.ts';
 
-const KINDS = 'an .npz, an .npy, or a .json that describes raw records';
+const KINDS =
+  'a folder of pictures, an .npz, .npy, .jsonl or .mjs file, or a .json that describes records or how values are prepared';
 
 const preprocess = z.object({
   layout: z.enum(['NCHW', 'NHWC']).optional(),
@@ -35,6 +39,12 @@ const specSchema = z.strictObject({
       layout: z.enum(['CHW', 'HWC']).optional(),
     })
     .optional(),
+  images: z
+    .strictObject({
+      size: z.tuple([z.int().positive(), z.int().positive()]).optional(),
+      resize: z.enum(['crop', 'stretch']).optional(),
+    })
+    .optional(),
   classes: z.array(z.string()).min(1).optional(),
   preprocess: preprocess.strict().optional(),
 });
@@ -43,6 +53,8 @@ export type DataSpec = z.input<typeof specSchema>;
 
 export interface OpenExamplesOptions {
   readonly preprocess?: Preprocess;
+  /** For data that are a module; without it modules are refused. */
+  readonly loadModule?: ModuleLoader;
 }
 
 /** Examples of `path` for a model with `inputs`. Throws one sentence when they cannot be read or do not fit. */
@@ -50,21 +62,26 @@ export async function openExamples(
   files: FileStore,
   path: string,
   inputs: readonly ValueInfo[],
-  options: OpenExamplesOptions = {},
+  { preprocess: given, loadModule }: OpenExamplesOptions = {},
 ): Promise<Examples> {
   if (!(await files.exists(path))) throw new GaslawError(`${path}: no such file or folder; give ${KINDS}`);
-  if (!path.endsWith('.json')) return fitExamples(await samplesOf(files, path), inputs, options.preprocess);
+  if (/\.m?js$/.test(path) && loadModule) return moduleExamples(loadModule, path, inputs);
+  if (!path.endsWith('.json')) {
+    const plain = { path, ...(given && { preprocess: given }) };
+    return fitExamples(await samplesOf(files, plain, path, inputs), inputs, given);
+  }
   const spec = await readSpec(files, path);
-  const samples = await specSamples(files, spec, joinPath(folderOf(path), spec.path));
+  const all = { ...spec, preprocess: { ...spec.preprocess, ...given } };
+  const samples = await samplesOf(files, all, joinPath(folderOf(path), spec.path), inputs);
   const named = {
     ...samples,
     name: spec.name ?? samples.name,
     ...(spec.classes && { classes: spec.classes }),
   };
-  return fitExamples(named, inputs, { ...spec.preprocess, ...options.preprocess });
+  return fitExamples(named, inputs, all.preprocess);
 }
 
-type Spec = z.output<typeof specSchema>;
+type Spec = Omit<z.output<typeof specSchema>, 'preprocess'> & { readonly preprocess?: Preprocess };
 
 async function readSpec(files: FileStore, path: string): Promise<Spec> {
   const parsed = specSchema.safeParse(await readJson(files, path));
@@ -73,13 +90,18 @@ async function readSpec(files: FileStore, path: string): Promise<Spec> {
   throw new GaslawError(`${path}: ${issue.path.join('.') || 'the spec'}: ${issue.message}`);
 }
 
-async function specSamples(files: FileStore, { records, classes }: Spec, path: string): Promise<Samples> {
-  if (!records) return samplesOf(files, path);
-  return readRecords(await files.read(path), { ...records, ...(classes && { classes }) }, nameOf(path));
-}
-
-async function samplesOf(files: FileStore, path: string): Promise<Samples> {
+async function samplesOf(
+  files: FileStore,
+  { records, images, classes, preprocess: p }: Spec,
+  path: string,
+  inputs: readonly ValueInfo[],
+): Promise<Samples> {
+  const named = classes && { classes };
+  if (records) return readRecords(await files.read(path), { ...records, ...named }, nameOf(path));
   if (path.endsWith('.npz')) return samplesOfArrays(decodeNpz(await files.read(path), path), path);
   if (path.endsWith('.npy')) return samplesOfArrays({ data: decodeNpy(await files.read(path), path) }, path);
+  if (path.endsWith('.jsonl')) return readJsonLines(await readText(files, path), path, classes);
+  if (await isFolder(files, path))
+    return readImageFolder(files, path, inputs, { ...images, ...named, layout: p?.layout });
   throw new UsageError(`${path}: not data that gaslaw reads; give ${KINDS}`);
 }

@@ -106,7 +106,7 @@ function affineLevels(
     let least = Number.POSITIVE_INFINITY;
     for (const l of levelsAround(scale, d, most))
       for (const m of levelsAround(minimum, dmin, most)) {
-        const found = affineError(x, w, { scale: d * l, minimum: dmin * m }, high);
+        const found = affineError(x, w, d * l, dmin * m, high);
         if (found < least) [least, scales[i], minima[i]] = [found, l, m];
       }
     error += least;
@@ -188,7 +188,7 @@ export function symmetricSuper(
     const factor = symmetricFactor(parts, from, low);
     return factor === undefined ? undefined : at(factor);
   });
-  const codes = Int8Array.from(x, (v, i) => code(v, d * (scales[i >> 4] as number), -low, low - 1));
+  const codes = Int8Array.from(x, (v, i) => code(v, d * (scales[i >> 4] as number), low));
   return { d, scales, codes };
 }
 
@@ -202,7 +202,7 @@ function symmetricLevels(
   const scales = new Int8Array(parts.length);
   let error = 0;
   parts.forEach(([x, w], i) => {
-    const middle = code(fits[i] as number, d, -most, most - 1);
+    const middle = code(fits[i] as number, d, most);
     let least = Number.POSITIVE_INFINITY;
     for (const step of STEPS) {
       const l = middle + step;
@@ -226,7 +226,7 @@ function symmetricFactor(
     const l = scales[i] as number;
     for (let j = 0; j < x.length; j++) {
       const [v, w] = [x[j] as number, weights[j] as number];
-      const a = l * code(v, d * l, -low, low - 1);
+      const a = l * code(v, d * l, low);
       aa += w * a * a;
       xa += w * v * a;
     }
