@@ -14,6 +14,7 @@ import { pruneCommand } from './commands/prune.ts';
 import { quantizeCommand } from './commands/quantize.ts';
 import { recipesCommand } from './commands/recipes.ts';
 import { runCommand } from './commands/run.ts';
+import { searchCommand } from './commands/search.ts';
 import { guard, stderrColors, watchStreams } from './output.ts';
 import { VERSION } from './version.ts';
 
@@ -30,6 +31,7 @@ const COMMANDS = [
   checkCommand,
   devicesCommand,
   pruneCommand,
+  searchCommand,
   quantizeCommand,
 ];
 

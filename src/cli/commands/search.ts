@@ -1,0 +1,202 @@
+/** `gaslaw search <model> --device ID --data DATA`: smaller networks inside a network, as a front of accuracy and cost. */
+import { Command } from 'commander';
+import { accuracyOf } from '../../compress/evaluate.ts';
+import {
+  type ModelCost,
+  type SearchedModel,
+  type SearchResult,
+  searchModel,
+} from '../../compress/search/run.ts';
+import type { Examples } from '../../data/examples/examples.ts';
+import { openExamples } from '../../data/examples/open.ts';
+import { deviceOf } from '../../devices/index.ts';
+import type { Model } from '../../graph/ir.ts';
+import { encodeModel } from '../../graph/protobuf.ts';
+import { freeBatch } from '../../import/batch.ts';
+import { importModel } from '../../import/index.ts';
+import { loadOnnx } from '../../models/resolve.ts';
+import { bytes, milliseconds, percent, percentInterval, si } from '../../report/format.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { UsageError } from '../../util/errors.ts';
+import { openRuntime } from '../environment.ts';
+import { nodeFiles } from '../node-files.ts';
+import { JSON_OPTION, whole, within } from '../options.ts';
+import { createOutput } from '../output.ts';
+import { table } from '../table.ts';
+
+interface Options {
+  readonly device: string;
+  readonly data: string;
+  readonly test?: string;
+  readonly widths: readonly number[];
+  readonly depth: boolean;
+  readonly kernels: boolean;
+  readonly bits: readonly (8 | 32)[];
+  readonly epochs: number;
+  readonly rate: number;
+  readonly population: number;
+  readonly generations: number;
+  readonly maxLatency?: number;
+  readonly maxMemory?: number;
+  readonly seed: number;
+  readonly out: string;
+  readonly json?: boolean;
+}
+
+export const searchCommand = (): Command =>
+  new Command('search')
+    .description('find smaller networks inside a network: a front of accuracy and cost on a device')
+    .argument('<model>', '.onnx file')
+    .requiredOption('--device <ID>', 'whose milliseconds count; see gaslaw devices')
+    .requiredOption(
+      '--data <path>',
+      'examples that train and choose: .npz, a folder of images, or a .json spec',
+    )
+    .option('--test <path>', 'examples that the front is told with (default: those that chose)')
+    .option('--widths <shares>', 'shares of channels that layers may keep', sharesOf, [0.25, 0.5, 0.75])
+    .option('--no-depth', 'keep all residual branches')
+    .option('--no-kernels', 'keep the sizes of kernels')
+    .option('--bits <list>', '32 (float), 8 (integers), or both', bitsOf, [32, 8])
+    .option('--epochs <N>', 'over the data, of training all sizes together', within('--epochs', 0, 1e4), 10)
+    .option('--rate <r>', 'highest learning rate', within('--rate', 0, 1), 1e-3)
+    .option('--population <N>', 'networks in a generation', whole('--population', 4), 24)
+    .option('--generations <N>', 'of the evolutionary search', whole('--generations', 1), 10)
+    .option('--max-latency <MS>', 'milliseconds that a network may take', within('--max-latency', 0, 1e9))
+    .option('--max-memory <BYTES>', 'of weights and activations', whole('--max-memory', 1))
+    .option('--seed <N>', 'equal seeds, equal searches', whole('--seed', 0), 1)
+    .requiredOption('--out <dir>', 'where the networks and front.json go')
+    .option(...JSON_OPTION)
+    .action(run);
+
+const listOf = (name: string, text: string, parse: (item: string) => number): number[] => {
+  const items = text.split(',').map(item => parse(item.trim()));
+  if (new Set(items).size !== items.length) throw new UsageError(`${name} ${text}: an item is there twice`);
+  return items;
+};
+const sharesOf = (text: string): number[] => listOf('--widths', text, within('--widths', 0.01, 1));
+
+function bitsOf(text: string): (8 | 32)[] {
+  return listOf('--bits', text, Number).map(n => {
+    if (n === 8 || n === 32) return n;
+    throw new UsageError(`--bits ${text}: give 8, 32 or both`);
+  });
+}
+
+async function run(path: string, o: Options): Promise<void> {
+  const output = createOutput(o.json ?? false);
+  const files = nodeFiles();
+  const device = deviceOf(o.device);
+  const { model: imported, report } = importModel((await loadOnnx(files, path)).model);
+  if (report.unknown.length > 0)
+    throw new UsageError(
+      `${path}: node "${report.unknown[0].node}" (${report.unknown[0].op}): ${report.unknown[0].why}`,
+    );
+  const model = freeBatch(imported);
+  const inputs = model.graph.inputs.filter(i => !model.graph.initializers.has(i.name));
+  const examples = await openExamples(files, o.data, inputs);
+  const test = o.test === undefined ? undefined : await openExamples(files, o.test, inputs);
+  const runtime = await openRuntime(output);
+  const started = performance.now();
+  const found = await searchModel(runtime, model, {
+    ...o,
+    device,
+    examples,
+    batchSize: 64,
+    maxLatencyMs: o.maxLatency,
+    maxMemoryBytes: o.maxMemory,
+    onTraining: (step, steps, metrics) => output.progress(progressOf(step, steps, metrics, started)),
+    onGeneration: (generation, front) => output.log(generationText(generation, o.generations, front)),
+  });
+  const told = await Promise.all(found.front.map(f => tell(runtime, f.judged.model, test)));
+  const front = [];
+  for (const [i, { judged, genome, precision }] of found.front.entries()) {
+    const file = `${o.out}/network-${i + 1}.onnx`;
+    await files.write(file, encodeModel(judged.model));
+    front.push({
+      output: file,
+      ...qualityOf(judged.error, told[i]),
+      ...costOf(judged),
+      precision,
+      choices: choicesOf(found, genome),
+    });
+  }
+  const baseline = {
+    ...qualityOf(found.baseline.error, await tell(runtime, model, test)),
+    ...costOf(found.baseline),
+  };
+  const met = front.length > 0;
+  const result = { device: device.id, met, baseline, front, judged: found.judged, space: found.space };
+  await files.write(`${o.out}/front.json`, `${JSON.stringify(result, undefined, 2)}\n`);
+  output.result(result, () => lines(result, found, o));
+}
+
+const tell = async (runtime: Runtime, model: Model, test: Examples | undefined) =>
+  test?.labels ? accuracyOf(runtime, model, test) : undefined;
+
+interface Quality {
+  readonly accuracy: number;
+  readonly accuracyInterval?: readonly [number, number];
+}
+
+/** What was told apart from the search, or what the search chose by. */
+const qualityOf = (error: number, told: Awaited<ReturnType<typeof tell>>): Quality =>
+  told ? { accuracy: told.accuracy, accuracyInterval: told.interval } : { accuracy: 1 - error };
+
+const costOf = ({ macs, bytes: size, peakMemoryBytes, estimatedMs }: ModelCost): ModelCost => ({
+  macs,
+  bytes: size,
+  peakMemoryBytes,
+  ...(estimatedMs !== undefined && { estimatedMs }),
+});
+
+const choicesOf = ({ axes }: SearchResult, genome: readonly number[]) =>
+  axes.map(({ kind, name, choices }, i) => ({ kind, name, kept: choices[genome[i]], of: choices.at(-1) }));
+
+const progressOf = (
+  step: number,
+  steps: number,
+  metrics: Readonly<Record<string, number>>,
+  started: number,
+) => {
+  const seconds = (performance.now() - started) / 1000;
+  return {
+    stage: 'all sizes',
+    step,
+    steps,
+    metrics,
+    tokensPerSecond: 0,
+    etaSeconds: (seconds / step) * (steps - step),
+  };
+};
+
+function generationText(generation: number, of: number, front: readonly SearchedModel[]): string {
+  const best = front[0];
+  const range = best ? `, best ${percent(1 - best.judged.error)}` : ', none within the limits yet';
+  return `generation ${generation}/${of}: ${front.length} on the front${range}`;
+}
+
+type Row = Quality & ModelCost & { readonly precision?: string; readonly output?: string };
+
+function lines(
+  { met, baseline, front }: { met: boolean; baseline: Row; front: readonly Row[] },
+  { nearest, judged, space }: SearchResult,
+  { out }: Options,
+): string[] {
+  const rows = [['', 'right', '95 %', 'multiply-adds', 'weights', 'memory', 'estimated']];
+  for (const r of [baseline, ...front])
+    rows.push([
+      r.output ?? 'as it was',
+      percent(r.accuracy),
+      r.accuracyInterval ? percentInterval(r.accuracyInterval) : '',
+      si(r.macs),
+      bytes(r.bytes),
+      bytes(r.peakMemoryBytes),
+      r.estimatedMs === undefined ? '' : milliseconds(r.estimatedMs),
+    ]);
+  const text = table(rows, ['left', 'right', 'right', 'right', 'right', 'right', 'right']);
+  const { judged: n } = nearest;
+  const ending = met
+    ? `${judged} of ${si(space)} judged: ${out}/front.json`
+    : `none of ${judged} is within the limits; the nearest takes ${n.estimatedMs === undefined ? si(n.macs) : milliseconds(n.estimatedMs)} and ${bytes(n.peakMemoryBytes)} at ${percent(1 - n.error)}: allow smaller --widths, or raise the limits`;
+  return [...text, ending];
+}
