@@ -30,7 +30,8 @@ function learning(m: ProgressUpdate['metrics']): string[] {
 function speed(u: ProgressUpdate): string[] {
   const left = u.step < u.steps ? [`${clock(u.etaSeconds)} left`] : [];
   const share = u.matmulShare === undefined ? [] : [`${(100 * u.matmulShare).toFixed(0)} % of matmul`];
-  return [...left, `${thousands(u.tokensPerSecond)} tok/s`, ...share];
+  const rate = u.tokensPerSecond > 0 ? [`${thousands(u.tokensPerSecond)} tok/s`] : []; // images have no tokens
+  return [...left, ...rate, ...share];
 }
 
 const thousands = (n: number): string => (n >= 1000 ? `${(n / 1000).toFixed(1)}k` : n.toFixed(0));

@@ -10,7 +10,11 @@ import {
 import type { Examples } from '../../data/examples/examples.ts';
 import { openExamples } from '../../data/examples/open.ts';
 import { deviceOf } from '../../devices/index.ts';
-import type { Model } from '../../graph/ir.ts';
+import { featuresIfFixed } from '../../devices/latency/features.ts';
+import { predict } from '../../devices/latency/fit.ts';
+import { fitMachine } from '../../devices/latency/this-machine.ts';
+import type { DeviceProfile } from '../../devices/profile.ts';
+import type { Graph, Model } from '../../graph/ir.ts';
 import { encodeModel } from '../../graph/protobuf.ts';
 import { freeBatch } from '../../import/batch.ts';
 import { importModel } from '../../import/index.ts';
@@ -31,7 +35,7 @@ interface Options {
   readonly widths: readonly number[];
   readonly depth: boolean;
   readonly kernels: boolean;
-  readonly bits: readonly (8 | 32)[];
+  readonly bits?: readonly (8 | 32)[];
   readonly epochs: number;
   readonly rate: number;
   readonly population: number;
@@ -56,7 +60,11 @@ export const searchCommand = (): Command =>
     .option('--widths <shares>', 'shares of channels that layers may keep', sharesOf, [0.25, 0.5, 0.75])
     .option('--no-depth', 'keep all residual branches')
     .option('--no-kernels', 'keep the sizes of kernels')
-    .option('--bits <list>', '32 (float), 8 (integers), or both', bitsOf, [32, 8])
+    .option(
+      '--bits <list>',
+      '32 (float), 8 (integers), or both (default: what the device computes in)',
+      bitsOf,
+    )
     .option('--epochs <N>', 'over the data, of training all sizes together', within('--epochs', 0, 1e4), 10)
     .option('--rate <r>', 'highest learning rate', within('--rate', 0, 1), 1e-3)
     .option('--population <N>', 'networks in a generation', whole('--population', 4), 24)
@@ -100,6 +108,8 @@ async function run(path: string, o: Options): Promise<void> {
   const found = await searchModel(runtime, model, {
     ...o,
     device,
+    bits: o.bits ?? bitsFor(device),
+    estimateMs: device.id === 'this-machine' ? await machineTimes(runtime) : undefined,
     examples,
     batchSize: 64,
     maxLatencyMs: o.maxLatency,
@@ -128,6 +138,21 @@ async function run(path: string, o: Options): Promise<void> {
   const result = { device: device.id, met, baseline, front, judged: found.judged, space: found.space };
   await files.write(`${o.out}/front.json`, `${JSON.stringify(result, undefined, 2)}\n`);
   output.result(result, () => lines(result, found, o));
+}
+
+/** Float and integers where the device has both. */
+function bitsFor(device: DeviceProfile): (8 | 32)[] {
+  const has = (name: string) => device.precisions.value.some(p => p.startsWith(name));
+  return [...(has('float') ? [32 as const] : []), ...(has('int8') ? [8 as const] : [])];
+}
+
+/** Milliseconds of a graph here, from what each class of op takes. */
+async function machineTimes(runtime: Runtime) {
+  const { weights, factors } = await fitMachine(runtime);
+  return (graph: Graph) => {
+    const features = featuresIfFixed(graph);
+    return features && predict(weights, factors.get('this-machine') ?? 1, features);
+  };
 }
 
 const tell = async (runtime: Runtime, model: Model, test: Examples | undefined) =>

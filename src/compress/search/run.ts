@@ -10,7 +10,7 @@ import { batchesOf, type Examples, splitExamples, subset } from '../../data/exam
 import type { TrainingBatchOptions } from '../../data/examples/training.ts';
 import { check } from '../../devices/check.ts';
 import type { DeviceProfile } from '../../devices/profile.ts';
-import type { Model } from '../../graph/ir.ts';
+import type { Graph, Model } from '../../graph/ir.ts';
 import { bindDims } from '../../ops/bind-dims.ts';
 import { inferShapes } from '../../ops/infer.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
@@ -40,6 +40,8 @@ export interface SearchOptions {
   readonly population: number;
   readonly generations: number;
   readonly seed: number;
+  /** Milliseconds of a graph (dims fixed) where the device has no published ones: this machine, measured. */
+  readonly estimateMs?: (graph: Graph) => number | undefined;
   readonly maxLatencyMs?: number;
   /** Weights and activations at their peak, in bytes. */
   readonly maxMemoryBytes?: number;
@@ -119,7 +121,7 @@ function precisionsOf(runtime: Runtime, data: Examples, { bits, device }: Search
 /** Error and costs of a model on the device. */
 function judgeOf(runtime: Runtime, whole: Model, examples: Examples, o: SearchOptions) {
   return async (model: Model): Promise<Appraisal> => {
-    const cost = costOn(model, o.device);
+    const cost = costOn(model, o);
     const right = examples.labels
       ? (await accuracyOf(runtime, model, examples)).accuracy
       : ((await compareModels(runtime, whole, model, examples)).agreement?.accuracy ?? 0);
@@ -138,10 +140,11 @@ const beyond = (value: number | undefined, limit: number | undefined): number =>
   value === undefined || limit === undefined ? 0 : Math.max(0, value / limit - 1);
 
 /** What a run of one example takes on a device. */
-export function costOn(model: Model, device: DeviceProfile): ModelCost {
+function costOn(model: Model, o: Pick<SearchOptions, 'device' | 'estimateMs'>): ModelCost {
   const graph = bindDims(model.graph, new Map(), 'all');
   inferShapes(graph);
-  const { weightBytes, activationBytes = 0, estimatedMs } = check({ ...model, graph }, device);
+  const { weightBytes, activationBytes = 0, ...checked } = check({ ...model, graph }, o.device);
+  const estimatedMs = checked.estimatedMs ?? o.estimateMs?.(graph);
   return {
     macs: macsOf(graph),
     bytes: weightBytes,
