@@ -12,6 +12,7 @@ import { latency } from './latency.ts';
 import { benchLlamaCpp } from './llama-cpp.ts';
 import { benchOnnxBackend } from './onnx-backend.ts';
 import { benchQuantizers } from './quantizers.ts';
+import { benchRealModels } from './real-models.ts';
 import { benchRecovery } from './recovery.ts';
 import { benchRollouts } from './rollouts.ts';
 import { benchRuntime } from './runtime.ts';
@@ -61,6 +62,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   latency: async () => latency(),
   experts: () => benchExperts(rounds),
   'onnx-backend': async () => benchOnnxBackend(values.data),
+  'real-models': () => benchRealModels(values.data),
   agreement: () => benchAgreement(needed('peer'), values.models, Number(values.seeds ?? 1)),
   quantizers: () => benchQuantizers(needed('peer'), values.models),
   'llama-cpp': () =>

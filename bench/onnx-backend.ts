@@ -1,5 +1,5 @@
 /**
- * ONNX's own backend node tests through reader, upgrade, shape inference and reference interpreter.
+ * ONNX's own backend node tests through reader, importer (upgrade and simplification), shape inference and reference interpreter.
  *
  * 1. DIR is `onnx/backend/test/data/node` of the `onnx` package (1.22: `pip download onnx==1.22.0`, unzip the wheel).
  * 2. A case passes when every output has the expected dtype, dims and values, and the inferred types agree with them:
@@ -17,7 +17,7 @@ import { MODEL, type ModelProto, TENSOR, type TypeProto } from '../src/graph/onn
 import { decodeModel } from '../src/graph/protobuf.ts';
 import { tensorFromProto } from '../src/graph/tensor-proto.ts';
 import { decodeMessage } from '../src/graph/wire.ts';
-import { upgrade } from '../src/import/upgrade.ts';
+import { importModel } from '../src/import/index.ts';
 import { inferShapes } from '../src/ops/infer.ts';
 import { evaluate } from '../src/runtime/reference/index.ts';
 import { doubles } from '../src/runtime/reference/tensor.ts';
@@ -59,7 +59,7 @@ export function runBackendCase(folder: string, name: string): BackendCase {
   const bytes = new Uint8Array(readFileSync(join(folder, name, 'model.onnx')));
   const category = categoryOf(decodeMessage(MODEL, bytes));
   try {
-    const model = upgrade(decodeModel(bytes));
+    const { model } = importModel(decodeModel(bytes));
     const reason = differenceIn(model, join(folder, name));
     return { name, category, status: reason === '' ? 'passed' : 'failed', reason };
   } catch (error) {

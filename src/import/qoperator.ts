@@ -6,7 +6,7 @@
  *    them in dynamically quantized models does.
  * 3. A form that pairs cannot say (scales by row of the left operand, channels last) stays as it is.
  */
-import { float32, type Graph, type Node, sizeOf, type Tensor, zeros } from '../graph/ir.ts';
+import { float32, type Graph, type Node, sizeOf, staticDims, type Tensor, zeros } from '../graph/ir.ts';
 import { consumersOf, FreshNames } from '../graph/walk.ts';
 import { Attributes } from '../ops/rule.ts';
 import { inferKnown } from './types.ts';
@@ -18,13 +18,20 @@ export function qoperatorToQdq(graph: Graph): string[] {
   const gone: string[] = [];
   graph.nodes = graph.nodes.flatMap(node => {
     const rewrite = REWRITES[`${node.domain === '' ? '' : `${node.domain}.`}${node.opType}`];
-    const nodes = rewrite?.(node, writer) ?? [node];
+    const nodes = rewrite && settled(node, writer) ? rewrite(node, writer) : [node];
     if (nodes[0] !== node) gone.push(node.name);
     return nodes;
   });
   if (gone.length > 0) inferKnown(graph);
   return gone;
 }
+
+/** Whether it is known of all vectors among the inputs, which scales and zero points are, how long they are. */
+const settled = (node: Node, w: Writer): boolean =>
+  node.inputs.every(name => {
+    const shape = name === '' ? [] : w.typeOf(name)?.shape;
+    return shape !== undefined && (shape.length > 1 || staticDims(shape) !== undefined);
+  });
 
 /** The nodes written so far in place of one. */
 class Pairs {
@@ -65,8 +72,7 @@ class Pairs {
 
   /** Integers without zero point as floats: scale 1. */
   shifted(i: number, zero: number, axis?: number): string {
-    const zeros = this.#w.tensorOf(this.input(zero));
-    const count = zeros ? sizeOf(zeros.dims) : 1;
+    const count = countAt(this.#node, this.#w, zero);
     const scale = this.#w.constant(
       this.#node,
       'one',
@@ -132,22 +138,25 @@ function stretched(tensor: Tensor, dims: readonly number[]): Tensor {
   return out;
 }
 
-/** How many scales there are at input `i`. */
-const scales = (node: Node, w: Writer, i: number): number =>
-  w.tensorOf(node.inputs[i] ?? '')?.data.length ?? 1;
+/** How many scales or zero points there are at input `i`: 1 where it is left out. */
+function countAt(node: Node, w: Writer, i: number): number {
+  const name = node.inputs[i] ?? '';
+  const dims = name === '' ? [] : staticDims(w.typeOf(name)?.shape);
+  return sizeOf(dims ?? []);
+}
 
 const conv: Rewrite = (node, w) => {
   const p = new Pairs(node, w);
-  const weight = p.float(3, scales(node, w, 4) > 1 ? 0 : undefined);
+  const weight = p.float(3, countAt(node, w, 4) > 1 ? 0 : undefined);
   const bias = p.input(8) === '' ? [] : [p.bias(8, 1, 4)];
   if (bias[0] === undefined && bias.length > 0) return [node];
   return p.done(p.op('Conv', [p.float(0), weight, ...(bias as string[])], node.attributes), 6);
 };
 
 const matMul: Rewrite = (node, w) => {
-  if (scales(node, w, 1) > 1) return [node];
+  if (countAt(node, w, 1) > 1) return [node];
   const p = new Pairs(node, w);
-  const right = p.float(3, scales(node, w, 4) > 1 ? -1 : undefined);
+  const right = p.float(3, countAt(node, w, 4) > 1 ? -1 : undefined);
   return p.done(p.op('MatMul', [p.float(0), right]), 6);
 };
 
@@ -179,11 +188,11 @@ const gemm: Rewrite = (node, w) => {
   const a = new Attributes(node.attributes);
   const columns = a.int('transB', 0) === 1 ? 0 : 1;
   const bias = p.input(6) === '' ? [] : [p.bias(6, 1, 4)];
-  if (a.float('alpha', 1) !== 1 || scales(node, w, 1) > 1 || (bias.length > 0 && bias[0] === undefined))
+  if (a.float('alpha', 1) !== 1 || countAt(node, w, 1) > 1 || (bias.length > 0 && bias[0] === undefined))
     return [node];
   const inputs = [
     p.float(0),
-    p.float(3, scales(node, w, 4) > 1 ? columns : undefined),
+    p.float(3, countAt(node, w, 4) > 1 ? columns : undefined),
     ...(bias as string[]),
   ];
   if (p.input(7) !== '') return p.done(p.op('Gemm', inputs, node.attributes), 7);
@@ -195,7 +204,7 @@ const gemm: Rewrite = (node, w) => {
 const product =
   (opType: string, zeroAxis: number): Rewrite =>
   (node, w) => {
-    if ((w.tensorOf(node.inputs[2] ?? '')?.data.length ?? 1) > 1) return [node];
+    if (countAt(node, w, 2) > 1) return [node];
     const p = new Pairs(node, w);
     const value = p.op(opType, [p.shifted(0, 2), p.shifted(1, 3, zeroAxis)], node.attributes);
     const [output] = node.outputs as [string];
@@ -210,7 +219,7 @@ const product =
 const isCastToFloat = (node: Node): boolean =>
   node.opType === 'Cast' && new Attributes(node.attributes).int('to', 0) === 1;
 
-const REWRITES: Readonly<Record<string, Rewrite>> = {
+const REWRITES: Readonly<Partial<Record<string, Rewrite>>> = {
   QLinearConv: conv,
   QLinearMatMul: matMul,
   MatMulInteger: product('MatMul', -1),
