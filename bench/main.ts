@@ -20,6 +20,7 @@ import { soak } from './soak.ts';
 import { benchText } from './text.ts';
 import { benchTokenizers } from './tokenizers.ts';
 import { benchTraining } from './training.ts';
+import { benchWeightOnly } from './weight-only/index.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -71,6 +72,12 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
       peer: needed('peer'),
       rounds,
       threads: Number(values.threads ?? cpus().length),
+    }),
+  'weight-only': () =>
+    benchWeightOnly({
+      data: values.data ?? '../shared/data',
+      models: values.models ?? 'runs/weight-only',
+      peer: values.peer,
     }),
   tokenizers: async () =>
     benchTokenizers({ python: values.python, text: values.text, tokenizer: values.tokenizer, rounds }),

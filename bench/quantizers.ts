@@ -6,44 +6,16 @@
  * 2. Importances are log-normal, as the mean squares of activations are: few columns matter much.
  * Usage: npm run bench -- quantizers --peer DIR [--models FILE]    (node-llama-cpp is installed in DIR; FILE a model)
  */
-import { readdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
-import koffi from 'koffi';
 import { nodeFiles } from '../src/cli/node-files.ts';
 import { openLanguageModel } from '../src/export/language-model.ts';
 import { dequantize, type ReadableType } from '../src/formats/gguf/dequantize.ts';
 import { quantize, WRITABLE_TYPES } from '../src/formats/gguf/quantize.ts';
-import { GGML_TYPES, ggmlBytes } from '../src/formats/gguf/types.ts';
+import { GGML_TYPES } from '../src/formats/gguf/types.ts';
 import { Random } from '../src/util/random.ts';
+import { ggmlQuantizer, type RowQuantizer } from './ggml.ts';
 
 const COLUMNS = 256;
 const ROWS = 64;
-
-type Chunk = (
-  type: number,
-  from: Float32Array,
-  to: Uint8Array,
-  start: number,
-  rows: number,
-  columns: number,
-  importance: Float32Array | null,
-) => number;
-
-/** ggml_quantize_chunk of the library in a folder where node-llama-cpp is installed. */
-function ggmlQuantizer(folder: string): Chunk {
-  const entry = createRequire(join(resolve(folder), 'package.json')).resolve('node-llama-cpp');
-  const bins = join(entry.slice(0, entry.indexOf('node_modules')), `node_modules/@node-llama-cpp`);
-  const file = readdirSync(bins, { recursive: true, encoding: 'utf8' }).find(f =>
-    /ggml-base\.(so|dylib|dll)$/.test(f),
-  );
-  if (!file) throw new Error(`${bins}: no ggml-base library`);
-  const library = koffi.load(join(bins, file));
-  library.func('void ggml_quantize_init(int type)'); // its tables are made on demand
-  return library.func(
-    'size_t ggml_quantize_chunk(int type, const float *src, _Out_ uint8_t *dst, int64_t start, int64_t nrows, int64_t n_per_row, const float *imatrix)',
-  ) as unknown as Chunk; // koffi cannot know the signature's type
-}
 
 export interface QuantizerErrors {
   readonly type: string;
@@ -70,7 +42,7 @@ function errorOf(x: Float32Array, y: Float32Array, importance?: Float64Array): n
 }
 
 function compare(
-  chunk: Chunk,
+  peer: RowQuantizer,
   type: ReadableType & (typeof WRITABLE_TYPES)[number],
   data: string,
   x: Float32Array,
@@ -82,14 +54,12 @@ function compare(
     dequantize(type, bytes, out);
     return out;
   };
-  const theirs = (weights: Float32Array | null): Float32Array => {
-    const bytes = new Uint8Array(ggmlBytes(type, x.length));
-    chunk(GGML_TYPES[type].code, x, bytes, 0, x.length / COLUMNS, COLUMNS, weights);
-    return back(bytes);
-  };
-  const [ours, plain] = [errorOf(x, back(quantize(type, x, COLUMNS))), errorOf(x, theirs(null))];
+  const [ours, plain] = [
+    errorOf(x, back(quantize(type, x, COLUMNS))),
+    errorOf(x, back(peer(type, x, COLUMNS))),
+  ];
   const weightedOurs = errorOf(x, back(quantize(type, x, COLUMNS, importance)), importance);
-  const weightedTheirs = errorOf(x, theirs(Float32Array.from(importance)), importance);
+  const weightedTheirs = errorOf(x, back(peer(type, x, COLUMNS, importance)), importance);
   return {
     type,
     data,
@@ -112,8 +82,8 @@ async function trainedWeights(path: string): Promise<Float32Array> {
   return Float32Array.from(all.slice(0, all.length - (all.length % COLUMNS)));
 }
 
-export async function benchQuantizers(peer: string, model?: string): Promise<QuantizerErrors[]> {
-  const chunk = ggmlQuantizer(peer);
+export async function benchQuantizers(folder: string, model?: string): Promise<QuantizerErrors[]> {
+  const peer = ggmlQuantizer(folder);
   const random = new Random(1);
   const noise = Float32Array.from({ length: ROWS * COLUMNS }, () => 0.02 * random.normal());
   const tails = Float32Array.from(
@@ -126,5 +96,5 @@ export async function benchQuantizers(peer: string, model?: string): Promise<Qua
   ];
   if (model !== undefined) sets.push(['trained', await trainedWeights(model)]);
   const types = WRITABLE_TYPES.filter(t => GGML_TYPES[t].elements > 1);
-  return sets.flatMap(([name, x]) => types.map(type => compare(chunk, type, name, x)));
+  return sets.flatMap(([name, x]) => types.map(type => compare(peer, type, name, x)));
 }

@@ -147,7 +147,25 @@ describe('gaslaw quantize', () => {
     expect(result.output).toMatch(/_quantized\.onnx$/);
   });
 
+  it('a language model into GGUF, with its perplexity before and after', () => {
+    writeFileSync(join(folder, 'text.txt'), 'abc 12+34=46 '.repeat(200));
+    const args = ['--dtype', 'q8_0', '--data', 'text.txt', '--out', 'lm.gguf', '--json'];
+    const result = jsonOf(cli('lm', ...args)) as Record<string, number>;
+    expect(result).toMatchObject({ output: 'lm.gguf', dtype: 'q8_0', method: 'mse' });
+    expect(result.qualityBefore).toBeGreaterThan(1);
+    expect(result.qualityAfter).not.toBe(result.qualityBefore);
+    expect(result.qualityAfter).toBeCloseTo(result.qualityBefore as number, 1);
+  });
+
   it.each([
+    [['lm', '--dtype', 'int16', '--out', 'x'], 2, /--dtype int16: language models take int8, int4/],
+    [
+      ['lm', '--dtype', 'int8', '--method', 'entropy', '--out', 'x'],
+      2,
+      /for language models it is one of rtn/,
+    ],
+    [['small.onnx', '--dtype', 'q4_k', '--out', 'x.onnx'], 2, /q4_k is for language models/],
+    [['small.onnx', '--dtype', 'int8', '--method', 'awq', '--out', 'x.onnx'], 2, /for graphs it is one of/],
     [
       ['small.onnx', '--dtype', 'int3', '--out', 'x.onnx'],
       2,

@@ -5,6 +5,7 @@
  *    (int4 keeps tables and the vocabulary projection at 8 bits).
  * 2. Suffixes are transformers.js's: its `dtype` options fp32, fp16, q8 (the default in browsers) and q4 find the files.
  */
+import { dynamicInt8 } from '../compress/quantize/dynamic-int8.ts';
 import { toFloat16 } from '../compress/quantize/float16.ts';
 import {
   quantizeWeights,
@@ -31,6 +32,8 @@ export const FILE_SUFFIX: Readonly<Record<ExportDType, string>> = {
 export interface ExportOptions extends ExportMetadata {
   /** Other choices for int8 and int4: method, block size, bits of single roles. */
   readonly quantize?: Partial<WeightOnlyOptions>;
+  /** int8: products of layers in integers, activations quantized as they come (W8A8). Default: float. */
+  readonly activations?: 'float' | 'int8';
 }
 
 export interface ExportedGraph {
@@ -50,7 +53,7 @@ export function exportAs(
   const { graph, metadata } = exported;
   metadata.set('dtype', dtype);
   foldRotaryTables(graph);
-  const report = convert(graph, dtype, options.quantize);
+  const report = convert(graph, dtype, options);
   graph.types.clear(); // readers infer them; in a small model they would be a tenth of the file
   return { model: exported, report };
 }
@@ -58,11 +61,12 @@ export function exportAs(
 function convert(
   graph: Graph,
   dtype: ExportDType,
-  options?: Partial<WeightOnlyOptions>,
+  { quantize, activations }: ExportOptions,
 ): WeightOnlyReport | undefined {
+  if (activations === 'int8') dynamicInt8(graph);
   if (dtype === 'f16') toFloat16(graph);
   return dtype === 'int8' || dtype === 'int4'
-    ? quantizeWeights(graph, { bits: dtype === 'int8' ? 8 : 4, ...options })
+    ? quantizeWeights(graph, { bits: dtype === 'int8' ? 8 : 4, ...quantize })
     : undefined;
 }
 

@@ -7,13 +7,15 @@ import { toFloat16 } from '../../compress/quantize/float16.ts';
 import { optionsFor, type Widths } from '../../compress/quantize/static/device.ts';
 import { exampleFeeds, randomFeeds } from '../../compress/quantize/static/feeds.ts';
 import { quantizeStatic, type StaticOptions } from '../../compress/quantize/static/index.ts';
-import { OBSERVERS, type ObserverName } from '../../compress/quantize/static/observers.ts';
+import { OBSERVERS } from '../../compress/quantize/static/observers.ts';
 import { type Examples, splitExamples } from '../../data/examples/examples.ts';
 import { openExamples } from '../../data/examples/open.ts';
 import { deviceOf } from '../../devices/index.ts';
-import { exportModel } from '../../export/directory.ts';
-import type { ExportDType } from '../../export/dtypes.ts';
-import { openLanguageModel } from '../../export/language-model.ts';
+import {
+  LANGUAGE_DTYPES,
+  LANGUAGE_METHODS,
+  quantizeLanguageModel,
+} from '../../export/quantize-language-model.ts';
 import { toTflite } from '../../formats/tflite/from-graph.ts';
 import type { Model } from '../../graph/ir.ts';
 import { encodeModel } from '../../graph/protobuf.ts';
@@ -41,8 +43,8 @@ const WIDTHS: Readonly<Record<Exclude<DType, 'float16'>, Widths>> = {
 };
 
 interface Options {
-  readonly dtype: DType;
-  readonly method?: ObserverName;
+  readonly dtype: string;
+  readonly method?: string;
   readonly device?: string;
   readonly data?: string;
   readonly eval?: string;
@@ -63,18 +65,18 @@ export const quantizeCommand = (): Command =>
     .argument('<model>', '.onnx or .tflite file, or a language model')
     .requiredOption(
       '--dtype <name>',
-      'int8, int4 (weights; activations int8), int16 (activations; weights int8) or float16',
-      oneOf('--dtype', DTYPES),
+      `${DTYPES.join(', ')}: int4 has activations in 8 bits, int16 weights; language models: ${LANGUAGE_DTYPES.join(', ')}`,
+      oneOf('--dtype', [...new Set([...DTYPES, ...LANGUAGE_DTYPES])]),
     )
     .option(
       '--method <name>',
-      `how ranges are chosen: ${OBSERVERS.join(', ')} (default: mse)`,
-      oneOf('--method', OBSERVERS),
+      `how ranges are chosen: ${OBSERVERS.join(', ')} (default: mse); how a language model's weights are: ${LANGUAGE_METHODS.join(', ')} (default: gptq with --data)`,
+      oneOf('--method', [...new Set([...OBSERVERS, ...LANGUAGE_METHODS])]),
     )
     .option('--device <ID>', 'integers as this device takes them; see gaslaw devices')
     .option(
       '--data <DATA>',
-      'what calibrates: .npz, .npy or a .json that describes records; its labels are not used',
+      'what calibrates: .npz, .npy or a .json that describes records; its labels are not used; for language models a text, whose last tenth is scored',
     )
     .option('--eval <DATA>', 'what quality is measured on (default: what --samples leaves of --data)')
     .option('--per-tensor', 'one scale a weight instead of one a channel')
@@ -86,7 +88,7 @@ export const quantizeCommand = (): Command =>
     .option('--seed <N>', 'of the choice of samples, and of random inputs', whole('--seed', 0), 1)
     .requiredOption(
       '--out <path>',
-      'an .onnx file (Q/DQ), a .tflite file (int8), or a folder for language models',
+      'an .onnx file (Q/DQ), a .tflite file (int8); for language models a folder, or a .gguf file',
     )
     .option(...JSON_OPTION)
     .action(run);
@@ -108,7 +110,7 @@ async function run(path: string, o: Options): Promise<void> {
   const files = nodeFiles();
   const place = await locateModel(files, path);
   if (place.kind === 'onnx') return quantizeGraph(files, place.path, o, output);
-  return quantizeLanguageModel(files, path, o, output);
+  return quantizeLanguage(files, path, o, output);
 }
 
 interface Quantized {
@@ -117,17 +119,20 @@ interface Quantized {
 }
 
 async function quantizeGraph(files: FileStore, path: string, o: Options, output: Output): Promise<void> {
+  const dtype = DTYPES.find(known => known === o.dtype);
+  if (!dtype)
+    throw new UsageError(`--dtype ${o.dtype} is for language models; graphs take ${DTYPES.join(', ')}`);
   const { model, bytes: bytesBefore } = await loadOnnx(files, path);
   const data = await openData(files, model, o);
   const macs = macsOf(importModel(model).model.graph);
   const { model: made, details } =
-    o.dtype === 'float16' ? halved(model) : await integers(model, o.dtype, data.calibration, o, output);
+    dtype === 'float16' ? halved(model) : await integers(model, dtype, data.calibration, o, output);
   await files.write(o.out, contentOf(made, o));
   const bytesAfter = await files.size(o.out);
   const quality =
     data.evaluation && (await qualityOf(await openRuntime(output), model, made, data.evaluation));
   const sizes = { bytesBefore, bytesAfter, macsBefore: macs, macsAfter: macs };
-  output.result({ output: o.out, dtype: o.dtype, ...sizes, ...details, ...quality }, () => [
+  output.result({ output: o.out, dtype, ...sizes, ...details, ...quality }, () => [
     ...(quality
       ? [`${quality.quality} ${percent(quality.qualityBefore)} → ${percent(quality.qualityAfter)}`]
       : []),
@@ -192,11 +197,12 @@ function randomData({ graph }: Model, o: Options, output: Output): Feeds[] {
 function staticOptions(dtype: keyof typeof WIDTHS, o: Options): StaticOptions {
   const { activations, weights } = WIDTHS[dtype];
   const plain: StaticOptions = { activations: `int${activations}`, weights: `int${weights}` };
+  const method = oneOfThese(OBSERVERS, o.method, 'graphs');
   const wanted = o.device === undefined ? plain : optionsFor(deviceOf(o.device), WIDTHS[dtype]);
   return {
     ...wanted,
     ...(o.out.endsWith('.tflite') && { coverage: 'all' as const }),
-    ...(o.method && { observer: { method: o.method } }),
+    ...(method && { observer: { method } }),
     ...(o.perTensor && { granularity: 'per-tensor' as const, productGranularity: 'per-tensor' as const }),
     ...(o.symmetric && { symmetric: true }),
     ...(o.powerOfTwo && { powerOfTwo: true }),
@@ -213,32 +219,31 @@ function contentOf(model: Model, o: Options): Uint8Array {
   return tflite ? toTflite({ ...model, graph }) : encodeModel({ ...model, graph });
 }
 
-const LANGUAGE_DTYPES: Readonly<Partial<Record<DType, ExportDType>>> = {
-  int8: 'int8',
-  int4: 'int4',
-  float16: 'f16',
-};
-
-/** Weights alone in few bits: `gaslaw convert` with the dtype's name. */
-async function quantizeLanguageModel(
-  files: FileStore,
-  path: string,
-  o: Options,
-  output: Output,
-): Promise<void> {
-  const dtype = LANGUAGE_DTYPES[o.dtype];
-  if (!dtype)
-    throw new UsageError(
-      `--dtype ${o.dtype}: language models take ${Object.keys(LANGUAGE_DTYPES).join(', ')}`,
-    );
-  const { model, store, tokenizer, bytes: bytesBefore, origin } = await openLanguageModel(files, path);
-  if (!store)
-    throw new UsageError(`${origin}: exported files are not quantized; give the model that they came from`);
-  const { path: written } = await exportModel(files, o.out, model, store, tokenizer, dtype, {
+async function quantizeLanguage(files: FileStore, path: string, o: Options, output: Output): Promise<void> {
+  if (!LANGUAGE_DTYPES.includes(o.dtype))
+    throw new UsageError(`--dtype ${o.dtype}: language models take ${LANGUAGE_DTYPES.join(', ')}`);
+  const report = await quantizeLanguageModel(files, () => openRuntime(output), path, {
+    dtype: o.dtype,
+    method: oneOfThese(LANGUAGE_METHODS, o.method, 'language models'),
+    data: o.data,
+    out: o.out,
     version: VERSION,
   });
-  const bytesAfter = await files.size(written);
-  output.result({ output: written, dtype: o.dtype, bytesBefore, bytesAfter }, () => [
-    `${written}: ${bytes(bytesBefore)} → ${bytes(bytesAfter)}`,
-  ]);
+  output.result(report, () => {
+    const { qualityBefore, qualityAfter, bytesBefore, bytesAfter } = report;
+    const quality = qualityBefore && `perplexity ${qualityBefore.toFixed(3)} → ${qualityAfter?.toFixed(3)}`;
+    return [`${report.output}: ${bytes(bytesBefore)} → ${bytes(bytesAfter)}`, ...(quality ? [quality] : [])];
+  });
+}
+
+/** The method, if it is one of those for `what`. */
+function oneOfThese<T extends string>(
+  known: readonly T[],
+  method: string | undefined,
+  what: string,
+): T | undefined {
+  if (method === undefined) return undefined;
+  const found = known.find(name => name === method);
+  if (!found) throw new UsageError(`--method ${method}: for ${what} it is one of ${known.join(', ')}`);
+  return found;
 }

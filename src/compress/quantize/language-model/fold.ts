@@ -55,3 +55,12 @@ export function byChannel({ channels, channelOf }: Coupling, columns: Float64Arr
   });
   return out;
 }
+
+/** E[x²] of the columns of each matrix: the importance matrix that GGUF's blocks are fitted with. */
+export const importanceOf = (statistics: ParameterStatistics): Map<string, Float64Array> =>
+  new Map(
+    [...statistics].map(([name, { columns, gram }]) => [
+      name,
+      Float64Array.from({ length: columns }, (_, i) => gram[i * columns + i] as number),
+    ]),
+  );

@@ -16,6 +16,8 @@ export interface RoundOptions {
   readonly outputBits?: BlockFormat['bits'] | 'float';
   readonly method: MethodName;
   readonly methodOptions?: MethodOptions;
+  /** Weigh the errors of columns by E[x²] where method `mse` may. Default false. */
+  readonly weighted?: boolean;
 }
 
 export interface RoundedStore {
@@ -37,8 +39,9 @@ export function roundStore(from: CalibratedStore, options: RoundOptions): Rounde
     const data = tensor.data as Float32Array;
     const matrix: Matrix = { rows: dims[0] as number, columns: dims[1] as number, data };
     const used = isOutput ? { ...format, bits: outputBits as BlockFormat['bits'] } : format;
-    const inputs = from.statistics.get(name);
-    const method = METHODS[options.method].needs === 'inputs' && !inputs ? 'mse' : options.method;
+    const needed = METHODS[options.method].needs === 'inputs';
+    const inputs = needed || options.weighted ? from.statistics.get(name) : undefined;
+    const method = needed && !inputs ? 'mse' : options.method;
     data.set(dequantize(METHODS[method].quantize(matrix, used, inputs, methodOptions)).data);
     if (isOutput) continue;
     bits += bitsOf(matrix, used);

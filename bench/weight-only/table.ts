@@ -1,0 +1,116 @@
+/**
+ * Perplexity of language models at 8 to 2 bits: Gaslaw's methods beside each other in blocks of 32, and GGUF types written
+ * by Gaslaw beside the same types written by llama.cpp's quantizer, with and without an importance matrix.
+ *
+ * 1. What is measured is what the codes stand for, read back into floats, so that every width and type is scored by the
+ *    same program; activations stay float.
+ * 2. Calibration reads the training part, scores are of the held-out end; neither sees the other.
+ * 3. Methods: zero points, float16 scales; table and projection at 8 bits. Types: every matrix whose rows are whole blocks
+ *    takes the type asked for, the others stay float in both; table and projection are Q6_K below 6 bits, else the type.
+ */
+import { awq } from '../../src/compress/quantize/language-model/awq.ts';
+import type { CalibratedStore } from '../../src/compress/quantize/language-model/fold.ts';
+import { isTableOrOutput, roundStore } from '../../src/compress/quantize/language-model/round.ts';
+import { copyOf } from '../../src/compress/quantize/language-model/smooth-quant.ts';
+import { calibrateParameters } from '../../src/export/calibration.ts';
+import { dequantize } from '../../src/formats/gguf/dequantize.ts';
+import { quantize, type WritableType } from '../../src/formats/gguf/quantize.ts';
+import { fitsBlocks } from '../../src/formats/gguf/types.ts';
+import type { CausalModel } from '../../src/models/model.ts';
+import type { ParameterStore } from '../../src/nn/parameters.ts';
+import type { Runtime } from '../../src/runtime/runtime.ts';
+import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
+import { scoreText } from '../../src/train/perplexity.ts';
+import type { RowQuantizer } from '../ggml.ts';
+import type { SplitText } from './qwen.ts';
+
+export interface Subject {
+  readonly model: CausalModel;
+  readonly store: ParameterStore;
+  readonly tokenizer: Tokenizer;
+  readonly text: SplitText;
+  /** GGUF types that its rows can take. */
+  readonly types: readonly WritableType[];
+}
+
+export interface Row {
+  readonly name: string;
+  readonly perplexity: number;
+  readonly bitsPerWeight?: number;
+}
+
+const BITS = [8, 6, 5, 4, 3, 2] as const;
+const METHOD_NAMES = ['rtn', 'mse', 'gptq', 'gptq in order', 'awq', 'awq + gptq', 'hqq'] as const;
+const [SEQUENCES, LENGTH, SCORED] = [64, 128, 16_384];
+
+/** Rows of one model, told as they come. */
+export async function perplexityTable(
+  runtime: Runtime,
+  subject: Subject,
+  peer: RowQuantizer | undefined,
+  tell: (row: Row) => void,
+): Promise<Row[]> {
+  const { model, store, tokenizer, text } = subject;
+  const ids = (part: string) => Int32Array.from(tokenizer.encode(part));
+  const heldOut = ids(text.heldOut).subarray(0, SCORED);
+  const score = async (of: ParameterStore) =>
+    (await scoreText(runtime, model, of, heldOut, { bytes: 1, length: LENGTH })).perplexity;
+  const statistics = await calibrateParameters(runtime, model, store, sequencesOf(ids(text.train)));
+  const from: CalibratedStore = { store, statistics };
+  const rows: Row[] = [];
+  const add = async (name: string, of: ParameterStore, bitsPerWeight?: number) => {
+    rows.push({ name, perplexity: await score(of), bitsPerWeight });
+    tell(rows.at(-1) as Row);
+  };
+  await add('float32', store);
+  for (const bits of BITS)
+    for (const name of METHOD_NAMES) {
+      const format = { bits, blockSize: 32, symmetric: false, scales: 'float16' } as const;
+      const start = name.startsWith('awq') ? awq(model, from, format) : from;
+      const rounded = roundStore(start, {
+        format,
+        method: name.includes('gptq') ? 'gptq' : name === 'awq' ? 'mse' : (name as 'rtn' | 'mse' | 'hqq'),
+        weighted: name === 'awq',
+        methodOptions: { actOrder: name === 'gptq in order' },
+      });
+      await add(`${bits} bits ${name}`, rounded.store, rounded.bitsPerWeight);
+    }
+  for (const type of subject.types)
+    for (const importance of [undefined, from] as const) {
+      const suffix = importance ? ' with imatrix' : '';
+      await add(`${type} gaslaw${suffix}`, written(store, type, quantize, importance));
+      if (peer)
+        await add(`${type} llama.cpp${suffix}`, written(store, type, peer as typeof quantize, importance));
+    }
+  return rows;
+}
+
+/** Sequences spread over the text. */
+const sequencesOf = (ids: Int32Array): number[][] =>
+  Array.from({ length: SEQUENCES }, (_, i) => {
+    const at = Math.floor((i * (ids.length - LENGTH)) / SEQUENCES);
+    return [...ids.subarray(at, at + LENGTH)];
+  });
+
+/** The store as blocks of `type` hold it. */
+function written(
+  store: ParameterStore,
+  wanted: WritableType,
+  write: typeof quantize,
+  importance?: CalibratedStore,
+): ParameterStore {
+  const copy = copyOf(store);
+  for (const spec of copy.specs) {
+    const columns = spec.dims[1];
+    if (columns === undefined) continue;
+    const isLow = !['Q6_K', 'Q8_0'].includes(wanted);
+    const type = isTableOrOutput(spec.name) && isLow && columns % 256 === 0 ? 'Q6_K' : wanted;
+    if (!fitsBlocks(type, columns)) continue;
+    const values = copy.slice(copy.flat, spec);
+    const seen = importance?.statistics.get(spec.name);
+    const weights =
+      seen && Float64Array.from({ length: columns }, (_, i) => seen.gram[i * columns + i] as number);
+    dequantize(type as 'Q8_0', write(type, values.slice(), columns, weights), values);
+  }
+  return copy;
+}

@@ -1,0 +1,247 @@
+/**
+ * A language model, in whatever form it is stored, in few bits: as a transformers.js directory (int8, int4, float16) or as
+ * GGUF.
+ *
+ * 1. Of a text its first nine tenths are for calibration, the rest is scored before and after: quality is perplexity on
+ *    tokens that no choice has seen. What is scored after is the file, read back.
+ * 2. With a text the default method is `gptq`, without one `mse`.
+ * 3. GGUF types have a search of their own for scales (`mse`), weighted by an importance matrix where there is a text;
+ *    `awq` scales channels before it.
+ * 4. `smoothquant` is W8A8: activations are quantized too (compress/quantize/dynamic-int8.ts).
+ */
+import type { Bits } from '../compress/quantize/blocks.ts';
+import { awq } from '../compress/quantize/language-model/awq.ts';
+import { type CalibratedStore, importanceOf } from '../compress/quantize/language-model/fold.ts';
+import { smoothQuant } from '../compress/quantize/language-model/smooth-quant.ts';
+import type { MethodName } from '../compress/quantize/methods/index.ts';
+import { WRITABLE_TYPES, type WritableType } from '../formats/gguf/quantize.ts';
+import { openGgufModel } from '../models/gguf/files.ts';
+import { ggufOf } from '../models/gguf/write.ts';
+import type { CausalModel } from '../models/model.ts';
+import { ParameterStore } from '../nn/parameters.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { ggufVocabulary } from '../tokenizer/gguf-vocabulary.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { scoreText } from '../train/perplexity.ts';
+import { UsageError } from '../util/errors.ts';
+import { type FileStore, nameOf, readText } from '../util/files.ts';
+import { calibrate, calibrateParameters } from './calibration.ts';
+import { exportModel } from './directory.ts';
+import type { ExportDType, ExportOptions } from './dtypes.ts';
+import { type LanguageModel, openLanguageModel } from './language-model.ts';
+import { loadOnnxModel } from './load.ts';
+import { exportedPerplexity } from './score.ts';
+
+const GRAPH_DTYPES = { int8: 'int8', int4: 'int4', float16: 'f16' } as const satisfies Record<
+  string,
+  ExportDType
+>;
+type GraphDType = keyof typeof GRAPH_DTYPES;
+const GGUF_DTYPES = WRITABLE_TYPES.filter(type => type.startsWith('Q')).map(type => type.toLowerCase());
+export const LANGUAGE_DTYPES: readonly string[] = [...Object.keys(GRAPH_DTYPES), ...GGUF_DTYPES];
+
+export const LANGUAGE_METHODS = ['rtn', 'mse', 'hqq', 'gptq', 'awq', 'smoothquant'] as const;
+export type LanguageMethod = (typeof LANGUAGE_METHODS)[number];
+
+export interface QuantizeLanguageOptions {
+  /** One of LANGUAGE_DTYPES. */
+  readonly dtype: string;
+  readonly method?: LanguageMethod;
+  /** Path of a text, UTF-8. */
+  readonly data?: string;
+  /** A folder for graphs, a .gguf file for the others. */
+  readonly out: string;
+  /** Gaslaw's version, for the file's metadata. */
+  readonly version?: string;
+}
+
+export interface QuantizeLanguageReport {
+  readonly output: string;
+  readonly dtype: string;
+  readonly method: LanguageMethod;
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  /** Multiply-adds a token: quantizing leaves them. */
+  readonly macsBefore: number;
+  readonly macsAfter: number;
+  /** Perplexity on the held-out end of the text. */
+  readonly qualityBefore?: number;
+  readonly qualityAfter?: number;
+}
+
+const HELD_OUT = 0.1;
+const [SEQUENCES, LENGTH, SCORED] = [64, 128, 16_384];
+
+/** Writes the quantized model. Throws one sentence naming what does not fit together. */
+export async function quantizeLanguageModel(
+  files: FileStore,
+  openRuntime: () => Promise<Runtime>,
+  path: string,
+  options: QuantizeLanguageOptions,
+): Promise<QuantizeLanguageReport> {
+  const method = methodOf(options);
+  const language = await openLanguageModel(files, path);
+  const { model, store, tokenizer } = language;
+  if (!store)
+    throw new UsageError(
+      `${language.origin}: an exported file is not quantized again; give the model that it came from`,
+    );
+  const text = options.data === undefined ? undefined : await readIds(files, options.data, tokenizer, model);
+  const runtime = text && (await openRuntime());
+  const job: Job = { files, model, store, tokenizer, method, options, runtime, sequences: text?.sequences };
+  const written = isGraph(options.dtype) ? await writeGraph(job) : await writeGguf(job);
+  const macs = model.forwardFlops(1) / 2;
+  const quality = text &&
+    runtime && {
+      qualityBefore: await perplexity(runtime, model, store, text.heldOut, text.length),
+      qualityAfter: await written.perplexity(runtime, text.heldOut, text.length),
+    };
+  return {
+    output: written.output,
+    dtype: options.dtype,
+    method,
+    bytesBefore: language.bytes,
+    bytesAfter: await files.size(written.output),
+    macsBefore: macs,
+    macsAfter: macs,
+    ...quality,
+  };
+}
+
+interface Job extends Pick<LanguageModel, 'model' | 'tokenizer'> {
+  readonly files: FileStore;
+  readonly store: ParameterStore;
+  readonly method: LanguageMethod;
+  readonly options: QuantizeLanguageOptions;
+  /** Both are there when a text is. */
+  readonly runtime?: Runtime;
+  readonly sequences?: readonly (readonly number[])[];
+}
+
+interface Written {
+  /** The file with the weights. */
+  readonly output: string;
+  perplexity(runtime: Runtime, ids: Int32Array, length: number): Promise<number>;
+}
+
+const isGraph = (dtype: string): dtype is GraphDType => dtype in GRAPH_DTYPES;
+
+function methodOf({ dtype, method, data, out }: QuantizeLanguageOptions): LanguageMethod {
+  const gguf = !isGraph(dtype);
+  const chosen = method ?? (gguf || data === undefined ? 'mse' : 'gptq');
+  if (dtype === 'float16' && method)
+    throw new UsageError(`--method ${method}: float16 rounds each weight by itself; leave --method out`);
+  if (gguf && !['mse', 'awq'].includes(chosen))
+    throw new UsageError(`--method ${chosen}: ${dtype} blocks have a search of their own; take mse or awq`);
+  if (chosen === 'smoothquant' && dtype !== 'int8')
+    throw new UsageError(
+      `--method smoothquant is for --dtype int8, not ${dtype}: activations take 8 bits as well`,
+    );
+  if (data === undefined && ['gptq', 'awq', 'smoothquant'].includes(chosen))
+    throw new UsageError(
+      `--method ${chosen} needs --data TEXT to run the model on; rtn, mse and hqq do without`,
+    );
+  if (gguf !== out.endsWith('.gguf'))
+    throw new UsageError(`--out ${out}: name ${gguf ? 'a .gguf file' : 'a folder'} for --dtype ${dtype}`);
+  return chosen;
+}
+
+interface Text {
+  readonly sequences: readonly (readonly number[])[];
+  readonly heldOut: Int32Array;
+  readonly length: number;
+}
+
+async function readIds(
+  files: FileStore,
+  path: string,
+  tokenizer: Tokenizer,
+  model: CausalModel,
+): Promise<Text> {
+  const text = await readText(files, path);
+  const cut = Math.floor(text.length * (1 - HELD_OUT));
+  const [train, heldOut] = [text.slice(0, cut), text.slice(cut)].map(part =>
+    Int32Array.from(tokenizer.encode(part)),
+  );
+  const length = Math.min(LENGTH, model.maxPositions);
+  if (!train || !heldOut || train.length <= length || heldOut.length < 2)
+    throw new UsageError(
+      `--data ${path}: too short to calibrate on; give more than ${2 * length} tokens of text`,
+    );
+  const count = Math.min(SEQUENCES, Math.ceil(train.length / length));
+  const sequences = Array.from({ length: count }, (_, i) => {
+    const at = Math.floor((i * (train.length - length)) / count);
+    return [...train.subarray(at, at + length)];
+  });
+  return { sequences, heldOut: heldOut.subarray(0, SCORED), length };
+}
+
+const perplexity = async (
+  runtime: Runtime,
+  model: CausalModel,
+  store: ParameterStore,
+  ids: Int32Array,
+  length: number,
+): Promise<number> => (await scoreText(runtime, model, store, ids, { bytes: 1, length })).perplexity;
+
+/** The store with what its matrices read, where there is a text. */
+async function calibrated({ model, store, runtime, sequences }: Job): Promise<CalibratedStore> {
+  const statistics = runtime && sequences && (await calibrateParameters(runtime, model, store, sequences));
+  return { store, statistics: statistics ?? new Map() };
+}
+
+async function writeGraph(job: Job): Promise<Written> {
+  const { files, model, tokenizer, options } = job;
+  const dtype = options.dtype as GraphDType; // checked by isGraph
+  const { store, choices } = await graphChoices(job, dtype === 'int4' ? 4 : 8);
+  const { path } = await exportModel(files, options.out, model, store, tokenizer, GRAPH_DTYPES[dtype], {
+    version: options.version,
+    ...choices,
+  });
+  return {
+    output: path,
+    perplexity: async (runtime, ids, length) =>
+      exportedPerplexity(runtime, (await loadOnnxModel(files, path)).onnx, model, ids, length),
+  };
+}
+
+/** The store to export and how its products are rounded. */
+async function graphChoices(
+  job: Job,
+  bits: 4 | 8,
+): Promise<{ store: ParameterStore; choices: Pick<ExportOptions, 'quantize' | 'activations'> }> {
+  const { model, method, runtime, sequences } = job;
+  if (method === 'smoothquant') {
+    const { store } = smoothQuant(model, await calibrated(job));
+    return { store, choices: { activations: 'int8' } };
+  }
+  const scaled = method === 'awq';
+  const format = { bits, blockSize: bits === 8 ? 32 : 16, symmetric: bits === 8, scales: 'float16' } as const;
+  const store = scaled ? awq(model, await calibrated(job), format).store : job.store;
+  const plain: MethodName = scaled ? 'mse' : (method as MethodName); // the others are methods of one matrix
+  const uses = scaled || plain === 'gptq';
+  const inputs = uses && runtime && sequences ? await calibrate(runtime, model, store, sequences) : undefined;
+  return { store, choices: { quantize: { method: plain, methodOptions: { actOrder: true }, inputs } } };
+}
+
+async function writeGguf(job: Job): Promise<Written> {
+  const { files, model, tokenizer, method, options } = job;
+  const type = WRITABLE_TYPES.find(t => t.toLowerCase() === options.dtype) as WritableType;
+  const from = await calibrated(job);
+  const bits = Number(type[1]) as Bits; // Q4_K
+  const format = { bits, blockSize: 32, symmetric: false, scales: 'float16' } as const;
+  const { store, statistics } = method === 'awq' ? awq(model, from, format) : from;
+  const vocabulary = ggufVocabulary(tokenizer, { size: model.vocabSize });
+  const name = nameOf(options.out).replace(/\.gguf$/, '');
+  const importance = importanceOf(statistics);
+  await files.write(options.out, ggufOf(model, store, { type, name, vocabulary, importance }));
+  return {
+    output: options.out,
+    async perplexity(runtime, ids, length) {
+      const read = await openGgufModel(files, options.out);
+      const back = new ParameterStore(read.model.parameters);
+      await read.weights.readInto(back);
+      return perplexity(runtime, read.model, back, ids, length);
+    },
+  };
+}
