@@ -1,9 +1,9 @@
 /**
  * The engine beside llama.cpp: the same random weights at the same bits, in processes of their own, asked by turns.
  *
- * 1. Ours reads a Hugging Face directory (bench/random-model.ts) and rounds it to blocks of 32 with a float32 scale; theirs a
- *    GGUF file of the same weights as Q4_0 or Q8_0 (bench/peers/random_gguf.py), blocks of 32 with a float16 scale. q4g128 has blocks of 128: the same bits, but rounded more coarsely than
- *    what it is set beside.
+ * 1. Both read one GGUF file, Q4_0 or Q8_0 (bench/peers/random_gguf.py), each in its own form of the same blocks. q4 and q4g128 are
+ *    rounded here from the directory that the file was made of (bench/random-model.ts) while it is opened; q4g128 has blocks
+ *    of 128: the same bits, but more coarse than what it is set beside.
  * 2. Both load anew in every round. Medians, least and greatest are given, and the median of the rounds' ratios.
  * Usage: npm run bench -- llama-cpp --models DIR --peer DIR [--rounds N] [--threads N]
  *        (node-llama-cpp is installed in the peer's folder; DIR has SHAPE/, SHAPE-q4.gguf and SHAPE-q8.gguf)
@@ -27,11 +27,12 @@ export interface LlamaCppOptions {
   readonly shapes?: readonly string[];
 }
 
-/** Our format and theirs. */
+/** Our format, and the file that is theirs; ours too when it is `stored`. */
 const PAIRS = [
+  ['stored', 'q4'],
   ['q4', 'q4'],
   ['q4g128', 'q4'],
-  ['q8', 'q8'],
+  ['stored', 'q8'],
 ] as const;
 const PROMPTS = [128, 512];
 const NEW_TOKENS = 128;
@@ -83,12 +84,14 @@ export async function benchLlamaCpp({ models, peer, rounds, threads, shapes }: L
       const ours: Figures[] = [];
       const theirs: Figures[] = [];
       for (let round = 0; round < rounds; round++) {
-        ours.push(await measure(['gaslaw', `${models}/${shape}`, dtype, String(threads)]));
+        const own = dtype === 'stored' ? gguf : `${models}/${shape}`;
+        ours.push(await measure(['gaslaw', own, dtype, String(threads)]));
         theirs.push(await measure(['llama-cpp', gguf, peer, String(threads)]));
       }
       results.push({
         shape,
         dtype,
+        file: theirDtype,
         ggufBytes: statSync(gguf).size,
         ratio: ratios(ours, theirs),
         gaslaw: summary(ours),

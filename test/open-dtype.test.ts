@@ -7,16 +7,19 @@ import { nodeFiles } from '../src/cli/node-files.ts';
 import { type FloatSource, PACK_FORMATS, packInputs } from '../src/compress/quantize/pack-inputs.ts';
 import { openLanguageModel } from '../src/export/language-model.ts';
 import { packedDecoder } from '../src/export/packed-decoder.ts';
+import type { WritableType } from '../src/formats/gguf/quantize.ts';
 import { Decoder, decodeGraph, weightInputs } from '../src/generate/decoder.ts';
 import { Engine } from '../src/generate/engine.ts';
 import { sizeOf } from '../src/graph/ir.ts';
 import { verify } from '../src/graph/verify.ts';
 import { denseConfig, denseModel } from '../src/models/dense/index.ts';
 import { saveModel } from '../src/models/files.ts';
+import { ggufOf } from '../src/models/gguf/write.ts';
 import { ParameterStore } from '../src/nn/parameters.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
 import { referenceRuntime } from '../src/runtime/reference/index.ts';
 import { CharacterTokenizer } from '../src/tokenizer/character.ts';
+import { ggufVocabulary } from '../src/tokenizer/gguf-vocabulary.ts';
 import { scoreText } from '../src/train/perplexity.ts';
 import { Random } from '../src/util/random.ts';
 
@@ -176,4 +179,46 @@ it('opens a directory by dtype, answers and scores with it', async () => {
   expect(Math.abs((nats.q8 as number) - (nats.f32 as number))).toBeLessThan(0.005);
   expect(Math.abs((nats.q4 as number) - (nats.f32 as number))).toBeLessThan(0.1);
   expect(nats.q8).not.toBe(nats.f32);
+});
+
+describe('a GGUF file', () => {
+  const model = modelOfFamily('qwen3');
+  const store = () => stores.get('qwen3') as ParameterStore;
+  const write = async (type: WritableType) => {
+    const path = join(folder, `${type}.gguf`);
+    const vocabulary = ggufVocabulary(tokenizer, { size: model.vocabSize });
+    await nodeFiles().write(path, ggufOf(model, store(), { type, name: 'tiny', vocabulary }));
+    return path;
+  };
+
+  it.each(['Q4_0', 'Q8_0', 'Q5_1'] as const)(
+    'of %s opens as it is stored and computes with its values',
+    async type => {
+      const language = await openLanguageModel(nodeFiles(), await write(type));
+      expect(language.dtype).toBe('stored');
+      const floats = await openLanguageModel(nodeFiles(), join(folder, `${type}.gguf`), { dtype: 'f32' });
+      const runtime = referenceRuntime(); // which does not round activations
+      using packed = await language.decoder(runtime);
+      using exact = await floats.decoder(runtime);
+      const answers = await Promise.all(
+        [packed, exact].map(async decoder => {
+          const out = new Float32Array(model.vocabSize);
+          using lane = decoder.lane(decoder.allocateCache(1, 8), { rows: 1, length: 8 }, out);
+          lane.ids.set([3, 1, 4, 1, 5, 9, 2, 6]);
+          lane.lastPosition[0] = 7;
+          await lane.run();
+          return out;
+        }),
+      );
+      const [a, b] = answers as [Float32Array, Float32Array];
+      // what is not moved is rounded to 8 bits
+      const bound = type === 'Q5_1' ? 0.02 : 1e-5;
+      expect(Math.max(...a.map((x, i) => Math.abs(x - (b[i] as number))))).toBeLessThan(bound);
+    },
+  );
+
+  it('of floats opens as floats', async () => {
+    const language = await openLanguageModel(nodeFiles(), await write('F16'));
+    expect(language.dtype).toBe('f32');
+  });
 });

@@ -2,7 +2,7 @@
 
 Usage: random_gguf.py DIR OUT.gguf q4|q8      (needs numpy and gguf)
 
-The vocabulary is made up: speed is measured on ids.
+The vocabulary is made up, as large as real ones are, since reading it is a part of loading; speed is measured on ids.
 """
 
 import json
@@ -52,6 +52,26 @@ def gguf_name(name):
     return f"blk.{layer}.{NAMES[part]}.{kind}"
 
 
+def byte_letters():
+    """The letters that byte-level vocabularies write the 256 bytes with."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    rest = [b for b in range(256) if b not in plain]
+    return [chr(b) for b in plain] + [chr(256 + i) for i in range(len(rest))]
+
+
+def vocabulary(size):
+    """Tokens of one to three letters, each longer one with its merge, as byte-pair encoding finds them."""
+    letters = byte_letters()
+    tokens, merges = list(letters), []
+    for left in tokens:  # grows while it is walked
+        for right in letters:
+            if len(tokens) == size:
+                return tokens, merges
+            tokens.append(left + right)
+            merges.append(f"{left} {right}")
+    return tokens, merges
+
+
 def main(folder, out, dtype):
     kind = {"q4": GGMLQuantizationType.Q4_0, "q8": GGMLQuantizationType.Q8_0}[dtype]
     with open(f"{folder}/config.json") as file:
@@ -69,9 +89,10 @@ def main(folder, out, dtype):
     w.add_rope_freq_base(c["rope_theta"])
     w.add_tokenizer_model("gpt2")
     w.add_tokenizer_pre("qwen2")
-    w.add_token_list([f"t{i}" for i in range(c["vocab_size"])])
+    tokens, merges = vocabulary(c["vocab_size"])
+    w.add_token_list(tokens)
     w.add_token_types([1] * c["vocab_size"])
-    w.add_token_merges(["t 1"])
+    w.add_token_merges(merges)
     w.add_eos_token_id(0)
     for name, values in tensors(f"{folder}/model.safetensors"):
         if values.ndim == 1:

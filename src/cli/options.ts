@@ -52,7 +52,7 @@ export function nameAndValue(option: string, pair: string): [name: string, value
 /** In what format the weights are opened. */
 export const DTYPE_OPTION = [
   '--dtype <name>',
-  `open the weights as ${OPEN_DTYPES.join(', ')} (default: f32)`,
+  `open the weights as ${OPEN_DTYPES.join(', ')} (default: stored for quantized GGUF files, else f32)`,
   oneOf('--dtype', OPEN_DTYPES),
 ] as const;
 

@@ -4,7 +4,7 @@
  * 1. Weights stay on disk until a decoder is asked for, unless they are opened as f32: a packed model never has its floats in
  *    memory.
  */
-import { type FloatSource, PACK_FORMATS, type PackDType } from '../compress/quantize/pack-inputs.ts';
+import { type PackDType, packChoice } from '../compress/quantize/pack-inputs.ts';
 import { type CacheDType, type CacheFormat, measureCache, quantizeCache } from '../generate/cache-format.ts';
 import { Decoder, decodeGraph } from '../generate/decoder.ts';
 import { sizeOf } from '../graph/ir.ts';
@@ -13,6 +13,7 @@ import { openGgufFiles } from '../models/gguf/files.ts';
 import { openLlama2cFiles } from '../models/llama2c.ts';
 import type { CausalModel } from '../models/model.ts';
 import { locateModel, type ModelPlace } from '../models/resolve.ts';
+import type { OpenWeights } from '../models/weight-files.ts';
 import { ParameterStore } from '../nn/parameters.ts';
 import type { CompileOptions, Runtime } from '../runtime/runtime.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -22,12 +23,16 @@ import { decodeForm } from './decode-form.ts';
 import { loadOnnxModel } from './load.ts';
 import { packedDecoder } from './packed-decoder.ts';
 
-/** Formats that weights can be opened in. */
-export const OPEN_DTYPES = ['f32', 'q8', 'q4', 'q4g128'] as const satisfies readonly ('f32' | PackDType)[];
+/** Formats that weights can be opened in; `stored` is each matrix's own. */
+export const OPEN_DTYPES = ['f32', 'q8', 'q4', 'q4g128', 'stored'] as const satisfies readonly (
+  | 'f32'
+  | 'stored'
+  | PackDType
+)[];
 export type OpenDType = (typeof OPEN_DTYPES)[number];
 
 export interface OpenModelOptions {
-  /** f32 when absent. Exported files have the format that they were written in. */
+  /** When absent `stored` for files with blocks of few bits, else f32. Exported files have the format that they were written in. */
   readonly dtype?: OpenDType;
   /** The tokenizer of a llama2.c file, where it does not lie beside it: tokenizer.bin, tokenizer.model or a directory. */
   readonly tokenizer?: string;
@@ -49,7 +54,7 @@ export interface LanguageModel {
   /** Present when the weights were opened as f32. */
   readonly store?: ParameterStore;
   /** Present when they are packed: reads their values. */
-  readonly source?: FloatSource;
+  readonly source?: OpenWeights;
   readonly dtype?: OpenDType;
   /** Compiles the inference program, with the weights as constants, which runtimes prepack. */
   decoder(runtime: Runtime, options?: LanguageDecoderOptions): Promise<Decoder>;
@@ -67,7 +72,8 @@ export async function openLanguageModel(
   if (place.kind !== 'onnx') {
     const open = await openStored(files, place, tokenizer);
     const origin = place.kind === 'directory' ? (place.weights ?? place.folder) : place.path;
-    return dtype && dtype !== 'f32' ? openPacked(open, origin, dtype) : openFloats(open, origin);
+    const chosen = chosenDtype(open, dtype);
+    return chosen === 'f32' ? openFloats(open, origin) : openPacked(open, origin, chosen);
   }
   if (dtype)
     throw new UsageError(
@@ -84,6 +90,12 @@ function openStored(
   if (place.kind === 'gguf') return openGgufFiles(files, place.path);
   if (place.kind === 'llama2c') return openLlama2cFiles(files, place.path, tokenizer);
   return openModelFiles(files, place.folder, place.weights);
+}
+
+/** Floats stay floats: `stored` is for what is in blocks already. */
+function chosenDtype({ model, weights }: OpenModelFiles, dtype: OpenDType = 'stored'): OpenDType {
+  if (dtype !== 'stored') return dtype;
+  return model.parameters.some(({ name }) => weights.blocksOf?.(name)) ? 'stored' : 'f32';
 }
 
 async function openFloats(
@@ -104,10 +116,10 @@ async function openFloats(
 async function openPacked(
   { model, tokenizer, weights: source }: OpenModelFiles,
   origin: string,
-  dtype: PackDType,
+  dtype: Exclude<OpenDType, 'f32'>,
 ): Promise<LanguageModel> {
   const decoder = cached(tokenizer, (runtime, options, cache) =>
-    packedDecoder(runtime, model, source, PACK_FORMATS[dtype], { ...options, cache }),
+    packedDecoder(runtime, model, source, packChoice(dtype), { ...options, cache }),
   );
   const { bytes } = source;
   return { model, tokenizer, source, parameters: countOf(model), bytes, origin, decoder, dtype };

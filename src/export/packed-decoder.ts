@@ -11,7 +11,8 @@ import type { PackFormat } from '../compress/quantize/pack.ts';
 import {
   ACCURACY_LEVEL,
   type FloatSource,
-  fittingFormat,
+  formatOf,
+  type PackChoice,
   type PackMemory,
   packInputs,
 } from '../compress/quantize/pack-inputs.ts';
@@ -35,24 +36,29 @@ export interface PackedDecoderOptions extends CompileOptions {
   readonly cache?: CacheFormat;
 }
 
-/** Compiles `model` with weights of that format. */
+/** Compiles `model` with weights of that format, or each of the format that its file has. */
 export async function packedDecoder(
   runtime: Runtime,
   model: CausalModel,
   source: FloatSource,
-  format: PackFormat,
+  choice: PackChoice,
   { stageBytes, cache, ...options }: PackedDecoderOptions = {},
 ): Promise<Decoder> {
   const graph = decodeGraph(model);
   const stepModel = cache ? quantizeCache(graph, model, cache) : model;
   const weights = new Map(weightInputs(graph, model).map(info => [info.name, info]));
-  const bytes = new Map([...weights].map(([name, info]) => [name, packedBytes(info, format)]));
+  const formats = new Map(
+    [...weights].map(([name, { shape }]) => {
+      return [name, formatOf(name, shape as readonly number[], source, choice)]; // parameters have fixed shapes
+    }),
+  );
+  const bytes = new Map([...weights].map(([name, info]) => [name, packedBytes(info, formats.get(name))]));
   const total = [...bytes.values()].reduce((sum, n) => sum + n, 0);
   const stages = cutStages(graph, bytes, stageBytes ?? Math.max(LEAST_BYTES, total / STAGES));
   const bytesOf = stages.map(stage =>
     stage.inputs.reduce((sum, { name }) => sum + (bytes.get(name) ?? 0) + PADDING, 0),
   );
-  const consumed = await allConsumed(runtime, [...weights.values()], format);
+  const consumed = await allConsumed(runtime, [...formats.values()]);
   const memories = [new Turn(), new Turn()];
   const program = await compileStages(
     runtime,
@@ -65,7 +71,7 @@ export async function packedDecoder(
         const memory = consumed ? (memories[turn % 2] as Turn) : new Turn();
         memory.reset(bytesOf[stages.indexOf(stage)] as number);
         const own = stage.inputs.filter(({ name }) => weights.has(name));
-        await packInputs(stage, own, source, format, memory);
+        await packInputs(stage, own, source, choice, memory);
         return consumed ? memory.namesIn(stage) : new Set();
       },
     },
@@ -75,25 +81,16 @@ export async function packedDecoder(
 }
 
 /** Whether products of all formats that occur are independent of the arrays that they are compiled from. */
-async function allConsumed(
-  runtime: Runtime,
-  weights: readonly ValueInfo[],
-  format: PackFormat,
-): Promise<boolean> {
-  const fitting = weights.map(({ shape }) => fittingFormat(shape as readonly number[], format));
-  for (const blockSize of new Set(fitting.map(f => f?.blockSize))) {
-    if (blockSize === undefined) continue;
-    if (!(await consumesWeights(runtime, { ...format, blockSize }, ACCURACY_LEVEL))) return false;
-  }
+async function allConsumed(runtime: Runtime, formats: readonly (PackFormat | undefined)[]): Promise<boolean> {
+  const different = new Map(formats.flatMap(f => (f ? [[`${f.bits} ${f.blockSize}`, f] as const] : [])));
+  for (const format of different.values())
+    if (!(await consumesWeights(runtime, format, ACCURACY_LEVEL))) return false;
   return true;
 }
 
 /** What a weight takes packed. */
-function packedBytes({ shape }: ValueInfo, format: PackFormat): number {
-  const dims = shape as readonly number[]; // parameters have fixed shapes
-  const fitting = fittingFormat(dims, format);
-  return sizeOf(dims) * (fitting ? fitting.bits / 8 + 4 / fitting.blockSize : 4);
-}
+const packedBytes = ({ shape }: ValueInfo, format: PackFormat | undefined): number =>
+  sizeOf(shape as readonly number[]) * (format ? format.bits / 8 + 4 / format.blockSize : 4);
 
 const ALIGNMENT = 8;
 /** What alignment may add to a weight's two parts. */

@@ -12,9 +12,13 @@ import { assert } from '../util/errors.ts';
 export const pairsToHalves = (data: Float32Array, heads: number, columns: number): Float32Array =>
   reordered(data, heads, columns, (i, half) => (i < half ? 2 * i : 2 * (i - half) + 1));
 
+/** Which row of its head, D rows high, a row in adjacent pairs is in halves. */
+export const rowInHalves = (row: number, width: number): number =>
+  row % 2 === 0 ? row / 2 : (width + row - 1) / 2;
+
 /** The way back, for files that want adjacent pairs. */
 export const halvesToPairs = (data: Float32Array, heads: number, columns: number): Float32Array =>
-  reordered(data, heads, columns, (i, half) => (i % 2 === 0 ? i / 2 : half + (i - 1) / 2));
+  reordered(data, heads, columns, (i, half) => rowInHalves(i, 2 * half));
 
 /** Row i of each head is taken from row `from(i, D/2)` of it. */
 function reordered(

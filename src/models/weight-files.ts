@@ -45,6 +45,22 @@ export interface OpenWeights {
   elementsOf(name: string): number;
   /** Reads the elements of one parameter from number `first` on. */
   readonly readFloats: FloatReader;
+  /** How a matrix is stored, where that is in blocks of few bits. */
+  blocksOf?(name: string): StoredBlocks | undefined;
+}
+
+/** A matrix that is stored in blocks, each along a row. */
+export interface StoredBlocks {
+  /** Present where quantized products take the blocks as they are. */
+  readonly packed?: {
+    readonly bits: 4 | 8;
+    readonly blockSize: number;
+    /** Moves all blocks into codes and scales that hold a whole product's, from block number `first` on. */
+    readInto(
+      target: { readonly codes: Uint8Array; readonly scales: Float32Array },
+      first: number,
+    ): Promise<void>;
+  };
 }
 
 /** Reads elements of a parameter from number `first` on. */

@@ -3,14 +3,14 @@ import { Command } from 'commander';
 import { exportModel } from '../../export/directory.ts';
 import { EXPORT_DTYPES, type ExportDType } from '../../export/dtypes.ts';
 import { encodeGraph, GRAPH_FORMATS, type GraphFormat } from '../../export/graph-files.ts';
-import { openLanguageModel } from '../../export/language-model.ts';
+import { type LanguageModel, openLanguageModel } from '../../export/language-model.ts';
 import { WRITABLE_TYPES, type WritableType } from '../../formats/gguf/quantize.ts';
 import { saveModel } from '../../models/files.ts';
 import { ggufOf } from '../../models/gguf/write.ts';
 import type { CausalModel } from '../../models/model.ts';
 import { loadOnnx } from '../../models/resolve.ts';
 import { WEIGHT_DTYPES, type WeightDType } from '../../models/weight-files.ts';
-import type { ParameterStore } from '../../nn/parameters.ts';
+import { ParameterStore } from '../../nn/parameters.ts';
 import { bytes } from '../../report/format.ts';
 import { ggufVocabulary } from '../../tokenizer/gguf-vocabulary.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
@@ -99,14 +99,23 @@ async function run(path: string, o: Options): Promise<void> {
   if (!format)
     throw new UsageError(`--to ${o.to}: only .onnx and .tflite files are written so; export the model first`);
   const dtype = oneOf(`--dtype for ${o.to}`, format.dtypes)(o.dtype ?? 'f32');
-  const opened = await openLanguageModel(files, path, { tokenizer: o.tokenizer });
-  const { model, store, tokenizer, bytes: bytesBefore, origin } = opened;
-  if (!store)
-    throw new UsageError(`${origin}: exported files are not converted; give the model that they came from`);
+  const language = await openLanguageModel(files, path, { tokenizer: o.tokenizer });
+  const { model, tokenizer, bytes: bytesBefore } = language;
+  const store = await floatsOf(language);
   const written = await format.write(files, { model, store, tokenizer }, dtype, o.out);
   const bytesAfter = await sizeOf(files, written);
   const result = { output: written, to: o.to, dtype, bytesBefore, bytesAfter };
   output.result(result, () => [`${written}: ${bytes(bytesBefore)} → ${bytes(bytesAfter)}`]);
+}
+
+/** All weights as floats, however they were opened. */
+async function floatsOf({ store, source, model, origin }: LanguageModel): Promise<ParameterStore> {
+  if (store) return store;
+  if (!source)
+    throw new UsageError(`${origin}: exported files are not converted; give the model that they came from`);
+  const read = new ParameterStore(model.parameters);
+  await source.readInto(read);
+  return read;
 }
 
 /** A graph file as another one. */

@@ -1,6 +1,6 @@
 /** `gaslaw perplexity <model> --text FILE`: how well a model predicts a text. */
 import { Command } from 'commander';
-import { PACK_FORMATS, packInputs } from '../../compress/quantize/pack-inputs.ts';
+import { packChoice, packInputs } from '../../compress/quantize/pack-inputs.ts';
 import { type LanguageModel, type OpenDType, openLanguageModel } from '../../export/language-model.ts';
 import { si } from '../../report/format.ts';
 import type { ScoredWeights } from '../../train/perplexity.ts';
@@ -45,7 +45,7 @@ async function run(
 
 function weightsOf({ store, source, dtype, origin }: LanguageModel): ScoredWeights {
   if (source && dtype && dtype !== 'f32')
-    return (graph, weights) => packInputs(graph, weights, source, PACK_FORMATS[dtype]);
+    return (graph, weights) => packInputs(graph, weights, source, packChoice(dtype));
   if (store) return store;
   throw new UsageError(
     `${origin}: an exported file cannot be scored; give the directory that it was exported from`,

@@ -6,9 +6,12 @@
  * 2. Matrices that are multiplied or looked up are packed, the last product and the tables included; norms, biases and what
  *    has rows that no block divides stay float.
  * 3. Products round their activations to 8 bits a block (accuracy level 4), which is what the runtime has fast kernels for.
- * 4. A table that is also multiplied (tied embeddings) is stored once, under two shapes.
+ * 4. What a file holds in the blocks that products take is moved, not rounded. `stored` keeps all matrices near to what files
+ *    have: such blocks as they are, other rounded ones in 8 bits, floats as floats.
+ * 5. A table that is also multiplied (tied embeddings) is stored once, under two shapes.
  */
 import { float32, type Graph, sizeOf, type ValueInfo } from '../../graph/ir.ts';
+import type { StoredBlocks } from '../../models/weight-files.ts';
 import { Builder } from '../../ops/builder.ts';
 import { assert } from '../../util/errors.ts';
 import { type PackFormat, type PackTarget, packBlocks } from './pack.ts';
@@ -20,6 +23,8 @@ export interface FloatSource {
   elementsOf(name: string): number;
   /** Reads the elements of parameter `name` from number `first` on into `out`. */
   readFloats(name: string, out: Float32Array, first?: number): Promise<void>;
+  /** How a matrix is stored, where that is in blocks of few bits. */
+  blocksOf?(name: string): StoredBlocks | undefined;
 }
 
 /** Formats that a model can be opened in. */
@@ -30,6 +35,12 @@ export const PACK_FORMATS = {
   q4g128: { bits: 4, blockSize: 128 },
 } as const satisfies Record<string, PackFormat>;
 export type PackDType = keyof typeof PACK_FORMATS;
+/** One format for all matrices, or for each the one that its file has. */
+export type PackChoice = PackFormat | 'stored';
+
+/** The choice of that name. */
+export const packChoice = (dtype: PackDType | 'stored'): PackChoice =>
+  dtype === 'stored' ? dtype : PACK_FORMATS[dtype];
 
 /** Elements that are float at a time. */
 const PIECE = 1 << 20;
@@ -52,7 +63,7 @@ export async function packInputs(
   graph: Graph,
   weights: readonly ValueInfo[],
   source: FloatSource,
-  format: PackFormat,
+  choice: PackChoice,
   memory: PackMemory = FRESH,
 ): Promise<number> {
   const names = new Set(weights.map(({ name }) => name));
@@ -61,7 +72,7 @@ export async function packInputs(
   let bytes = 0;
   for (const { name, shape } of weights) {
     const dims = shape as readonly number[]; // parameters have fixed shapes
-    const fitting = fittingFormat(dims, format);
+    const fitting = formatOf(name, dims, source, choice);
     const place = fitting && placeOf(graph, name);
     if (fitting && place && isTransposed(place))
       bytes += await packOne(b, { name, dims, place }, source, fitting, memory);
@@ -71,6 +82,21 @@ export async function packInputs(
 }
 
 const LEAST_BLOCK = 16;
+
+/** The format of a weight, which may be several under each other; undefined when it stays float. */
+export function formatOf(
+  name: string,
+  dims: readonly number[],
+  source: FloatSource,
+  choice: PackChoice,
+): PackFormat | undefined {
+  if (choice !== 'stored') return fittingFormat(dims, choice);
+  const blocks = name.split('+').map(part => source.blocksOf?.(part));
+  if (blocks.every(b => b === undefined)) return undefined;
+  const [first, ...rest] = blocks.map(b => b?.packed);
+  const alike = first && rest.every(p => p?.bits === first.bits && p.blockSize === first.blockSize);
+  return fittingFormat(dims, alike ? first : PACK_FORMATS.q8);
+}
 
 /** The format with the largest block that divides a row of that matrix; undefined when none does, or it is no matrix. */
 export function fittingFormat(dims: readonly number[], format: PackFormat): PackFormat | undefined {
@@ -111,11 +137,31 @@ async function packOne(
     codes: take((rows * columns * bits) / 8),
     scales: new Float32Array(scales.buffer, scales.byteOffset, scales.byteLength / 4),
   };
-  await readParts(name, dims, source, pieceOf(columns), (piece, at) => {
-    packBlocks(piece, target, at / blockSize, format);
-  });
+  const moved = await moveParts(name, source, format, target);
+  if (!moved)
+    await readParts(name, dims, source, pieceOf(columns), (piece, at) => {
+      packBlocks(piece, target, at / blockSize, format);
+    });
   rewrite(b, { name, rows, columns, ...format, ...target }, place);
   return target.codes.byteLength + target.scales.byteLength;
+}
+
+/** Moves the blocks of a parameter, or of several under each other, where all are stored in that format. */
+async function moveParts(
+  name: string,
+  source: FloatSource,
+  format: PackFormat,
+  target: PackTarget,
+): Promise<boolean> {
+  const parts = name.split('+');
+  const packed = parts.map(part => source.blocksOf?.(part)?.packed);
+  if (!packed.every(p => p?.bits === format.bits && p.blockSize === format.blockSize)) return false;
+  let first = 0;
+  for (const [i, part] of parts.entries()) {
+    await packed[i]?.readInto(target, first);
+    first += source.elementsOf(part) / format.blockSize;
+  }
+  return true;
 }
 
 interface PackedWeight extends PackFormat, PackTarget {

@@ -23,6 +23,8 @@ export interface GgufFile extends GgufHeader {
    * that name, it is shorter, or of a type that is not read.
    */
   readFloats(name: string, out: Float32Array, first?: number): Promise<void>;
+  /** The stored bytes of `count` elements, whole blocks, from number `first` on; valid until the next reading. */
+  readBlocks(name: string, first: number, count: number): Promise<Uint8Array>;
 }
 
 const FIRST_PIECE = 1 << 20;
@@ -41,6 +43,7 @@ export async function openGguf(files: FileStore, path: string): Promise<GgufFile
     if (!tensor) throw new GaslawError(`${path}: there is no tensor "${name}"`);
     return tensor;
   };
+  let piece = new Uint8Array(0);
   const whole = async (
     name: string,
     begin: number,
@@ -58,6 +61,12 @@ export async function openGguf(files: FileStore, path: string): Promise<GgufFile
     async read(name) {
       const { begin, end } = tensorNamed(name);
       return whole(name, begin, end - begin);
+    },
+    async readBlocks(name, first, count) {
+      const { type, begin } = tensorNamed(name);
+      const length = ggmlBytes(type, count);
+      if (piece.length < length) piece = new Uint8Array(length);
+      return whole(name, begin + ggmlBytes(type, first), length, piece);
     },
     async readFloats(name, out, first = 0) {
       const { type, dims, begin } = tensorNamed(name);

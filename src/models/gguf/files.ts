@@ -22,6 +22,7 @@ import type { Json } from './keys.ts';
 import { joinParts, keyDims, type LatentShape, latentShape, partNames, valueDims } from './latent.ts';
 import { architectureOf, configFromGguf } from './metadata.ts';
 import { isSpare, type StoredName, storedName } from './names.ts';
+import { blocksOf } from './stored-blocks.ts';
 
 export interface OpenGgufModel {
   readonly model: CausalModel;
@@ -59,7 +60,7 @@ async function factsOf(file: GgufFile) {
   };
 }
 
-interface Matched extends StoredName {
+export interface Matched extends StoredName {
   readonly spec: ParameterSpec;
 }
 
@@ -128,6 +129,7 @@ function openWeights(file: GgufFile, stored: ReadonlyMap<string, Matched>, confi
     bytes: file.bytes,
     readFloats,
     elementsOf: name => sizeOf(storedAs(name).spec.dims),
+    blocksOf: name => blocksOf(file, storedAs(name), config),
     async readInto(store) {
       for (const spec of store.specs) await readFloats(spec.name, store.slice(store.flat, spec));
     },

@@ -347,3 +347,45 @@ describe('hostile metadata', () => {
     },
   );
 });
+
+describe('blocks that products take', () => {
+  it.each([
+    ['llama', 'Q4_0'],
+    ['llama', 'Q8_0'],
+    ['qwen3', 'Q4_0'],
+  ] as const)('of %s files in %s have the values that are read as floats', async (config, type) => {
+    const { files } = await written(CONFIGS[config] as Record<string, unknown>, { type });
+    const { weights, model } = await openGgufModel(files, 'm.gguf');
+    const moved: string[] = [];
+    for (const { name, dims } of model.parameters) {
+      const packed = weights.blocksOf?.(name)?.packed;
+      if (!packed) continue;
+      moved.push(name);
+      const count = dims.reduce((n, d) => n * d, 1);
+      const { bits, blockSize } = packed;
+      const target = {
+        codes: new Uint8Array(((count + blockSize) * bits) / 8),
+        scales: new Float32Array(count / blockSize + 1),
+      };
+      await packed.readInto(target, 1); // after another matrix
+      const floats = new Float32Array(count);
+      await weights.readFloats(name, floats);
+      const values = floats.map((_, i) => {
+        const at = i + blockSize;
+        const byte = target.codes[bits === 4 ? at >> 1 : at] as number;
+        const code = bits === 4 ? (byte >> (4 * (at % 2))) & 15 : byte;
+        return (code - 2 ** (bits - 1)) * (target.scales[Math.floor(at / blockSize)] as number);
+      });
+      expect(values.map(v => v + 0)).toEqual(floats.map(v => v + 0));
+    }
+    expect(moved).toContain('model.layers.1.self_attn.q_proj.weight');
+    expect(moved).toContain('model.layers.1.mlp.down_proj.weight');
+  });
+
+  it('are said to be in blocks, and not of that form, when they have a minimum', async () => {
+    const { files } = await written(CONFIGS.llama as Record<string, unknown>, { type: 'Q4_1' });
+    const { weights } = await openGgufModel(files, 'm.gguf');
+    expect(weights.blocksOf?.('model.layers.0.mlp.up_proj.weight')).toEqual({});
+    expect(weights.blocksOf?.('model.norm.weight')).toBeUndefined();
+  });
+});
