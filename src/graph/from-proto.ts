@@ -6,10 +6,11 @@
  * 3. Before IR version 4 initializers were listed as inputs too; such inputs are dropped and the version becomes 4.
  * 4. Bodies may leave the types of their inputs and outputs open: those stand as float32 of unknown rank until shape
  *    inference, which knows what goes in, writes the true ones.
- * 5. What the IR cannot hold and what changes meaning (local functions, sequences, references to function
- *    attributes) is refused by name; doc strings and hints are dropped.
+ * 5. Functions are inlined (functions.ts). What the IR cannot hold and what changes meaning (sequences, references to
+ *    attributes of no function) is refused by name; doc strings and hints are dropped.
  */
 import { GaslawError } from '../util/errors.ts';
+import { inlineFunctions } from './functions.ts';
 import type { Attribute, Graph, Model, Node, Shape, Tensor, TensorType, ValueInfo } from './ir.ts';
 import {
   ATTRIBUTE_TYPES,
@@ -28,12 +29,9 @@ const FIRST_IR_WITHOUT_INITIALIZER_INPUTS = 4;
 
 export function modelFromProto(proto: ModelProto, readExternal?: ReadExternal): Model {
   if (!proto.graph) throw new GaslawError('not an ONNX model: it has no graph');
-  if (proto.functions?.length) {
-    throw new GaslawError(`${proto.functions.length} local functions are not supported: inline them first`);
-  }
   if (proto.trainingInfo?.length) throw new GaslawError('training information in the file is not supported');
   const irVersion = Number(proto.irVersion ?? 0);
-  const graph = graphFromProto(proto.graph, 'main', readExternal);
+  const graph = graphFromProto(inlineFunctions(proto, proto.graph), 'main', readExternal);
   if (irVersion < FIRST_IR_WITHOUT_INITIALIZER_INPUTS) dropInitializerInputs(graph);
   return {
     irVersion: Math.max(irVersion, FIRST_IR_WITHOUT_INITIALIZER_INPUTS),

@@ -113,7 +113,21 @@ export interface ModelProto {
   opsetImport?: OperatorSetIdProto[];
   metadataProps?: StringStringEntryProto[];
   trainingInfo?: Uint8Array[];
-  functions?: Uint8Array[];
+  functions?: FunctionProto[];
+}
+
+export interface FunctionProto {
+  name?: string;
+  input?: string[];
+  output?: string[];
+  /** Names of attributes without a default. */
+  attribute?: string[];
+  node?: NodeProto[];
+  opsetImport?: OperatorSetIdProto[];
+  domain?: string;
+  /** Attributes with their defaults. */
+  attributeProto?: AttributeProto[];
+  overload?: string;
 }
 
 export const ENTRY: Schema<StringStringEntryProto> = {
@@ -238,7 +252,22 @@ export const MODEL: Schema<ModelProto> = {
     opsetImport: message(8, () => OPSET, 'repeated'),
     metadataProps: message(14, () => ENTRY, 'repeated'),
     trainingInfo: scalar(20, 'bytes', 'repeated'),
-    functions: scalar(25, 'bytes', 'repeated'),
+    functions: message(25, () => FUNCTION, 'repeated'),
+  },
+};
+
+export const FUNCTION: Schema<FunctionProto> = {
+  name: 'FunctionProto',
+  fields: {
+    name: scalar(1, 'string'),
+    input: scalar(4, 'string', 'repeated'),
+    output: scalar(5, 'string', 'repeated'),
+    attribute: scalar(6, 'string', 'repeated'),
+    node: message(7, () => NODE, 'repeated'),
+    opsetImport: message(9, () => OPSET, 'repeated'),
+    domain: scalar(10, 'string'),
+    attributeProto: message(11, () => ATTRIBUTE, 'repeated'),
+    overload: scalar(13, 'string'),
   },
 };
 

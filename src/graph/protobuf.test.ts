@@ -5,8 +5,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Random } from '../util/random.ts';
 import { type Attribute, float32, type Graph, type Model, modelOf, type Tensor } from './ir.ts';
+import { type FunctionProto, MODEL, type NodeProto } from './onnx-schema.ts';
 import { decodeModel, encodeModel, encodeModelChunks, externalFile, externalLocations } from './protobuf.ts';
 import { randomGraph, randomTensor } from './random-graph.ts';
+import { verify } from './verify.ts';
+import { encodeMessage } from './wire.ts';
 
 const fixture = (name: string): Uint8Array => readFileSync(join(import.meta.dirname, 'fixtures', name));
 const load = (name: string): Model => decodeModel(fixture(name), { file: name });
@@ -123,8 +126,52 @@ describe('files that the onnx package wrote', () => {
   });
 
   test('what the IR cannot hold is refused by name', () => {
-    expect(() => load('function.onnx')).toThrow('function.onnx: 1 local functions are not supported');
     expect(() => load('sequence.onnx')).toThrow('"s" is a sequence, only tensors can be inputs and outputs');
+  });
+
+  test('functions are inlined: calls in calls, in branches, with attributes and their defaults', () => {
+    const plain = load('function.onnx');
+    expect(plain.graph.nodes.map(n => [n.opType, n.inputs, n.outputs])).toEqual([['Add', ['x', 'x'], ['y']]]);
+    const { graph } = load('nested-functions.onnx');
+    expect(graph.nodes.map(n => n.opType)).toEqual(['If', 'Identity', 'If']);
+    verify(graph);
+    for (const { attributes } of graph.nodes.filter(n => n.opType === 'If')) {
+      const factor = (name: string) => {
+        const branch = attributes[name];
+        return branch?.type === 'graph' ? branch.value.nodes[0]?.attributes.value_float : undefined;
+      };
+      expect(factor('then_branch')).toEqual({ type: 'float', value: 3 });
+      expect(factor('else_branch')).toEqual({ type: 'float', value: 2 });
+    }
+  });
+
+  test('functions in a circle, of another opset, or that would fill memory are refused', () => {
+    const call = (opType: string): NodeProto => ({ opType, domain: 'f', input: ['x'], output: ['y'] });
+    const made = (name: string, node: NodeProto[], version = 21): FunctionProto => ({
+      name,
+      domain: 'f',
+      input: ['x'],
+      output: ['y'],
+      node,
+      opsetImport: [{ domain: '', version }],
+    });
+    const model = (functions: FunctionProto[]) => () =>
+      decodeModel(
+        Uint8Array.from(
+          encodeMessage(MODEL, {
+            irVersion: 10,
+            opsetImport: [{ domain: '', version: 21 }],
+            graph: { node: [call('a')] },
+            functions,
+          }).flatMap(piece => [...piece]),
+        ),
+      );
+    expect(model([made('a', [call('b')]), made('b', [call('a')])])).toThrow('function "a" calls itself');
+    expect(model([made('a', [], 18)])).toThrow('function "a" is of opset 18, the model of 21');
+    const bomb = [...'abcdefghijklmnopqrstuvwxyz'].map((name, i, all) =>
+      made(name, [call(all[i + 1] ?? 'z9'), call(all[i + 1] ?? 'z9')]),
+    );
+    expect(model(bomb)).toThrow('make more than 250000 nodes');
   });
 
   test.each(['control-flow', 'dtypes', 'attributes', 'old'])('%s reads back equal', name => {
