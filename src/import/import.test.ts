@@ -1,5 +1,5 @@
 /** What is imported computes what it did, with fewer nodes; what must stay stays. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { emptyGraph, float32, type Graph, int64, type Model, modelOf, type Tensor } from '../graph/ir.ts';
@@ -320,7 +320,7 @@ describe('branches that are known', () => {
   });
 });
 
-describe('models of others', () => {
+describe.skipIf(!existsSync(data))('models of others (needs ../shared/data)', () => {
   const load = (name: string): Model => decodeModel(readFileSync(new URL(name, data)));
   test.each([
     ['cifar_resnet20_bn.onnx', 55],

@@ -1,5 +1,5 @@
 /** Removing a group is the same as setting its weights to 0, where no op takes statistics over it. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { float32, type Graph, int64, type Tensor } from '../../graph/ir.ts';
 import { decodeModel } from '../../graph/protobuf.ts';
@@ -66,8 +66,10 @@ const valuesOf = (t: Tensor | undefined) => (t as Tensor).data as Float32Array;
 const largestDifference = (a: Tensor | undefined, b: Tensor | undefined): number =>
   Math.max(...Array.from(valuesOf(a), (v, i) => Math.abs(v - (valuesOf(b)[i] as number))));
 
+const here = existsSync(data);
+
 describe('removing equals zeroing', () => {
-  it.each([
+  it.runIf(here).each([
     ['cifar_resnet20.onnx', { image: noise(1, 3, 32, 32) }, 9],
     ['cifar_resnet20_bn.onnx', { image: noise(1, 3, 32, 32) }, 9],
     ['mlperftiny_kws_dscnn.onnx', { mfcc: noise(1, 49, 10, 1) }, 5],
@@ -77,7 +79,7 @@ describe('removing equals zeroing', () => {
       { idx: { dtype: 'int64', dims: [1, 6], data: BigInt64Array.of(0n, 1n, 2n, 2n, 1n, 0n) } as Tensor },
       6,
     ],
-  ])('%s', (name, feeds, dimensions) => {
+  ])('%s (needs ../shared/data)', (name, feeds, dimensions) => {
     const graph = load(name);
     expect(pruningDimensions(graph).filter(d => !d.mixing)).toHaveLength(dimensions);
     const groups = someGroups(graph);
@@ -152,15 +154,18 @@ describe('what stays', () => {
   });
 });
 
-it('a quarter of the pointwise work is left when every channel dimension of DS-CNN is halved', () => {
-  const graph = load('mlperftiny_kws_dscnn.onnx');
-  const groups = pruningDimensions(graph).flatMap(d => d.groups.filter((_, i) => i % 2 === 0));
-  const macs = (g: Graph) => graphCost(batchOfOne(g)).macs;
-  // first convolution 25 x 5 x 10 x 4, four times depthwise 3 x 3 and pointwise, a dense layer to 12 classes
-  const closedForm = (c: number) => 125 * c * 40 + 4 * 125 * (9 * c + c * c) + c * 12;
-  expect(macs(graph)).toBe(closedForm(64));
-  expect(macs(without(graph, groups))).toBe(closedForm(32));
-});
+it.runIf(here)(
+  'a quarter of the pointwise work is left when every channel dimension of DS-CNN is halved (needs ../shared/data)',
+  () => {
+    const graph = load('mlperftiny_kws_dscnn.onnx');
+    const groups = pruningDimensions(graph).flatMap(d => d.groups.filter((_, i) => i % 2 === 0));
+    const macs = (g: Graph) => graphCost(batchOfOne(g)).macs;
+    // first convolution 25 x 5 x 10 x 4, four times depthwise 3 x 3 and pointwise, a dense layer to 12 classes
+    const closedForm = (c: number) => 125 * c * 40 + 4 * 125 * (9 * c + c * c) + c * 12;
+    expect(macs(graph)).toBe(closedForm(64));
+    expect(macs(without(graph, groups))).toBe(closedForm(32));
+  },
+);
 
 it('a size that the graph computes in its own way is refused by name', () => {
   const b = new Builder('computed');
