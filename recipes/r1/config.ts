@@ -36,7 +36,10 @@ export interface R1Config {
     readonly prompts: number;
     readonly groupSize: number;
     readonly minibatches: number;
+    /** Highest rate of R1-Zero and of the student by RL alone. */
     readonly rate: number;
+    /** Highest rate of the later stages, which start from models that answer well. */
+    readonly laterRate: number;
     readonly rewards: {
       readonly accuracy: number;
       readonly format: number;
@@ -89,6 +92,7 @@ const SMALL: R1Config = {
     groupSize: 16,
     minibatches: 8,
     rate: 3e-4,
+    laterRate: 1e-4,
     rewards: { accuracy: 1, format: 0.1, arithmetic: 0.3, language: 0.5 },
     zeroSteps: 46,
     reasoningSteps: 20,

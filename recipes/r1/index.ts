@@ -147,9 +147,10 @@ class R1 {
 
   #zero(base: Trained): Promise<Trained> {
     const tasks = [{ task: this.#countdown as Task, weight: 1, difficulty: this.#difficulty }];
+    const { rl } = this.#config;
     const rewards = this.#reasoningRewards();
     return this.#pipeline.stage(textOf('zero'), base.model, base.store, store =>
-      this.#reinforce('zero', base.model, store, tasks, rewards, this.#config.rl.zeroSteps),
+      this.#reinforce('zero', base.model, store, tasks, rewards, { steps: rl.zeroSteps, rate: rl.rate }),
     );
   }
 
@@ -163,9 +164,12 @@ class R1 {
 
   #reasoningRl(cold: Trained): Promise<Trained> {
     const tasks = [{ task: this.#countdown as Task, weight: 1, difficulty: this.#difficulty }];
-    const { rewards } = this.#config.rl;
+    const { rl } = this.#config;
     return this.#pipeline.stage(textOf('reasoning-rl'), cold.model, cold.store, store =>
-      this.#reinforce('reasoning-rl', cold.model, store, tasks, rewards, this.#config.rl.reasoningSteps),
+      this.#reinforce('reasoning-rl', cold.model, store, tasks, rl.rewards, {
+        steps: rl.reasoningSteps,
+        rate: rl.laterRate,
+      }),
     );
   }
 
@@ -188,16 +192,12 @@ class R1 {
       { task: this.#countdown as Task, weight: 3, difficulty: this.#difficulty },
       { task: sorting as Task, weight: 1, difficulty: GENERAL_DIFFICULTY },
     ];
-    const { rewards } = this.#config.rl;
+    const { rl } = this.#config;
     return this.#pipeline.stage(textOf('all-scenarios-rl'), rejection.model, rejection.store, store =>
-      this.#reinforce(
-        'all-scenarios-rl',
-        rejection.model,
-        store,
-        tasks,
-        rewards,
-        this.#config.rl.allScenariosSteps,
-      ),
+      this.#reinforce('all-scenarios-rl', rejection.model, store, tasks, rl.rewards, {
+        steps: rl.allScenariosSteps,
+        rate: rl.laterRate,
+      }),
     );
   }
 
@@ -226,15 +226,11 @@ class R1 {
     const tasks = [{ task: this.#countdown as Task, weight: 1, difficulty: this.#difficulty }];
     const budget = distilled.result.trainingFlops;
     await this.#pipeline.stage(textOf('student-rl-only'), model, base.store, store =>
-      this.#reinforce(
-        'student-rl-only',
-        model,
-        store,
-        tasks,
-        this.#reasoningRewards(),
-        rl.studentMaxSteps,
-        budget,
-      ),
+      this.#reinforce('student-rl-only', model, store, tasks, this.#reasoningRewards(), {
+        steps: rl.studentMaxSteps,
+        rate: rl.rate,
+        maxFlops: budget,
+      }),
     );
   }
 
@@ -342,8 +338,7 @@ class R1 {
     store: ParameterStore,
     tasks: readonly TaskShare[],
     rewards: Rewards,
-    steps: number,
-    maxFlops?: number,
+    { steps, rate, maxFlops }: { steps: number; rate: number; maxFlops?: number },
   ): Promise<Totals> {
     const { rl, slots, maxPositions } = this.#config;
     const { tokenizer } = this.#p();
@@ -364,8 +359,8 @@ class R1 {
       // the rate falls: at a constant one arithmetic erodes faster than the search improves (docs/LOG.md)
       schedule: {
         kind: 'wsd',
-        rate: rl.rate,
-        finalRate: rl.rate / 10,
+        rate,
+        finalRate: rate / 10,
         steps,
         decaySteps: steps * 0.7,
         warmupSteps: 5,
