@@ -35,7 +35,7 @@ interface Family {
   readonly logits: readonly { readonly dims: readonly [number, number]; readonly data: readonly number[] }[];
 }
 
-const families: Family[] = ['families', 'deepseek'].flatMap(name =>
+const families: Family[] = ['families', 'deepseek', 'qwen3_moe'].flatMap(name =>
   JSON.parse(readFileSync(new URL(`../bench/peers/fixtures/${name}.json`, import.meta.url), 'utf8')),
 );
 

@@ -1,4 +1,4 @@
-"""Logits of small models of every dense family by `transformers` -> fixtures/families.json, fixtures/deepseek.json.
+"""Logits of small models of every family by `transformers` -> fixtures/families.json, fixtures/deepseek.json, fixtures/qwen3_moe.json.
 
 Choices:
 1. The models are transformers' own classes in float32, eager attention, with the weights of `patterned.py` under their Hugging Face
@@ -16,6 +16,7 @@ Choices:
 """
 
 import json
+import sys
 
 import numpy as np
 import torch
@@ -39,6 +40,8 @@ V2 = dict(**MLA, n_routed_experts=8, n_shared_experts=2, first_k_dense_replace=1
 V3 = dict(**MLA, n_routed_experts=8, n_shared_experts=1, first_k_dense_replace=1, norm_topk_prob=True, routed_scaling_factor=2.5,
           num_nextn_predict_layers=0)
 
+QWEN_MOE = dict(head_dim=16, num_hidden_layers=3, moe_intermediate_size=16, num_experts=8, num_experts_per_tok=3, rope_theta=1000000.0)
+
 CASES = {
     'llama-2': ('Llama', dict(rope_theta=10000.0)),
     'llama-3.2': ('Llama', dict(head_dim=16, rope_theta=500000.0, rope_scaling=LLAMA3, tie_word_embeddings=True)),
@@ -49,6 +52,9 @@ CASES = {
                                    max_window_layers=1)),
     'qwen3': ('Qwen3', dict(head_dim=16, rope_theta=1000000.0, tie_word_embeddings=True)),
     'qwen3-biases': ('Qwen3', dict(head_dim=20, attention_bias=True, num_key_value_heads=1, rope_theta=1000000.0)),
+    'qwen3-moe': ('Qwen3Moe', dict(**QWEN_MOE, norm_topk_prob=True)),
+    'qwen3-moe-mixed': ('Qwen3Moe', dict(**{**QWEN_MOE, 'num_hidden_layers': 4, 'moe_intermediate_size': 10}, norm_topk_prob=False,
+                                         decoder_sparse_step=2, mlp_only_layers=[3], attention_bias=True, tie_word_embeddings=True)),
     'gemma-3': ('Gemma3', dict(num_hidden_layers=3, head_dim=16, num_key_value_heads=1, query_pre_attn_scalar=24, sliding_window=4,
                                sliding_window_pattern=3, rope_theta=1000000.0, rope_local_base_freq=10000.0)),
     'gemma-3-scaled': ('Gemma3', dict(num_hidden_layers=3, head_dim=10, query_pre_attn_scalar=10, sliding_window=3,
@@ -161,7 +167,7 @@ def case(name, family, options):
     check(name, 'right padding', padded_logits(model, rows, 'right'), logits)
     check(name, 'left padding', padded_logits(model, rows, 'left'), logits)
     check(name, 'cache', [cached_logits(model, ids) for ids in rows], logits)
-    prefix = {'Gemma3': 'gemma3_text', 'DeepseekV2': 'deepseek_v2', 'DeepseekV3': 'deepseek_v3'}.get(family, family.lower())
+    prefix = {'Gemma3': 'gemma3_text', 'DeepseekV2': 'deepseek_v2', 'DeepseekV3': 'deepseek_v3', 'Qwen3Moe': 'qwen3_moe'}.get(family, family.lower())
     older = {'model_type': prefix, **SHAPE, **options}
     loss, gradients = loss_and_gradients(family, options, rows)
     return dict(name=name, loss=loss, gradients=gradients, config=config_json(model), older=older, parameters=model.num_parameters() + sum(b.numel() for _, b in biases(model)), ids=rows,
@@ -171,9 +177,14 @@ def case(name, family, options):
 
 def main():
     torch.manual_seed(0)
-    for file, wanted in (('families.json', False), ('deepseek.json', True)):
-        cases = [case(name, *rest) for name, rest in CASES.items() if name.startswith('deepseek-v') == wanted]
+    for file in sys.argv[1:] or ('families.json', 'deepseek.json', 'qwen3_moe.json'):
+        cases = [case(name, *rest) for name, rest in CASES.items() if file_of(name) == file]
         write(file, cases, max_bytes=100_000)
+
+
+def file_of(name):
+    sparse = {'deepseek-v': 'deepseek.json', 'qwen3-moe': 'qwen3_moe.json'}
+    return next((file for prefix, file in sparse.items() if name.startswith(prefix)), 'families.json')
 
 
 if __name__ == '__main__':

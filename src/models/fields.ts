@@ -15,6 +15,7 @@ const isText = (v: unknown): v is string => typeof v === 'string';
 const isTexts = (v: unknown): v is string[] => Array.isArray(v) && v.every(isText);
 const isIds = (v: unknown): v is number | number[] =>
   isIndex(v) || v === -1 || (Array.isArray(v) && v.length > 0 && v.every(isIndex));
+const isIndices = (v: unknown): v is number[] => Array.isArray(v) && v.every(isIndex);
 const isRecord = (v: unknown): v is Record<string, unknown> =>
   typeof v === 'object' && v !== null && !Array.isArray(v);
 
@@ -55,6 +56,8 @@ export class Fields {
   /** A token id, or a list of them. */
   ids = (name: string): number | number[] | undefined =>
     this.#take(name, isIds, 'a token id or a list of them');
+
+  indices = (name: string): number[] | undefined => this.#take(name, isIndices, 'a list of integers from 0');
 
   /** The object in a field. */
   object(name: string): Fields | undefined {

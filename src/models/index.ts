@@ -5,6 +5,7 @@ import * as dense from './dense/index.ts';
 import { Fields } from './fields.ts';
 import * as gemma3 from './gemma3/index.ts';
 import type { CausalModel } from './model.ts';
+import * as qwen3Moe from './qwen3-moe/index.ts';
 
 type FromConfig = (json: Record<string, unknown>, origin: string) => CausalModel;
 
@@ -12,11 +13,14 @@ const denseFrom: FromConfig = (json, origin) => dense.denseModel(dense.fromHuggi
 const deepseekFrom: FromConfig = (json, origin) =>
   deepseek.deepseekModel(deepseek.fromHuggingFace(json, origin));
 const gemma3From: FromConfig = (json, origin) => gemma3.gemma3Model(gemma3.fromHuggingFace(json, origin));
+const qwen3MoeFrom: FromConfig = (json, origin) =>
+  qwen3Moe.qwen3MoeModel(qwen3Moe.fromHuggingFace(json, origin));
 
 const ARCHITECTURES: Readonly<Record<string, FromConfig>> = {
   llama: denseFrom,
   qwen2: denseFrom,
   qwen3: denseFrom,
+  qwen3_moe: qwen3MoeFrom,
   deepseek_v2: deepseekFrom,
   deepseek_v3: deepseekFrom,
   gemma3_text: gemma3From,

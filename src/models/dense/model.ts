@@ -4,6 +4,7 @@
  * 1. `denseHidden` is the training form: whole rows, plain ops that differentiate.
  * 2. `denseStep` is the inference form over a cache; residual additions are fused with the norms after them.
  * 3. Both trace the same parameters by name, so one ParameterStore serves both.
+ * 4. The feed-forward network is an argument: a family with experts (../qwen3-moe) has another.
  * Shapes: B batch, T positions (S new ones in a step), d width, D head width, V vocabulary.
  */
 
@@ -27,7 +28,7 @@ import { type DenseConfig, hasOutputBias } from './config.ts';
  * Matrices that read the residual stream start at `initializerRange`; those that write to it are scaled down by the
  * number of writes (GPT-2); the tables start small, so that the first loss is ln V.
  */
-const initOf = (c: DenseConfig) => ({
+export const initOf = (c: DenseConfig) => ({
   in: normal(c.initializerRange),
   out: normal(0.02 / Math.sqrt(2 * c.numHiddenLayers)),
   embedding: normal(Math.min(0.05, c.initializerRange)),
@@ -57,16 +58,30 @@ const tablesOf = (b: Builder, c: DenseConfig): RotaryTables =>
 const embed = (model: Scope, c: DenseConfig, ids: Value): Value =>
   embedding(model.child('embed_tokens'), ids, c.vocabSize, c.hiddenSize, initOf(c).embedding);
 
-const feedForward = (layer: Scope, c: DenseConfig, h: Value, joined = false): Value =>
-  swiglu(layer.child('mlp'), h, c.intermediateSize, { ...initOf(c), bias: c.mlpBias, joined });
+/** What layer number `i` adds to h [B, S, d] after its attention; `joined` in the inference form. */
+export type FeedForward = (layer: Scope, i: number, h: Value, joined: boolean) => Value;
+
+export const denseFeedForward =
+  (c: DenseConfig): FeedForward =>
+  (layer, _, h, joined) =>
+    swiglu(layer.child('mlp'), h, c.intermediateSize, { ...initOf(c), bias: c.mlpBias, joined });
 
 /** Hidden states [B, T, d] after the final norm. */
-export function denseHidden(scope: Scope, c: DenseConfig, inputs: ForwardInputs): Value {
+export function denseHidden(
+  scope: Scope,
+  c: DenseConfig,
+  inputs: ForwardInputs,
+  feedForward: FeedForward = denseFeedForward(c),
+): Value {
   const model = scope.child('model');
   const rowsAt = attentionRows(scope.builder, c, inputs);
   let x = embed(model, c, inputs.ids);
   for (let i = 0; i < c.numHiddenLayers; i++) {
-    x = model.within(`layers.${i}`, layer => block(layer, c, x, attentionOf(c, i), rowsAt(i)));
+    x = model.within(`layers.${i}`, layer => {
+      const y = attended(layer, c, x, attentionOf(c, i), rowsAt(i));
+      const h = rmsNorm(layer.child('post_attention_layernorm'), y, c.rmsNormEps);
+      return y.add(feedForward(layer, i, h, false));
+    });
   }
   return rmsNorm(model.child('norm'), x, c.rmsNormEps);
 }
@@ -85,7 +100,8 @@ export function denseLogits(scope: Scope, c: DenseConfig, hidden: Value): Value 
   return project(hidden, table.parameter('weight', [c.vocabSize, c.hiddenSize], initOf(c).head));
 }
 
-function block(
+/** x [B, T, d] with what a layer's attention adds to it. */
+function attended(
   layer: Scope,
   c: DenseConfig,
   x: Value,
@@ -93,12 +109,16 @@ function block(
   rows: AttentionRows,
 ): Value {
   const h = rmsNorm(layer.child('input_layernorm'), x, c.rmsNormEps);
-  const y = x.add(groupedAttention(layer.child('self_attn'), attention, h, rows));
-  return y.add(feedForward(layer, c, rmsNorm(layer.child('post_attention_layernorm'), y, c.rmsNormEps)));
+  return x.add(groupedAttention(layer.child('self_attn'), attention, h, rows));
 }
 
 /** One inference step over S new tokens a row. */
-export function denseStep(scope: Scope, c: DenseConfig, inputs: StepInputs): StepOutputs {
+export function denseStep(
+  scope: Scope,
+  c: DenseConfig,
+  inputs: StepInputs,
+  feedForward: FeedForward = denseFeedForward(c),
+): StepOutputs {
   const model = scope.child('model');
   const tables = tablesOf(scope.builder, c);
   let sum = embed(model, c, inputs.ids);
@@ -114,7 +134,7 @@ export function denseStep(scope: Scope, c: DenseConfig, inputs: StepInputs): Ste
     cache.push(mixed.key, mixed.value);
     addNorm(layer.child('post_attention_layernorm'), mixed.output);
     const last = i + 1 === c.numHiddenLayers;
-    addNorm(model.child(last ? 'norm' : `layers.${i + 1}.input_layernorm`), feedForward(layer, c, h, true));
+    addNorm(model.child(last ? 'norm' : `layers.${i + 1}.input_layernorm`), feedForward(layer, i, h, true));
   }
   return { hidden: h, cache };
 }
