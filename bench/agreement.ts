@@ -83,6 +83,14 @@ const CONFIGS: Readonly<Record<string, Record<string, unknown>>> = {
   'llama, linear rope': { ...SHAPE, model_type: 'llama', rope_scaling: { rope_type: 'linear', factor: 4 } },
   qwen2: { ...SHAPE, model_type: 'qwen2' },
   'qwen3, tied': { ...SHAPE, model_type: 'qwen3', tie_word_embeddings: true },
+  qwen3moe: {
+    ...SHAPE,
+    model_type: 'qwen3_moe',
+    num_experts: 8,
+    num_experts_per_tok: 3,
+    moe_intermediate_size: 64,
+    norm_topk_prob: true,
+  },
   gemma3: {
     ...SHAPE,
     model_type: 'gemma3_text',

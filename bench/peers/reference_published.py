@@ -40,6 +40,12 @@ MODELS = {
     'Qwen3-0.6B': config('qwen3', 28, 1024, 16, 8, 3072, 151936, 40960, head_dim=128, tie_word_embeddings=True,
                          use_sliding_window=False),
     'Qwen3-8B': config('qwen3', 36, 4096, 32, 8, 12288, 151936, 40960, head_dim=128, use_sliding_window=False),
+    'Qwen3-30B-A3B': config('qwen3_moe', 48, 2048, 32, 4, 6144, 151936, 40960, head_dim=128, num_experts=128, num_experts_per_tok=8,
+                            moe_intermediate_size=768, norm_topk_prob=True, decoder_sparse_step=1, mlp_only_layers=[],
+                            use_sliding_window=False),
+    'Qwen3-235B-A22B': config('qwen3_moe', 94, 4096, 64, 4, 12288, 151936, 40960, head_dim=128, num_experts=128, num_experts_per_tok=8,
+                              moe_intermediate_size=1536, norm_topk_prob=True, decoder_sparse_step=1, mlp_only_layers=[],
+                              use_sliding_window=False),
     'gemma-3-270m': config('gemma3_text', 18, 640, 4, 1, 2048, 262144, 32768, head_dim=256, sliding_window=512),
     'gemma-3-1b': config('gemma3_text', 26, 1152, 4, 1, 6912, 262144, 32768, head_dim=256, sliding_window=512),
     'gemma-3-4b': dict(model_type='gemma3', text_config=dict(

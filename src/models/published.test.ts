@@ -7,6 +7,7 @@ import * as dense from './dense/index.ts';
 import * as gemma3 from './gemma3/index.ts';
 import { modelFromConfig } from './index.ts';
 import { inspectConfig } from './inspect.ts';
+import * as qwen3Moe from './qwen3-moe/index.ts';
 
 interface Published {
   readonly name: string;
@@ -23,6 +24,7 @@ const inspect = (name: string) => inspectConfig(named(name).config, 'config.json
 function closedForm(config: Record<string, unknown>): number {
   const type = String(config.model_type);
   if (type.startsWith('gemma3')) return gemma3.gemma3ParameterCount(gemma3.fromHuggingFace(config, 'x'));
+  if (type === 'qwen3_moe') return qwen3Moe.qwen3MoeParameters(qwen3Moe.fromHuggingFace(config, 'x')).total;
   if (type.startsWith('deepseek'))
     return deepseek.deepseekParameters(deepseek.fromHuggingFace(config, 'x')).total;
   return dense.denseParameterCount(dense.fromHuggingFace(config, 'x'));
@@ -56,6 +58,8 @@ it.each([
   ['DeepSeek-V2-Lite', '15.706', '2.66'],
   ['DeepSeek-V2', '235.74', '21.38'],
   ['DeepSeek-V3', '671.03', '37.55'],
+  ['Qwen3-30B-A3B', '30.53', '3.35'],
+  ['Qwen3-235B-A22B', '235.09', '22.19'],
 ])('%s has %sB parameters, of which a token reads %sB', (name, total, active) => {
   const { parameters, activeParameters } = inspect(name);
   expect((parameters / 1e9).toFixed(total.split('.')[1]?.length)).toBe(total);

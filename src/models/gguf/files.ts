@@ -18,7 +18,7 @@ import { modelFromConfig } from '../index.ts';
 import type { CausalModel } from '../model.ts';
 import { pairsToHalves } from '../rotary-layout.ts';
 import { type FloatReader, type OpenWeights, wholeReader } from '../weight-files.ts';
-import type { Json } from './keys.ts';
+import { expertCount, type Json } from './keys.ts';
 import { joinParts, keyDims, type LatentShape, latentShape, partNames, valueDims } from './latent.ts';
 import { architectureOf, configFromGguf } from './metadata.ts';
 import { isSpare, type StoredName, storedName } from './names.ts';
@@ -94,7 +94,7 @@ function tensorsOf(
   { name, storage, spec }: Matched,
   config: Json,
 ): [name: string, dims: readonly number[]][] {
-  if (storage === 'expert') return [[name, [Number(config.n_routed_experts), ...spec.dims]]];
+  if (storage === 'expert') return [[name, [expertCount(config), ...spec.dims]]];
   if (storage !== 'latent') return [[name, spec.dims]];
   const [keys, values] = partNames(name);
   const shape = latentShape(config);

@@ -44,6 +44,14 @@ const CONFIGS: Readonly<Record<string, Record<string, unknown>>> = {
   'llama stretched': { ...SHAPE, model_type: 'llama', rope_scaling: { rope_type: 'linear', factor: 4 } },
   qwen2: { ...SHAPE, model_type: 'qwen2' },
   qwen3: { ...SHAPE, model_type: 'qwen3', tie_word_embeddings: true },
+  'qwen3 with experts': {
+    ...SHAPE,
+    model_type: 'qwen3_moe',
+    num_experts: 6,
+    num_experts_per_tok: 2,
+    moe_intermediate_size: 24,
+    norm_topk_prob: true,
+  },
   gemma3: { ...SHAPE, model_type: 'gemma3_text', sliding_window: 16, query_pre_attn_scalar: 8 },
 };
 
@@ -293,6 +301,11 @@ describe('refused', () => {
     [{ moe_layer_freq: 2 }, /no moe_layer_freq 2/],
   ])('a DeepSeek model with %j', async (more, message) => {
     await expect(written({ ...V3, ...more })).rejects.toThrow(message);
+  });
+
+  it('experts in some layers alone', async () => {
+    const mixed = { ...CONFIGS['qwen3 with experts'], decoder_sparse_step: 2 };
+    await expect(written(mixed)).rejects.toThrow(/qwen3moe has experts in every layer/);
   });
 
   it('an architecture that has no names, and layers that slide', async () => {

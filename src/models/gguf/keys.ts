@@ -4,6 +4,9 @@ import { GaslawError } from '../../util/errors.ts';
 
 export type Json = Record<string, unknown>;
 
+/** Routed experts of a layer, as DeepSeek's and Qwen's config.json have it. */
+export const expertCount = (config: Json): number => Number(config.n_routed_experts ?? config.num_experts);
+
 export const u32 = (value: number): GgufValue => scalar('uint32', value);
 export const f32 = (value: number): GgufValue => scalar('float32', value);
 

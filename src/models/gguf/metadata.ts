@@ -46,10 +46,10 @@ export function configFromGguf(metadata: GgufMetadata, facts: TensorFacts, file:
   const heads = keys.required('attention.head_count');
   const hidden = keys.required('embedding_length');
   const config = defined({
-    model_type: architecture === 'gemma3' ? 'gemma3_text' : architecture,
+    model_type: MODEL_TYPES[architecture] ?? architecture,
     vocab_size: facts.vocabSize,
     hidden_size: hidden,
-    intermediate_size: keys.required('feed_forward_length'),
+    intermediate_size: intermediateSize(keys, architecture),
     num_hidden_layers: keys.required('block_count'),
     num_attention_heads: heads,
     num_key_value_heads: keys.number('attention.head_count_kv') ?? heads,
@@ -62,8 +62,28 @@ export function configFromGguf(metadata: GgufMetadata, facts: TensorFacts, file:
     rope_scaling: ropeScaling(keys, facts, file),
     ...tokenIds(metadata),
   });
+  if (architecture === 'qwen3moe') return { ...config, ...expertFields(keys) };
   return architecture === 'gemma3' ? { ...config, ...gemmaFields(keys) } : config;
 }
+
+/** Model types that are spelled otherwise. */
+const MODEL_TYPES: Readonly<Partial<Record<GgufArchitecture, string>>> = {
+  gemma3: 'gemma3_text',
+  qwen3moe: 'qwen3_moe',
+};
+
+/** Models of experts alone need not say how wide a dense network would be. */
+const intermediateSize = (keys: Keys, architecture: GgufArchitecture): number =>
+  keys.number('feed_forward_length') ||
+  keys.required(architecture === 'qwen3moe' ? 'expert_feed_forward_length' : 'feed_forward_length');
+
+/** Qwen3's experts: in every layer, gates normalized. */
+const expertFields = (keys: Keys): Json => ({
+  num_experts: keys.required('expert_count'),
+  num_experts_per_tok: keys.required('expert_used_count'),
+  moe_intermediate_size: keys.required('expert_feed_forward_length'),
+  norm_topk_prob: true,
+});
 
 /** Gemma's sliding layers; the window is required, the pattern is that of all published sizes. */
 const gemmaFields = (keys: Keys): Json =>
@@ -149,6 +169,7 @@ function tokenIds(metadata: GgufMetadata): Json {
 /** Of model types that are spelled otherwise. */
 const ARCHITECTURE_OF: Readonly<Record<string, GgufArchitecture>> = {
   gemma3_text: 'gemma3',
+  qwen3_moe: 'qwen3moe',
   deepseek_v2: 'deepseek2',
   deepseek_v3: 'deepseek2',
 };
@@ -200,6 +221,20 @@ function denseMetadata(config: Json, architecture: GgufArchitecture): Record<str
     'rope.dimension_count': u32(headDim),
     ...ropeMetadata(config),
     ...(architecture === 'gemma3' ? gemmaMetadata(config) : refuseSliding(config)),
+    ...(architecture === 'qwen3moe' ? expertMetadata(config) : {}),
+  };
+}
+
+function expertMetadata(config: Json): Record<string, GgufValue> {
+  const everywhere = config.decoder_sparse_step === 1 && (config.mlp_only_layers as unknown[]).length === 0; // a model's own
+  if (!everywhere || config.norm_topk_prob !== true)
+    throw new GaslawError(
+      "llama.cpp's qwen3moe has experts in every layer and normalized gates; this model cannot be written as GGUF",
+    );
+  return {
+    expert_count: u32(Number(config.num_experts)),
+    expert_used_count: u32(Number(config.num_experts_per_tok)),
+    expert_feed_forward_length: u32(Number(config.moe_intermediate_size)),
   };
 }
 

@@ -3,7 +3,7 @@
  *
  * 1. `llama` files rotate adjacent pairs, so the rows of queries and keys are reordered (see rotary-layout.ts).
  * 2. Gemma's norms multiply by 1 + w; files hold 1 + w.
- * 3. `deepseek2` files stack a layer's routed experts in one tensor, and hold the matrix that makes keys and values of a
+ * 3. Routed experts of a layer are stacked in one tensor. `deepseek2` files hold the matrix that makes keys and values of a
  *    latent as two (see latent.ts); old ones hold it whole.
  * 4. The module that predicts one token further is one more layer, whose own tensors begin with `nextn`.
  * Source: llama.cpp's gguf-py/gguf/tensor_mapping.py and convert_hf_to_gguf.py.
@@ -20,7 +20,7 @@ export interface StoredName {
   readonly expert?: number;
 }
 
-export const GGUF_ARCHITECTURES = ['llama', 'qwen2', 'qwen3', 'gemma3', 'deepseek2'] as const;
+export const GGUF_ARCHITECTURES = ['llama', 'qwen2', 'qwen3', 'qwen3moe', 'gemma3', 'deepseek2'] as const;
 export type GgufArchitecture = (typeof GGUF_ARCHITECTURES)[number];
 
 const OUTSIDE: Readonly<Record<string, string>> = {
@@ -51,25 +51,36 @@ const GEMMA: Readonly<Record<string, string>> = {
   post_feedforward_layernorm: 'post_ffw_norm',
 };
 
-const DEEPSEEK: Readonly<Record<string, string>> = {
+const EXPERTS: Readonly<Record<string, string>> = {
   ...INSIDE,
+  'mlp.gate': 'ffn_gate_inp',
+  'mlp.experts.gate_proj': 'ffn_gate_exps',
+  'mlp.experts.up_proj': 'ffn_up_exps',
+  'mlp.experts.down_proj': 'ffn_down_exps',
+};
+
+const DEEPSEEK: Readonly<Record<string, string>> = {
+  ...EXPERTS,
   'self_attn.q_a_proj': 'attn_q_a',
   'self_attn.q_a_layernorm': 'attn_q_a_norm',
   'self_attn.q_b_proj': 'attn_q_b',
   'self_attn.kv_a_proj_with_mqa': 'attn_kv_a_mqa',
   'self_attn.kv_a_layernorm': 'attn_kv_a_norm',
   'self_attn.kv_b_proj': 'attn_kv_b',
-  'mlp.gate': 'ffn_gate_inp',
   'mlp.shared_experts.gate_proj': 'ffn_gate_shexp',
   'mlp.shared_experts.up_proj': 'ffn_up_shexp',
   'mlp.shared_experts.down_proj': 'ffn_down_shexp',
-  'mlp.experts.gate_proj': 'ffn_gate_exps',
-  'mlp.experts.up_proj': 'ffn_up_exps',
-  'mlp.experts.down_proj': 'ffn_down_exps',
   eh_proj: 'nextn.eh_proj',
   enorm: 'nextn.enorm',
   hnorm: 'nextn.hnorm',
   'shared_head.norm': 'nextn.shared_head_norm',
+};
+
+/** Architectures whose layers hold other tensors than Llama's. */
+const OWN: Readonly<Partial<Record<GgufArchitecture, Readonly<Record<string, string>>>>> = {
+  gemma3: GEMMA,
+  qwen3moe: EXPERTS,
+  deepseek2: DEEPSEEK,
 };
 
 const EXPERT = /^mlp\.experts\.(\d+)\./;
@@ -92,10 +103,8 @@ export function storedName(architecture: GgufArchitecture, parameter: string): S
 
 const withoutExpert = (module: string): string => module.replace(EXPERT, 'mlp.experts.');
 
-function insideOf(architecture: GgufArchitecture): Readonly<Record<string, string>> {
-  if (architecture === 'gemma3') return GEMMA;
-  return architecture === 'deepseek2' ? DEEPSEEK : INSIDE;
-}
+const insideOf = (architecture: GgufArchitecture): Readonly<Record<string, string>> =>
+  OWN[architecture] ?? INSIDE;
 
 function storageOf(architecture: GgufArchitecture, module: string): Storage {
   if (architecture === 'gemma3') return module.endsWith('norm') ? 'plus-one' : 'same';

@@ -15,7 +15,7 @@ import type { GgufEntries } from '../../tokenizer/gguf-vocabulary.ts';
 import { GaslawError } from '../../util/errors.ts';
 import type { CausalModel } from '../model.ts';
 import { halvesToPairs } from '../rotary-layout.ts';
-import type { Json } from './keys.ts';
+import { expertCount, type Json } from './keys.ts';
 import { keyDims, keyPart, latentShape, partNames, valueDims, valuePart } from './latent.ts';
 import { ggufArchitecture, llama3Factors, metadataFromConfig } from './metadata.ts';
 import { type Storage, type StoredName, storedName } from './names.ts';
@@ -145,7 +145,7 @@ function stacked(
   { name }: StoredName,
   options: WriteGgufOptions,
 ): PendingGgufTensor {
-  const count = Number(config.n_routed_experts);
+  const count = expertCount(config);
   const parts = Array.from({ length: count }, (_, i): Part => {
     const parameter = spec.name.replace('.experts.0.', `.experts.${i}.`);
     return [parameter, () => store.tensor(parameter).data as Float32Array]; // stores hold float32
