@@ -11,6 +11,7 @@ import { benchExperts } from './experts.ts';
 import { latency } from './latency.ts';
 import { benchLlamaCpp } from './llama-cpp.ts';
 import { benchOnnxBackend } from './onnx-backend.ts';
+import { benchQuantize } from './quantize/index.ts';
 import { benchQuantizers } from './quantizers.ts';
 import { benchRealModels } from './real-models.ts';
 import { benchRecovery } from './recovery.ts';
@@ -42,7 +43,7 @@ const { values, positionals } = parseArgs({
 });
 const rounds = Number(values.rounds ?? 7);
 
-function needed(option: 'models' | 'peer'): string {
+function needed(option: 'models' | 'peer' | 'data'): string {
   const value = values[option];
   if (value === undefined) throw new Error(`--${option} is missing`);
   return value;
@@ -65,6 +66,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   'onnx-backend': async () => benchOnnxBackend(values.data),
   'real-models': () => benchRealModels(values.data),
   agreement: () => benchAgreement(needed('peer'), values.models, Number(values.seeds ?? 1)),
+  quantize: () => benchQuantize(needed('data')),
   quantizers: () => benchQuantizers(needed('peer'), values.models),
   'llama-cpp': () =>
     benchLlamaCpp({

@@ -14,10 +14,20 @@ import { constantTensor } from '../../../ops/shape/values.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
 import type { Feeds } from '../calibrate.ts';
 import { type Affine, affineOfBounds, type CodeDType, type Scheme } from './affine.ts';
+import { equalize } from './equalize.ts';
 import { observe, type Watch } from './observe.ts';
 import { type ObserverOptions, observed, type Seen } from './observers.ts';
-import { type Coverage, type Group, type PlannedWeight, planQdq, type QdqPlan } from './plan.ts';
+import {
+  type Coverage,
+  type Group,
+  type PlannedWeight,
+  type PlanOptions,
+  planQdq,
+  type QdqPlan,
+} from './plan.ts';
+import { type Rounding, refineLayers } from './refine.ts';
 import { type Chosen, writeQdq } from './rewrite.ts';
+import { groupsOf, Simulation } from './simulate.ts';
 import { dequantized, type QuantizedTensor, quantizeTensor, type WeightMethod } from './weights.ts';
 
 export interface StaticOptions {
@@ -39,6 +49,12 @@ export interface StaticOptions {
   readonly observer?: ObserverOptions;
   /** How ranges of weights are chosen. Default `mse`. */
   readonly weightMethod?: WeightMethod;
+  /** Whether ranges of layers that follow each other are made alike first. Default false. */
+  readonly equalize?: boolean;
+  /** How codes of weights are chosen. Default `nearest`. */
+  readonly rounding?: Rounding;
+  /** Whether biases make up for what the mean of each output loses. Default: with `rounding` other than `nearest`. */
+  readonly biasCorrection?: boolean;
   /** Default `kernels`. */
   readonly coverage?: Coverage;
   /** Ops that must have one scale, as a device asks. */
@@ -78,17 +94,40 @@ export async function quantizeStatic(
   options: StaticOptions = {},
 ): Promise<StaticResult> {
   const prepared = prepare(model);
-  const { coverage = 'kernels', unified, float } = options;
-  const plan = planQdq(prepared.graph, { coverage, ...(unified && { unified }), ...(float && { float }) });
+  if (options.equalize) equalize(prepared.graph);
+  const plan = planQdq(prepared.graph, planOptions(options));
   const { groups, kept } = await activationsOf(runtime, prepared, plan, data, options);
   const weights = new Map(plan.weights.map(w => [w, quantizeTensor(w.tensor, weightOptions(w, options))]));
-  return written(
-    prepared,
-    plan,
-    { activations: activationScheme(options), groups, weights, biases: new Map() },
-    kept,
-  );
+  const activations = activationScheme(options);
+  const { rounding = 'nearest', biasCorrection = rounding !== 'nearest' } = options;
+  let biases: Chosen['biases'] = new Map();
+  if (rounding !== 'nearest' || biasCorrection) {
+    const simulation = simulationOf(prepared, plan, groups, options);
+    const layers = { rounding, biasCorrection };
+    biases = await refineLayers(runtime, prepared, plan, simulation, weights, data, layers);
+  }
+  return written(prepared, plan, { activations, groups, weights, biases }, kept);
 }
+
+export const planOptions = ({ coverage = 'kernels', unified, float }: StaticOptions): PlanOptions => ({
+  coverage,
+  ...(unified && { unified }),
+  ...(float && { float }),
+});
+
+/** `model` with these activations in integers and its weights as they are. */
+export const simulationOf = (
+  model: Model,
+  plan: QdqPlan,
+  groups: ReadonlyMap<Group, Affine>,
+  options: StaticOptions,
+): Simulation =>
+  new Simulation(
+    model,
+    planOptions(options),
+    groupsOf(plan).map(group => groups.get(group)),
+    activationScheme(options),
+  );
 
 /** Today's forms, types known, constants and batch normalizations folded. */
 export const prepare = (model: Model): Model => importModel(model).model;

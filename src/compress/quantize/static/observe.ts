@@ -70,7 +70,7 @@ const tensorsOf = ({ names, constants }: Watch, values: Readonly<Record<string, 
 
 /** The graph with `names` as its only outputs. */
 export function tapped(graph: Graph, names: readonly string[]): Graph {
-  const outputs = names.map(name => ({ name, ...(typeOf(graph, name) ?? { dtype: 'float32' as const }) }));
+  const outputs = names.map(name => ({ dtype: 'float32' as const, ...typeOf(graph, name), name }));
   return { ...cloneGraph(graph), outputs };
 }
 
