@@ -22,6 +22,7 @@ import { benchText } from './text.ts';
 import { benchTokenizers } from './tokenizers.ts';
 import { benchTraining } from './training.ts';
 import { benchWeightOnly } from './weight-only/index.ts';
+import { benchDecoderPruning } from './weight-only/pruning.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -80,6 +81,14 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
       data: values.data ?? '../shared/data',
       models: values.models ?? 'runs/weight-only',
       peer: values.peer,
+    }),
+  'decoder-pruning': () =>
+    benchDecoderPruning({
+      data: values.data ?? '../shared/data',
+      models: values.models ?? 'runs/weight-only',
+      seeds: Number(values.seeds ?? 3),
+      steps: Number(values.steps ?? 100),
+      log: values.log,
     }),
   tokenizers: async () =>
     benchTokenizers({ python: values.python, text: values.text, tokenizer: values.tokenizer, rounds }),

@@ -9,16 +9,17 @@ import type { InputStatistics } from './index.ts';
 const DAMPING = 0.01;
 
 /** Upper triangular U with (E[x xᵀ] + λ I)⁻¹ = Uᵀ U. */
-export function inverseFactor(
-  { columns: n, gram }: InputStatistics,
-  damping: number = DAMPING,
-): Float64Array {
+export const inverseFactor = (inputs: InputStatistics, damping: number = DAMPING): Float64Array =>
+  transposed(cholesky(dampedInverse(inputs, damping), inputs.columns), inputs.columns);
+
+/** (E[x xᵀ] + λ I)⁻¹ with λ = `damping` times the mean diagonal. */
+export function dampedInverse({ columns: n, gram }: InputStatistics, damping: number): Float64Array {
   const h = Float64Array.from(gram);
   let trace = 0;
   for (let i = 0; i < n; i++) trace += gram[i * n + i] as number;
   const lambda = trace === 0 ? 1 : (damping * trace) / n;
   for (let i = 0; i < n; i++) h[i * n + i] = (h[i * n + i] as number) + lambda;
-  return transposed(cholesky(inverse(cholesky(h, n), n), n), n);
+  return inverse(cholesky(h, n), n);
 }
 
 /** Lower triangular L with A = L Lᵀ. A must be positive definite. */
