@@ -29,6 +29,7 @@ describe('numbers', () => {
     [percent(Number.NaN), '–'],
     [percent(null), '–'],
     [percentInterval([0.571, 0.692]), '57 – 69 %'],
+    [percentInterval([0.9812, 0.9934]), '98.1 – 99.3 %'],
     [bytes(163_840), '164 kB'],
     [bytes(2_452_608), '2.45 MB'],
     [flops(2.31e13), '23.1 TFLOP'],

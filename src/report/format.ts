@@ -20,10 +20,11 @@ const shown = (value: Maybe, text: (value: number) => string): string =>
 
 export const percent = (share: Maybe): string => shown(share, x => `${(100 * x).toFixed(1)}${THIN}%`);
 
-/** A 95 % interval of shares: "66 – 76 %". */
+/** A 95 % interval of shares: "66 – 76 %", with a decimal where it is narrower than three points. */
 export function percentInterval(interval: Interval | undefined): string {
   if (!interval?.every(isNumber)) return NONE;
-  const [low, high] = interval.map(x => (100 * x).toFixed(0));
+  const digits = interval[1] - interval[0] < 0.03 ? 1 : 0;
+  const [low, high] = interval.map(x => (100 * x).toFixed(digits));
   return `${low}${THIN}–${THIN}${high}${THIN}%`;
 }
 

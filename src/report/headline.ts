@@ -4,6 +4,7 @@
 import type { ReportData, Stage } from './data.ts';
 import { bytes, duration, isNumber, percent, percentInterval, plain, si } from './format.ts';
 import { html, type Markup, type Part } from './html.ts';
+import { tile } from './page.ts';
 import { hasValues, lastOf, metricNames, type Series, seriesOf } from './series.ts';
 import { differenceOf, isMeasured, kindOf, type Measured, type Roles, rolesOf } from './story.ts';
 
@@ -98,9 +99,6 @@ function figures(data: ReportData, roles: Roles): Part {
       ),
   ];
 }
-
-const tile = (label: string, value: string, note: string): Markup =>
-  html`<div class="tile"><span class="label">${label}</span><strong>${value}</strong><span class="note">${note}</span></div>`;
 
 /** Base → R1-Zero → final, each with a bar. */
 function ladder({ base, zero, final }: Roles): Markup | false {

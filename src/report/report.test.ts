@@ -1,38 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { memoryFiles } from '../util/files.ts';
 import { exampleRun, exampleTextRun } from './example-data.ts';
+import { isWhole, textOf, unbalanced } from './fixtures/page.ts';
 import { collectReport, type ReportData, renderReport, writeReport } from './index.ts';
 import { SCRIPT } from './script.ts';
 
 const run = exampleRun();
 const page = renderReport(run);
-
-/** What a person reads: the page without style, script and tags. */
-function textOf(html: string): string {
-  const body = html.replace(/<(style|script)>[\s\S]*?<\/\1>/g, '').replace(/<[^>]*>/g, ' ');
-  const plain = body
-    .replace(/&lt;/g, '<')
-    .replace(/&gt;/g, '>')
-    .replace(/&quot;/g, '"')
-    .replace(/&#39;/g, "'");
-  return plain.replace(/&amp;/g, '&').replace(/[\s\u202f\u00a0]+/g, ' ');
-}
-
-/** The words that every well-formed page ends with, so a page that broke off is noticed. */
-const isWhole = (html: string): boolean =>
-  html.startsWith('<!doctype html>') && html.trimEnd().endsWith('</html>');
-
-/** Tags must be closed in the order in which they were opened. */
-function unbalanced(html: string): string[] {
-  const open: string[] = [];
-  const text = html.replace(/<(style|script)>[\s\S]*?<\/\1>/g, '').replace(/<!doctype html>/, '');
-  for (const [, close, name, self] of text.matchAll(/<(\/?)([a-z][a-z0-9]*)(?:"[^"]*"|[^">])*?(\/?)>/gi)) {
-    if (self === '/' || ['meta', 'link', 'br'].includes(name as string)) continue;
-    if (close === '') open.push(name as string);
-    else if (open.pop() !== name) return [`</${name}> closes another tag`];
-  }
-  return open;
-}
 
 const folderOf = (data: ReportData, result = true) => {
   const { stages, metrics, samples, machine, finished: _, seconds, ...config } = data;

@@ -10,20 +10,16 @@ import { curvesSection } from './curves.ts';
 import { collectReport, type ReportData } from './data.ts';
 import { endingSections } from './ending.ts';
 import { headline, sentence } from './headline.ts';
-import { html, Markup, type Part } from './html.ts';
-import { SCRIPT } from './script.ts';
+import { mainOf, page, type Section } from './page.ts';
 import { stagesSection } from './stages.ts';
 import { rolesOf } from './story.ts';
 import { studentsSection } from './students.ts';
-import { STYLE } from './style.ts';
 import { tradeSection } from './trade.ts';
 import { writingSection } from './writing.ts';
 
-const POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
-
 /** The whole page as text. */
 export function renderReport(data: ReportData): string {
-  const sections: readonly (readonly [id: string, title: string, section: Markup | false])[] = [
+  const sections: readonly Section[] = [
     ['pipeline', data.stages.length === 1 ? 'Model' : 'Pipeline', stagesSection(data)],
     ['curves', 'Curves', curvesSection(data)],
     ['answers', 'Answers', answersSection(data)],
@@ -31,23 +27,10 @@ export function renderReport(data: ReportData): string {
     ['trade', 'Costs', tradeSection(data)],
     ['students', 'Students', studentsSection(data)],
   ];
-  const there = sections.filter(([, , section]) => section);
-  const links: Part = [...there.map(([id, title]) => [id, title] as const), ['words', 'Words'] as const].map(
-    ([id, title]) => html`<a href="#${id}">${title}</a>`,
-  );
   return page(
     `${data.recipe} · ${sentence(data, rolesOf(data))}`,
-    html`<main>${headline(data)}<nav aria-label="Sections">${links}</nav>${there.map(([, , section]) => section)}${endingSections(data)}</main>`,
+    mainOf(headline(data), sections, endingSections(data), [['words', 'Words']]),
   );
-}
-
-function page(title: string, body: Markup): string {
-  return html`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}"><meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">
-<title>${title}</title><style>${new Markup(STYLE)}</style></head>
-<body>${body}<div id="tip" role="status" hidden></div><script>${new Markup(SCRIPT)}</script></body></html>
-`.text;
 }
 
 /**

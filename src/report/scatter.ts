@@ -7,7 +7,7 @@ import type { Interval } from '../tasks/statistics.ts';
 import { isNumber } from './format.ts';
 import { html, type Markup } from './html.ts';
 import { type Axes, frame, gridPath, linePath, mark, percentOf, pointAt } from './plot.ts';
-import { airyLogDomain, linearScale, logScale } from './scale.ts';
+import { airyLogDomain, type Domain, linearScale, logScale } from './scale.ts';
 import { type Kind, paretoFront } from './story.ts';
 
 export interface ScatterPoint {
@@ -24,6 +24,8 @@ export interface ScatterOptions {
   readonly xTitle: string;
   readonly points: readonly ScatterPoint[];
   readonly xFormat: (value: number) => string;
+  /** Range of y; from 0 to 1 when absent. */
+  readonly yDomain?: Domain;
 }
 
 const HEIGHT = 340;
@@ -41,7 +43,10 @@ const CANVASES = {
 export function scatter(o: ScatterOptions): Markup | false {
   const points = o.points.filter(point => isNumber(point.x) && point.x > 0 && isNumber(point.y));
   if (points.length < 2) return false;
-  const axes = { x: logScale(airyLogDomain(points.map(point => point.x))), y: linearScale([0, 1], 5) };
+  const axes = {
+    x: logScale(airyLogDomain(points.map(point => point.x))),
+    y: linearScale(o.yDomain ?? [0, 1], 5),
+  };
   const front = paretoFront(points);
   const offsets = (canvas: Canvas) =>
     placeLabels(
@@ -65,7 +70,7 @@ ${frame({
     dot(point, axes),
   ]),
   xFormat: o.xFormat,
-  yFormat: value => `${Math.round(100 * value)} %`,
+  yFormat: value => `${Number((100 * value).toPrecision(3))} %`,
   xTitle: o.xTitle,
 })}</figure>`;
 }

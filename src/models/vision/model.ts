@@ -29,10 +29,13 @@ function trace(parameters: ParameterTrace, { input, classes, layers }: ConvNetCo
   const root = parameters.scope();
   let x = b.input('image', 'float32', ['batch', ...input]);
   layers.forEach((layer, i) => {
-    x = root.child('layers').within(String(i), scope => convLayer(scope, x, layer));
+    x = root.within(`layers.${i}`, scope => convLayer(scope, x, layer));
   });
   const pooled = b.op('Flatten', [b.op('GlobalAveragePool', [x], {})], {});
-  b.output(classifier(root.child('classifier'), pooled, classes), 'logits');
+  b.output(
+    root.within('classifier', scope => classifier(scope, pooled, classes)),
+    'logits',
+  );
 }
 
 /** y = x Wᵀ + b. */
