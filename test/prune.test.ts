@@ -16,11 +16,17 @@ if (here) {
   copyFileSync(join(data, 'gpt_nano_sort.onnx'), join(folder, 'sort.onnx'));
 }
 
+const KEYWORDS = join(import.meta.dirname, '../bench/data/keywords.json');
+
 interface Result {
   readonly bytesBefore: number;
   readonly bytesAfter: number;
   readonly macsBefore: number;
   readonly macsAfter: number;
+  readonly quality: string;
+  readonly qualityBefore: number;
+  readonly qualityAfter: number;
+  readonly qualityInterval: readonly [number, number];
 }
 
 describe.runIf(here)('gaslaw prune (needs ../shared/data)', () => {
@@ -43,8 +49,35 @@ describe.runIf(here)('gaslaw prune (needs ../shared/data)', () => {
     expect(ended.stdout.match(/50\.0 % zeros/g)?.length).toBeGreaterThan(5);
   });
 
+  const withData = (...args: string[]) =>
+    jsonOf(
+      gaslaw(folder, ['prune', 'kws.onnx', '--data', KEYWORDS, '--out', 'kws2.onnx', '--json', ...args]),
+    );
+
+  it('by data, measured on examples that it has not seen', () => {
+    const result = withData('--keep', '0.9', '--importance', 'taylor', '--samples', '300') as Result;
+    expect(result.quality).toBe('accuracy');
+    // 900 of 1,000 keywords are right before
+    expect(result.qualityBefore).toBeGreaterThan(0.85);
+    expect(result.qualityAfter).toBeGreaterThan(0.5);
+    expect(result.qualityInterval[0]).toBeLessThan(result.qualityAfter);
+  });
+
+  it('recovers, with channels as the device computes them', () => {
+    const args = ['--keep', '0.6', '--eval', KEYWORDS, '--device', 'arm-ethos-u55-128'];
+    const bare = withData(...args) as Result;
+    const recovered = withData(...args, '--recover', '4') as Result;
+    expect(recovered.macsAfter).toBe(bare.macsAfter);
+    expect(recovered.qualityAfter).toBeGreaterThan(bare.qualityAfter + 0.1);
+    const { initializers } = decodeModel(readFileSync(join(folder, 'kws2.onnx'))).graph;
+    for (const { dims } of initializers.values())
+      if (dims.length === 4) expect((dims[0] as number) % 16).toBe(0);
+  });
+
   it.each([
-    [['--out', 'x.onnx'], /give either --keep SHARE \(channels\) or --sparsity PATTERN/],
+    [['--out', 'x.onnx'], /give either --keep SHARE \(channels\), --layers N/],
+    [['--keep', '0.5', '--importance', 'taylor', '--out', 'x.onnx'], /taylor needs examples .*: give data/],
+    [['--keep', '0.5', '--recover', '2', '--out', 'x.onnx'], /recovery learns from examples: give data/],
     [['--keep', '2', '--out', 'x.onnx'], /--keep is "2"; give a number between/],
     [['--keep', '0.5', '--importance', 'scale', '--out', 'x.onnx'], /needs batch normalizations/],
     [['--keep', '0.01', '--out', 'x.onnx'], /leaves 0\.\d\d of the macs, more than 0\.01/],

@@ -1,45 +1,85 @@
-/** `gaslaw prune <model.onnx>`: fewer channels, or fewer weights. */
+/** `gaslaw prune <model.onnx>`: fewer channels, fewer layers, or fewer weights; what is left may learn from the whole. */
 import { Command } from 'commander';
-import { magnitude, scale } from '../../compress/prune/importance.ts';
-import { type SparsityPattern, sparsifyWeights } from '../../compress/prune/sparsity.ts';
-import { macsOf, pruneStructured } from '../../compress/prune/structured.ts';
-import type { Graph } from '../../graph/ir.ts';
+import { IMPORTANCES, type ImportanceName, type PruneTask, prune } from '../../compress/prune/run.ts';
+import {
+  SPARSITY_METHODS,
+  type SparsityMethod,
+  type SparsityPattern,
+} from '../../compress/prune/sparsity.ts';
+import { macsOf } from '../../compress/prune/structured.ts';
+import { qualityOf } from '../../compress/quality.ts';
+import { deviceOf } from '../../devices/index.ts';
 import { encodeModelChunks } from '../../graph/protobuf.ts';
 import { importModel } from '../../import/index.ts';
 import { loadOnnx } from '../../models/resolve.ts';
 import { inferShapes } from '../../ops/infer.ts';
-import { bytes, si } from '../../report/format.ts';
+import { bytes, percent, si } from '../../report/format.ts';
 import { UsageError } from '../../util/errors.ts';
+import { openLearningData } from '../data.ts';
+import { openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
 import { JSON_OPTION, oneOf, whole, within } from '../options.ts';
-import { createOutput } from '../output.ts';
+import { createOutput, type Output } from '../output.ts';
 
 interface Options {
   readonly keep?: number;
   readonly of: 'macs' | 'parameters';
-  readonly importance: 'magnitude' | 'scale';
+  readonly importance: ImportanceName;
   readonly ranking: 'global' | 'uniform';
-  readonly align: number;
+  readonly align?: number;
+  readonly device?: string;
+  readonly layers?: number;
   readonly sparsity?: SparsityPattern;
+  readonly method: SparsityMethod;
+  readonly data?: string;
+  readonly eval?: string;
+  readonly samples: number;
+  readonly recover?: number;
+  readonly rounds: number;
+  readonly rate: number;
+  readonly seed: number;
   readonly out: string;
   readonly json?: boolean;
 }
 
 export const pruneCommand = (): Command =>
   new Command('prune')
-    .description('remove channels until a share of the work is left, or set weights to 0')
+    .description('remove channels until a share of the work is left, remove layers, or set weights to 0')
     .argument('<model>', '.onnx file')
     .option('--keep <share>', 'share of the work that may be left', within('--keep', 0.01, 0.99))
     .option('--of <what>', 'macs or parameters', oneOf('--of', ['macs', 'parameters']), 'macs')
     .option(
       '--importance <name>',
-      'magnitude of weights or scale of batch normalizations',
-      oneOf('--importance', ['magnitude', 'scale']),
+      `of channels: ${IMPORTANCES.join(', ')}; the last two need --data, taylor with labels`,
+      oneOf('--importance', IMPORTANCES),
       'magnitude',
     )
     .option('--ranking <name>', 'global or uniform', oneOf('--ranking', ['global', 'uniform']), 'global')
-    .option('--align <channels>', 'keep multiples of this many channels', whole('--align', 1), 1)
+    .option('--align <channels>', 'keep multiples of this many channels', whole('--align', 1))
+    .option('--device <ID>', 'align channels as this device computes them; see gaslaw devices')
+    .option(
+      '--layers <N>',
+      'instead: how many residual branches go, least influence first',
+      whole('--layers', 1),
+    )
     .option('--sparsity <pattern>', 'instead: share of zeros (0.5) or N:M kept (2:4)', patternOf)
+    .option(
+      '--method <name>',
+      `how zeros are chosen: ${SPARSITY_METHODS.join(', ')}; the last two need --data`,
+      oneOf('--method', SPARSITY_METHODS),
+      'magnitude',
+    )
+    .option('--data <DATA>', 'what importance and recovery learn from: .npz, .npy, .json or a folder')
+    .option('--eval <DATA>', 'what quality is measured on (default: what is left of --data)')
+    .option('--samples <N>', 'how many examples importance is measured on', whole('--samples', 1), 1000)
+    .option(
+      '--recover <epochs>',
+      'train what is left on the answers of the whole model',
+      whole('--recover', 1),
+    )
+    .option('--rounds <N>', 'prune and recover in so many rounds', whole('--rounds', 1), 1)
+    .option('--rate <rate>', 'learning rate of recovery (SGD)', within('--rate', 0, 10), 0.02)
+    .option('--seed <N>', 'of the choice of samples and of recovery', whole('--seed', 0), 1)
     .requiredOption('--out <path>', 'where the pruned model goes')
     .option(...JSON_OPTION)
     .action(run);
@@ -51,50 +91,83 @@ function patternOf(text: string): SparsityPattern {
   return { share: within('--sparsity', 0.01, 0.99)(text) };
 }
 
+function taskOf(o: Options, output: Output): PruneTask {
+  if ([o.keep, o.sparsity, o.layers].filter(v => v !== undefined).length !== 1)
+    throw new UsageError(
+      'give either --keep SHARE (channels), --layers N (residual branches) or --sparsity PATTERN (weights)',
+    );
+  if (o.layers !== undefined) return { kind: 'layers', count: o.layers };
+  if (o.sparsity !== undefined) {
+    warnOfDense(o, output);
+    return { kind: 'weights', pattern: o.sparsity, method: o.method };
+  }
+  const { importance, ranking, rounds } = o;
+  const align = o.align ?? (o.device === undefined ? 1 : (deviceOf(o.device).channelAlignment?.value ?? 1));
+  const target = { keep: o.keep as number, of: o.of }; // the only one that is left
+  return { kind: 'channels', importance, ranking, rounds, align, target };
+}
+
+function warnOfDense(o: Options, output: Output): void {
+  const sparsity = o.device === undefined ? undefined : deviceOf(o.device).sparsity?.value;
+  if (sparsity === 'none')
+    output.warn(`${o.device} computes zeros like any number: --keep makes models faster there`);
+}
+
 async function run(path: string, o: Options): Promise<void> {
-  if ((o.keep === undefined) === (o.sparsity === undefined))
-    throw new UsageError('give either --keep SHARE (channels) or --sparsity PATTERN (weights)');
   const output = createOutput(o.json ?? false);
+  const task = taskOf(o, output);
   const files = nodeFiles();
   const { model } = importModel((await loadOnnx(files, path)).model, { foldNorms: false });
   inferShapes(model.graph);
-  const before = model.graph;
-  const { graph, lines } = o.keep === undefined ? sparse(before, o) : channels(before, o, o.keep);
-  await files.write(o.out, encodeModelChunks({ ...model, graph }));
+  const training = o.recover !== undefined;
+  const { learning, evaluation } = await openLearningData(
+    files,
+    model.graph.inputs,
+    o,
+    training ? Number.POSITIVE_INFINITY : o.samples,
+    training ? 0.8 : 0.5,
+  );
+  const runtime = await openRuntime(output);
+  const started = performance.now();
+  const pruned = await prune(runtime, model, task, learning, {
+    samples: o.samples,
+    ...(o.recover !== undefined && {
+      recovery: {
+        epochs: o.recover,
+        rate: o.rate,
+        batchSize: 64,
+        seed: o.seed,
+        onStep: (step, steps, loss) => output.progress(progressOf(step, steps, loss, started)),
+      },
+    }),
+  });
+  await files.write(o.out, encodeModelChunks(pruned.model));
+  const quality = evaluation && (await qualityOf(runtime, model, pruned.model, evaluation));
   const result = {
     output: o.out,
     bytesBefore: await files.size(path),
     bytesAfter: await files.size(o.out),
-    macsBefore: macsOf(before),
-    macsAfter: macsOf(graph),
+    macsBefore: macsOf(model.graph),
+    macsAfter: macsOf(pruned.model.graph),
+    ...quality,
   };
   output.result(result, () => [
-    ...lines,
+    ...pruned.lines,
+    ...(quality
+      ? [`${quality.quality} ${percent(quality.qualityBefore)} → ${percent(quality.qualityAfter)}`]
+      : []),
     `${si(result.macsBefore)} → ${si(result.macsAfter)} multiply-adds, ${bytes(result.bytesBefore)} → ${bytes(result.bytesAfter)}: ${o.out}`,
   ]);
 }
 
-interface Pruned {
-  readonly graph: Graph;
-  readonly lines: readonly string[];
-}
-
-function channels(before: Graph, o: Options, keep: number): Pruned {
-  const { graph, report } = pruneStructured(before, {
-    target: { keep, of: o.of },
-    importance: o.importance === 'scale' ? scale(before) : magnitude(before),
-    ranking: o.ranking,
-    align: o.align,
-  });
-  return { graph, lines: report.dimensions.map(d => `${d.before} → ${d.after}  ${d.name}`) };
-}
-
-function sparse(graph: Graph, o: Options): Pruned {
-  const report = sparsifyWeights(graph, { pattern: o.sparsity as SparsityPattern, method: 'magnitude' });
-  if (report.length === 0)
-    throw new UsageError('no product of two dimensions reads a weight that can become sparse; use --keep');
+function progressOf(step: number, steps: number, loss: number, started: number) {
+  const seconds = (performance.now() - started) / 1000;
   return {
-    graph,
-    lines: report.map(w => `${((100 * w.zeros) / w.elements).toFixed(1)} % zeros  ${w.name}`),
+    stage: 'recover',
+    step,
+    steps,
+    metrics: { loss },
+    tokensPerSecond: 0,
+    etaSeconds: (seconds / step) * (steps - step),
   };
 }

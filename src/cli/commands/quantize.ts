@@ -8,8 +8,7 @@ import { optionsFor, type Widths } from '../../compress/quantize/static/device.t
 import { exampleFeeds, randomFeeds } from '../../compress/quantize/static/feeds.ts';
 import { quantizeStatic, type StaticOptions } from '../../compress/quantize/static/index.ts';
 import { OBSERVERS } from '../../compress/quantize/static/observers.ts';
-import { type Examples, splitExamples } from '../../data/examples/examples.ts';
-import { openExamples } from '../../data/examples/open.ts';
+import type { Examples } from '../../data/examples/examples.ts';
 import { deviceOf } from '../../devices/index.ts';
 import {
   LANGUAGE_DTYPES,
@@ -26,6 +25,7 @@ import { inferShapes } from '../../ops/infer.ts';
 import { bytes, percent } from '../../report/format.ts';
 import { UsageError } from '../../util/errors.ts';
 import type { FileStore } from '../../util/files.ts';
+import { openLearningData } from '../data.ts';
 import { openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
 import { JSON_OPTION, nameAndValue, oneOf, whole } from '../options.ts';
@@ -123,10 +123,10 @@ async function quantizeGraph(files: FileStore, path: string, o: Options, output:
   if (!dtype)
     throw new UsageError(`--dtype ${o.dtype} is for language models; graphs take ${DTYPES.join(', ')}`);
   const { model, bytes: bytesBefore } = await loadOnnx(files, path);
-  const data = await openData(files, model, o);
+  const data = await openLearningData(files, importModel(model).model.graph.inputs, o, o.samples, 0.5);
   const macs = macsOf(importModel(model).model.graph);
   const { model: made, details } =
-    dtype === 'float16' ? halved(model) : await integers(model, dtype, data.calibration, o, output);
+    dtype === 'float16' ? halved(model) : await integers(model, dtype, data.learning, o, output);
   await files.write(o.out, contentOf(made, o));
   const bytesAfter = await files.size(o.out);
   const quality =
@@ -138,24 +138,6 @@ async function quantizeGraph(files: FileStore, path: string, o: Options, output:
       : []),
     `${o.out}: ${bytes(bytesBefore)} → ${bytes(bytesAfter)}`,
   ]);
-}
-
-interface Data {
-  readonly calibration?: Examples;
-  readonly evaluation?: Examples;
-}
-
-/** What calibrates never evaluates. */
-async function openData(files: FileStore, model: Model, o: Options): Promise<Data> {
-  const inputs = importModel(model).model.graph.inputs;
-  const [data, separate] = await Promise.all(
-    [o.data, o.eval].map(name => (name === undefined ? undefined : openExamples(files, name, inputs))),
-  );
-  if (!data) return separate ? { evaluation: separate } : {};
-  const count = Math.min(o.samples, separate ? data.count : Math.ceil(data.count / 2));
-  if (count === data.count) return { calibration: data, ...(separate && { evaluation: separate }) };
-  const [calibration, rest] = splitExamples(data, count, o.seed);
-  return { calibration, evaluation: separate ?? rest };
 }
 
 function halved(model: Model): Quantized {

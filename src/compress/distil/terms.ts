@@ -123,7 +123,7 @@ function termOf(c: GraphLossContext, term: Term, teacher: Graph, metrics: Record
 }
 
 function onLogits(c: GraphLossContext, { kind, temperature }: Term): Value {
-  const student = flatLogits(c);
+  const student = rowsOf(c.logits()) ?? flatLogits(c);
   const teacher = c.input('teacher', 'float32', student.shape);
   const options = { temperature };
   const rows =
@@ -137,6 +137,10 @@ function onLogits(c: GraphLossContext, { kind, temperature }: Term): Value {
         );
   return rows.mean(undefined, false);
 }
+
+/** [N T, V] of the logits [N, T, V] of sequences. */
+const rowsOf = (logits: Value): Value | undefined =>
+  logits.rank === 3 ? logits.reshape([-1, logits.shape[2] as number]) : undefined;
 
 function onFeatures(c: GraphLossContext, term: Term, graph: Graph): Value {
   const { kind, temperature } = term;

@@ -13,6 +13,7 @@ import { inferShapes } from '../../ops/infer.ts';
 import { sameDim } from '../../ops/shape/dims.ts';
 import type { CompileOptions, Runtime } from '../../runtime/runtime.ts';
 import { GaslawError } from '../../util/errors.ts';
+import { macsOf } from './structured.ts';
 
 export interface ResidualBranch {
   /** Name of the sum x + f(x). */
@@ -38,6 +39,12 @@ export function residualBranches(graph: Graph): ResidualBranch[] {
     ].find(r => hangsOn(graph, producers, r));
     return found ? [found] : [];
   });
+}
+
+/** Branches that do the work of a layer: without them there are fewer multiply-adds (x + 0.04 x³ of a GELU is none). */
+export function layerBranches(graph: Graph): ResidualBranch[] {
+  const whole = macsOf(graph);
+  return residualBranches(graph).filter(branch => macsOf(withoutBranches(graph, [branch])) < whole);
 }
 
 const sameShape = (a: Shape | undefined, b: Shape | undefined): boolean =>

@@ -72,7 +72,11 @@ export async function lossGradients(
 ): Promise<ReadonlyMap<string, Float32Array>[]> {
   const size = Math.min(batchSize, examples.count);
   const labels = labelsOf(examples);
-  const bound = bindDims(graph, dimsOf(graph, { batchSize: size }), 'all');
+  const bound = bindDims(
+    graph,
+    dimsOf(graph, { batchSize: size, dims: dimsOfExamples(graph, examples) }),
+    'all',
+  );
   const form = trainable(bound, { trainNorms: false, dropout: 0 });
   const traced = graphGradients(form, classification());
   using program = await runtime.compile(modelOf(traced.graph), { threads });
@@ -98,4 +102,13 @@ export async function lossGradients(
     found.push(new Map(names.map(name => [name, grads[`grad:${name}`]?.data as Float32Array])));
   }
   return found;
+}
+
+/** Numbers that the examples have for symbolic dims of inputs, other than the first of each. */
+export function dimsOfExamples(graph: Graph, examples: Examples): Record<string, number> {
+  const one = examples.batch([0]);
+  const pairs = graph.inputs.flatMap(({ name, shape }) =>
+    (shape ?? []).slice(1).map((dim, i) => [dim, one[name]?.dims[i + 1]] as const),
+  );
+  return Object.fromEntries(pairs.filter(([dim, n]) => typeof dim === 'string' && n !== undefined));
 }

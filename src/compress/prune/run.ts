@@ -1,0 +1,253 @@
+/**
+ * Pruning as it is asked for: channels, layers or single weights, with what importances need of data, and recovery.
+ *
+ * 1. All on a graph with a free batch where that can be; the batch that a model fixes is fixed again at the end.
+ * 2. In recovery, weights that were set to 0 stay so: they are trained times a mask.
+ */
+import { type Examples, subset } from '../../data/examples/examples.ts';
+import type { Graph, Model, Tensor } from '../../graph/ir.ts';
+import { cloneGraph, sortTopologically } from '../../graph/walk.ts';
+import { freeBatch } from '../../import/batch.ts';
+import { bindDims } from '../../ops/bind-dims.ts';
+import { Builder } from '../../ops/builder.ts';
+import { inferShapes } from '../../ops/infer.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { weightsOf } from '../../train/weights-of.ts';
+import { GaslawError } from '../../util/errors.ts';
+import { transferBatches } from '../distil/transfer.ts';
+import { inputStatistics } from '../quantize/calibrate.ts';
+import { exampleFeeds } from '../quantize/static/feeds.ts';
+import { branchInfluence, layerBranches, withoutBranches } from './depth.ts';
+import type { ChannelGroup } from './groups.ts';
+import { activation, magnitude, scale, taylor } from './importance.ts';
+import { type IterativeOptions, pruneAndRecover, type RecoverOptions, recover } from './recover.ts';
+import { type SparsityMethod, type SparsityPattern, sparsifyWeights } from './sparsity.ts';
+import { activationMeans, dimsOfExamples, lossGradients } from './statistics.ts';
+import { pruneStructured } from './structured.ts';
+
+export const IMPORTANCES = ['magnitude', 'scale', 'taylor', 'activation'] as const;
+export type ImportanceName = (typeof IMPORTANCES)[number];
+
+/** What goes: channels, residual branches, or single weights. */
+export type PruneTask =
+  | ({ readonly kind: 'channels'; readonly importance: ImportanceName } & Omit<
+      IterativeOptions,
+      'importance'
+    >)
+  | { readonly kind: 'layers'; readonly count: number }
+  | { readonly kind: 'weights'; readonly pattern: SparsityPattern; readonly method: SparsityMethod };
+
+export interface PruneRecovery {
+  readonly epochs: number;
+  readonly rate: number;
+  readonly batchSize: number;
+  readonly seed: number;
+  readonly onStep?: (step: number, steps: number, loss: number) => void;
+}
+
+export interface PruneOptions {
+  /** How many examples importances are measured on. Default 1000. */
+  readonly samples?: number;
+  readonly recovery?: PruneRecovery;
+  /** Weights with fewer elements keep all of them when single weights go. Default 1024. */
+  readonly minElements?: number;
+}
+
+export interface Pruned {
+  readonly model: Model;
+  /** What was done to each dimension, layer or weight. */
+  readonly lines: readonly string[];
+}
+
+/** Prunes an imported model (types inferred, norms not folded). `data` serve importances and recovery. */
+export async function prune(
+  runtime: Runtime,
+  model: Model,
+  task: PruneTask,
+  data?: Examples,
+  { samples = 1000, recovery, minElements }: PruneOptions = {},
+): Promise<Pruned> {
+  if (recovery && !data)
+    throw new GaslawError('recovery learns from examples: give data, or prune without recovery');
+  const free = freeBatch(model);
+  inferShapes(free.graph);
+  const some = data && subset(data, [...Array(Math.min(samples, data.count)).keys()]);
+  const work = new Work(runtime, free, some, recovery && data && recoverOptions(free.graph, recovery, data));
+  const { graph, lines } = await work.run(task, minElements);
+  return { model: { ...model, graph: free === model ? graph : rebound(graph, model.graph) }, lines };
+}
+
+/** `graph` with the batch of the inputs that it had. */
+function rebound(graph: Graph, original: Graph): Graph {
+  const sizes = original.inputs.flatMap((input, i) => {
+    const [now, was] = [graph.inputs[i]?.shape?.[0], input.shape?.[0]];
+    return typeof now === 'string' && typeof was === 'number' ? [[now, was] as const] : [];
+  });
+  const bound = bindDims(graph, new Map(sizes), 'batch');
+  inferShapes(bound);
+  return bound;
+}
+
+function recoverOptions(graph: Graph, r: PruneRecovery, data: Examples): RecoverOptions {
+  const batchSize = Math.min(r.batchSize, data.count);
+  const steps = Math.ceil((r.epochs * data.count) / batchSize);
+  return {
+    data: transferBatches(data, { batchSize }),
+    batchSize,
+    dims: dimsOfExamples(graph, data),
+    steps,
+    rate: r.rate,
+    optimizer: { kind: 'sgd', momentum: 0.9, weightDecay: 1e-4 },
+    maxGradientNorm: 5,
+    emaDecay: 0.99,
+    seed: r.seed,
+    onStep: (step, { loss }) => r.onStep?.(step + 1, steps, loss as number),
+  };
+}
+
+class Work {
+  readonly #runtime: Runtime;
+  readonly #model: Model;
+  readonly #data: Examples | undefined;
+  readonly #recovery: RecoverOptions | undefined;
+
+  constructor(
+    runtime: Runtime,
+    model: Model,
+    data: Examples | undefined,
+    recovery: RecoverOptions | undefined,
+  ) {
+    this.#runtime = runtime;
+    this.#model = model;
+    this.#data = data;
+    this.#recovery = recovery;
+  }
+
+  run(task: PruneTask, minElements?: number): Promise<{ graph: Graph; lines: string[] }> {
+    switch (task.kind) {
+      case 'channels':
+        return this.#channels(task);
+      case 'layers':
+        return this.#layers(task.count);
+      case 'weights':
+        return this.#weights(task, minElements);
+    }
+  }
+
+  #examples(what: string): Examples {
+    if (this.#data) return this.#data;
+    throw new GaslawError(`${what} needs examples to run the model on: give data, or choose magnitude`);
+  }
+
+  async #channels({ importance, ...options }: Extract<PruneTask, { kind: 'channels' }>) {
+    const { graph: whole } = this.#model;
+    const score = (graph: Graph) => this.#importance(graph, importance);
+    const { graph, report } = this.#recovery
+      ? await pruneAndRecover(this.#runtime, whole, { ...options, importance: score }, this.#recovery)
+      : pruneStructured(whole, { ...options, importance: await score(whole) });
+    return { graph, lines: report.dimensions.map(d => `${d.before} → ${d.after}  ${d.name}`) };
+  }
+
+  async #importance(graph: Graph, name: ImportanceName): Promise<(group: ChannelGroup) => number> {
+    const model = { ...this.#model, graph };
+    switch (name) {
+      case 'magnitude':
+        return magnitude(graph);
+      case 'scale':
+        return scale(graph);
+      case 'taylor':
+        return taylor(graph, await lossGradients(this.#runtime, graph, this.#examples('importance taylor')));
+      case 'activation': {
+        const feeds = exampleFeeds(model, this.#examples('importance activation'));
+        return activation(await activationMeans(this.#runtime, model, feeds));
+      }
+    }
+  }
+
+  async #layers(count: number) {
+    const { graph } = this.#model;
+    const branches = layerBranches(graph);
+    if (branches.length < count)
+      throw new GaslawError(
+        `${branches.length} layers of this model lie beside a shortcut and can go, not ${count}; prune its channels instead`,
+      );
+    const feeds = exampleFeeds(this.#model, this.#examples('choosing layers'));
+    const influence = await branchInfluence(this.#runtime, this.#model, branches, feeds);
+    const order = branches
+      .map((branch, i) => ({ branch, influence: influence[i] as number }))
+      .sort((a, b) => a.influence - b.influence);
+    const gone = order.slice(0, count);
+    const shorter = withoutBranches(
+      graph,
+      gone.map(g => g.branch),
+    );
+    return {
+      graph: await this.#recovered(shorter),
+      lines: gone.map(g => `out: ${g.branch.sum} (influence ${g.influence.toFixed(4)})`),
+    };
+  }
+
+  async #weights(
+    { pattern, method }: Extract<PruneTask, { kind: 'weights' }>,
+    minElements: number | undefined,
+  ) {
+    const graph = cloneGraph(this.#model.graph);
+    const inputs =
+      method === 'magnitude'
+        ? undefined
+        : await inputStatistics(
+            this.#runtime,
+            this.#model,
+            exampleFeeds(this.#model, this.#examples(`sparsity ${method}`)),
+          );
+    const report = sparsifyWeights(graph, { pattern, method, inputs, minElements });
+    if (report.length === 0)
+      throw new GaslawError(
+        'no product of two dimensions reads a weight that can become sparse; prune channels instead',
+      );
+    const names = report.map(w => w.name);
+    return {
+      graph: this.#recovery
+        ? await recoverSparse(this.#runtime, this.#model.graph, graph, names, this.#recovery)
+        : graph,
+      lines: report.map(w => `${((100 * w.zeros) / w.elements).toFixed(1)} % zeros  ${w.name}`),
+    };
+  }
+
+  #recovered(student: Graph): Promise<Graph> | Graph {
+    return this.#recovery ? recover(this.#runtime, this.#model.graph, student, this.#recovery) : student;
+  }
+}
+
+/** Trains what is left of `names` in `sparse` by the answers of `teacher`; zeros stay zeros. */
+export async function recoverSparse(
+  runtime: Runtime,
+  teacher: Graph,
+  sparse: Graph,
+  names: readonly string[],
+  options: RecoverOptions,
+): Promise<Graph> {
+  const b = new Builder(cloneGraph(sparse));
+  const readers = [...b.graph.nodes];
+  for (const name of names) {
+    const { dims, data } = sparse.initializers.get(name) as Tensor;
+    const mask = Float32Array.from(data as Float32Array, w => (w === 0 ? 0 : 1));
+    const product = b.value(name).mul(b.constant({ dtype: 'float32', dims, data: mask }));
+    for (const node of readers)
+      node.inputs = node.inputs.map(input => (input === name ? product.name : input));
+  }
+  sortTopologically(b.graph);
+  const trained = await recover(runtime, teacher, b.graph, { ...options, parameters: weightsOf(sparse) });
+  const result = cloneGraph(sparse);
+  for (const [name, tensor] of sparse.initializers) {
+    const now = trained.initializers.get(name) as Tensor;
+    result.initializers.set(name, names.includes(name) ? whereNonzero(tensor, now) : now);
+  }
+  return result;
+}
+
+/** `now`, with the zeros of `sparse`. */
+const whereNonzero = (sparse: Tensor, now: Tensor): Tensor => ({
+  ...now,
+  data: Float32Array.from(now.data as Float32Array, (w, i) => (sparse.data[i] === 0 ? 0 : w)),
+});
