@@ -94,6 +94,9 @@ const inspectOnnxSchema = z.object({
   inputs: z.array(value),
   outputs: z.array(value),
   ops: z.record(z.string(), count),
+  parametersByOp: z.record(z.string(), count),
+  macs: count.optional(),
+  notDifferentiable: z.array(z.object({ node: z.string(), op: z.string(), why: z.string() })).optional(),
 });
 const benchSchema = z.object({
   prefillTokensPerSecond: positive,
@@ -275,7 +278,8 @@ describe('any other graph', () => {
     b.output(x.matmul(b.initializer('w', zeros('float32', [4, 3]))), 'y');
     writeFileSync(join(folder, 'product.onnx'), encodeModel(modelFor(b.graph)));
     const i = inspectOnnxSchema.parse(jsonOf(cli('inspect', 'product.onnx', '--json')));
-    expect(i).toMatchObject({ parameters: 12, ops: { MatMul: 1 } });
+    expect(i).toMatchObject({ parameters: 12, ops: { MatMul: 1 }, macs: 12, parametersByOp: { MatMul: 12 } });
+    expect(i.notDifferentiable).toEqual([]);
     expect(i.inputs).toEqual([{ name: 'x', dtype: 'float32', shape: ['rows', 4] }]);
     const bench = jsonOf(cli('bench', 'product.onnx', '--runs', '3', '--dim', 'rows=7', '--json'));
     expect(

@@ -6,7 +6,8 @@
  * 3. Before IR version 4 initializers were listed as inputs too; such inputs are dropped and the version becomes 4.
  * 4. Bodies may leave the types of their inputs and outputs open: those stand as float32 of unknown rank until shape
  *    inference, which knows what goes in, writes the true ones.
- * 5. Functions are inlined (functions.ts). What the IR cannot hold and what changes meaning (sequences, references to
+ * 5. Nodes come in an order in which each stands after what it reads; a value with two makers, or a circle, is refused.
+ * 6. Functions are inlined (functions.ts). What the IR cannot hold and what changes meaning (sequences, references to
  *    attributes of no function) is refused by name; doc strings and hints are dropped.
  */
 import { GaslawError } from '../util/errors.ts';
@@ -24,6 +25,7 @@ import {
 } from './onnx-schema.ts';
 import { denseFromProto, dtypeFromCode, type ReadExternal, tensorFromProto, utf8 } from './tensor-proto.ts';
 import { UNNAMED } from './to-proto.ts';
+import { sortTopologically } from './walk.ts';
 
 const FIRST_IR_WITHOUT_INITIALIZER_INPUTS = 4;
 
@@ -62,7 +64,24 @@ function graphFromProto(proto: GraphProto, role: 'main' | 'body', readExternal?:
   const given = new Set([...inputs.map(i => i.name), ...initializers.keys()]);
   const types = new Map([...known].filter(([value]) => !given.has(value)));
   for (const { name: output, ...type } of outputs) if (!given.has(output)) types.set(output, type);
-  return { name, inputs, outputs, initializers, nodes, types };
+  checkMakers(nodes, given);
+  const graph = { name, inputs, outputs, initializers, nodes, types };
+  sortTopologically(graph);
+  return graph;
+}
+
+/** Every value has one maker. */
+function checkMakers(nodes: readonly Node[], given: ReadonlySet<string>): void {
+  const makers = new Map<string, string>();
+  for (const node of nodes) {
+    for (const output of node.outputs) {
+      if (output === '') continue;
+      const other = given.has(output) ? 'an input or initializer' : makers.get(output);
+      if (other !== undefined)
+        throw new GaslawError(`node "${node.name}" makes "${output}", which is ${other} already`);
+      makers.set(output, `an output of node "${node.name}"`);
+    }
+  }
 }
 
 /** The type of a body's value that the file leaves open. */

@@ -4,7 +4,9 @@
  * 1. Shape arithmetic is folded element by element as far as inference knows it, so that `Shape -> Gather -> Concat ->
  *    Reshape` becomes constant beside a symbolic batch; one unknown dim of a Reshape is written as -1.
  * 2. DequantizeLinear stays: it says how integers are stored. So do nodes that make graph outputs, random draws and loops.
- * 3. A result larger than 1 MiB stays a node where that is smaller: ConstantOfShape, Expand and Tile are cheap to run again.
+ * 3. A result larger than 1 MiB stays a node where that is smaller: ConstantOfShape, Expand and Tile are cheap to run again,
+ *    and a view of a weight that others read too (a tied table) would store it twice.
+ *    What takes more than 2 GFLOP stays too.
  * 4. Initializers that are inputs too are defaults, not constants.
  */
 import { byteLength, type DType } from '../graph/dtype.ts';
@@ -18,8 +20,9 @@ import {
   staticDims,
   type Tensor,
 } from '../graph/ir.ts';
-import { bodiesOf, FreshNames, removeNodes, usesOf } from '../graph/walk.ts';
-import { inferNode } from '../ops/infer.ts';
+import { bodiesOf, consumersOf, FreshNames, removeNodes, usesOf } from '../graph/walk.ts';
+import { COST_RULES } from '../ops/cost.ts';
+import { inferNode, ruleContext } from '../ops/infer.ts';
 import { isOpType } from '../ops/schema.ts';
 import { countsDims, type DimValues, valuesOf } from '../ops/shape/values.ts';
 import { evaluate } from '../runtime/reference/index.ts';
@@ -30,6 +33,7 @@ const KEPT: ReadonlySet<string> = new Set(['DequantizeLinear', 'Loop', 'Scan', '
 /** Ops whose results are no larger than their inputs, whatever those hold. */
 const BOUNDED: ReadonlySet<string> = new Set(['NonZero', 'Unique', 'Compress', 'NonMaxSuppression']);
 const MOST_GROWN_BYTES = 1 << 20;
+const MOST_FLOPS = 2e9;
 
 type Constants = (name: string) => Tensor | undefined;
 
@@ -47,12 +51,14 @@ function foldGraph(graph: Graph, outer: Constants, names: FreshNames): string[] 
   const own: Constants = name => (inputs.has(name) ? undefined : graph.initializers.get(name));
   const constants: Constants = name => own(name) ?? outer(name);
   const outputs = new Set(graph.outputs.map(output => output.name));
+  const consumers = consumersOf(graph);
+  const freed = (name: string) => own(name) !== undefined && consumers.get(name)?.length === 1;
   const done = new Set<Node>();
   const inner: string[] = [];
   for (const node of graph.nodes) {
     for (const body of bodiesOf(node)) inner.push(...foldGraph(body, constants, names));
     const kept = node.outputs.some(name => outputs.has(name));
-    const results = kept ? undefined : (computed(node, constants) ?? knownValues(graph, node));
+    const results = kept ? undefined : (computed(node, constants, freed) ?? knownValues(graph, node));
     if (results) {
       for (const [name, tensor] of results) graph.initializers.set(name, tensor);
       done.add(node);
@@ -85,8 +91,12 @@ function integers(dtype: DType, dims: readonly number[], values: readonly number
   return { dtype, dims, data: dtype === 'int32' ? Int32Array.from(values) : Uint8Array.from(values) };
 }
 
-/** The node's outputs where all that it reads is constant. */
-function computed(node: Node, constants: Constants): [string, Tensor][] | undefined {
+/** The node's outputs where all that it reads is constant. `freed` names constants that nothing else reads. */
+function computed(
+  node: Node,
+  constants: Constants,
+  freed: (name: string) => boolean,
+): [string, Tensor][] | undefined {
   if (KEPT.has(node.opType) || !isOpType(opKey(node)) || bodiesOf(node).length > 0) return undefined;
   const graph = emptyGraph('constant');
   for (const name of usesOf(node)) {
@@ -98,7 +108,7 @@ function computed(node: Node, constants: Constants): [string, Tensor][] | undefi
   graph.nodes = [node];
   const made = node.outputs.filter(name => name !== '');
   try {
-    if (growsTooLarge(graph, node)) return undefined;
+    if (costsTooMuch(graph, node, freed)) return undefined;
     return Object.entries(evaluate(graph, {}, made));
   } catch (error) {
     if (error instanceof GaslawError) return undefined;
@@ -106,14 +116,18 @@ function computed(node: Node, constants: Constants): [string, Tensor][] | undefi
   }
 }
 
-function growsTooLarge(graph: Graph, node: Node): boolean {
+function costsTooMuch(graph: Graph, node: Node, freed: (name: string) => boolean): boolean {
   if (node.opType === 'Constant' || BOUNDED.has(node.opType)) return false;
-  const before = [...graph.initializers.values()].reduce((sum, t) => sum + bytesOf(t.dtype, t.dims), 0);
-  const after = inferNode(graph, node).reduce((sum, { dtype, shape }) => {
+  const gone = [...graph.initializers].filter(([name]) => freed(name));
+  const before = gone.reduce((sum, [, t]) => sum + bytesOf(t.dtype, t.dims), 0);
+  const outputs = inferNode(graph, node);
+  const after = outputs.reduce((sum, { dtype, shape }) => {
     const dims = staticDims(shape);
     return sum + (dims ? bytesOf(dtype, dims) : Number.POSITIVE_INFINITY);
   }, 0);
-  return after > MOST_GROWN_BYTES && after > before;
+  if (after > MOST_GROWN_BYTES && after > before) return true;
+  const context = ruleContext(graph, node);
+  return COST_RULES[context.key]({ ...context, outputs }).flops > MOST_FLOPS;
 }
 
 const bytesOf = (dtype: DType, dims: readonly number[]): number =>

@@ -90,6 +90,15 @@ describe('folding', () => {
   it('what grows beyond a mebibyte, what dequantizes and what makes an output stays', () => {
     const large = traced([1024, 512], (b, x) => x.add(b.op('ConstantOfShape', [b.ints([1024, 512])], {})));
     expect(opTypes(imported(large))).toEqual(['ConstantOfShape', 'Add']);
+    const tied = traced([1024, 512], (b, x) => {
+      const table = b.initializer('table', noise([1024, 512]));
+      return x.matmul(table.transpose([1, 0])).matmul(table);
+    });
+    expect(opTypes(imported(tied))).toEqual(['Transpose', 'MatMul', 'MatMul']);
+    const alone = traced([1024, 512], (b, x) =>
+      x.matmul(b.initializer('w', noise([1024, 512])).transpose([1, 0])),
+    );
+    expect(opTypes(imported(alone))).toEqual(['MatMul']);
     const quantized = traced([2], (b, x) => {
       const w = b.initializer('w', { dtype: 'int8', dims: [2], data: Int8Array.of(1, 2) });
       return x.mul(b.op('DequantizeLinear', [w, b.constant(float32([], [0.5]))], {}));

@@ -3,11 +3,25 @@
  *
  * 1. FLOPs a token are model FLOPs at half the context that it was trained on, the mean over a full row; training costs three times the forward
  *    pass (PaLM's convention).
- * 2. In an ONNX file every initializer but int64 ones (axes, shapes) counts as parameters. A block-quantized matrix
- *    counts its weights, not its packed bytes; scales and zero points are no parameters.
+ * 2. In an ONNX file every constant but int64 ones (axes, shapes) and single numbers counts as a parameter, Constant nodes
+ *    included, of the op that reads it first. A block-quantized matrix counts its weights, not its packed bytes; scales and
+ *    zero points are no parameters.
+ * 3. Multiply-adds are those of one run with every symbolic dim 1; absent where an op or a shape is not known.
  */
-import { type Graph, type Node, opKey, sizeOf, type ValueInfo } from '../graph/ir.ts';
-import { producersOf, walkNodes } from '../graph/walk.ts';
+import {
+  type Graph,
+  type Model,
+  type Node,
+  opKey,
+  sizeOf,
+  type Tensor,
+  type ValueInfo,
+} from '../graph/ir.ts';
+import { producersOf, usesOf, walkNodes } from '../graph/walk.ts';
+import { type Imported, importModel, type Obstacle } from '../import/index.ts';
+import { batchOfOne } from '../ops/bind-dims.ts';
+import { graphCost } from '../ops/cost.ts';
+import { GaslawError } from '../util/errors.ts';
 import type { LoadedWeights } from './files.ts';
 import { modelFromConfig } from './index.ts';
 import { type CausalModel, elementsPerToken } from './model.ts';
@@ -32,6 +46,12 @@ export interface Inspection {
   /** How many nodes of each op there are, the most frequent first. */
   readonly ops?: Readonly<Record<string, number>>;
   readonly opsets?: Readonly<Record<string, number>>;
+  /** Multiply-adds of one run. */
+  readonly macs?: number;
+  /** Parameters by the op that reads them, the most first. */
+  readonly parametersByOp?: Readonly<Record<string, number>>;
+  /** Nodes that no gradient goes through, with the reason; empty when the whole model trains. */
+  readonly notDifferentiable?: readonly Obstacle[];
   readonly producer?: string;
 }
 
@@ -71,16 +91,40 @@ function described(model: CausalModel): Inspection {
 /** Any ONNX file. */
 export function inspectOnnx({ model, bytes }: OnnxFile): Inspection {
   const { graph, opsets, producer } = model;
+  const imported = importedOf(model);
+  const byOp = parametersByOp(graph);
   return {
     architecture: graph.name || 'onnx',
-    parameters: countParameters(graph),
+    parameters: Object.values(byOp).reduce((sum, n) => sum + n, 0),
     bytes,
+    ...(imported && costOf(imported.model.graph)),
+    parametersByOp: byOp,
+    ...(imported && { notDifferentiable: imported.report.notDifferentiable }),
     inputs: graph.inputs.map(printed),
     outputs: graph.outputs.map(printed),
     ops: countOps(graph),
     opsets: Object.fromEntries([...opsets].map(([domain, version]) => [domain || 'ai.onnx', version])),
     producer,
   };
+}
+
+/** Undefined for models that cannot be brought to today's ops. */
+function importedOf(model: Model): Imported | undefined {
+  try {
+    return importModel(model, { foldNorms: false, pairs: false });
+  } catch (error) {
+    if (error instanceof GaslawError) return undefined;
+    throw error;
+  }
+}
+
+function costOf(graph: Graph): { macs?: number } {
+  try {
+    return { macs: graphCost(batchOfOne(graph)).macs };
+  } catch (error) {
+    if (error instanceof GaslawError) return {};
+    throw error;
+  }
 }
 
 const printed = ({ name, dtype, shape }: ValueInfo): PrintedValue => ({ name, dtype, shape });
@@ -91,14 +135,44 @@ function countOps(graph: Graph): Record<string, number> {
   return Object.fromEntries([...counts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1)));
 }
 
-function countParameters(graph: Graph): number {
+function parametersByOp(graph: Graph): Record<string, number> {
   const sources = sourcesOf(graph);
   const packed = new Map(graph.nodes.flatMap(node => quantizedParts(node, graph, sources)));
-  let count = 0;
-  for (const [name, tensor] of graph.initializers) {
-    if (tensor.dtype !== 'int64') count += packed.get(name) ?? sizeOf(tensor.dims);
+  const readers = firstReaders(graph);
+  const counts = new Map<string, number>();
+  for (const [name, tensor] of [...graph.initializers, ...constantNodes(graph)]) {
+    if (tensor.dtype === 'int64' || tensor.data.length < 2) continue;
+    const op = readers.get(name) ?? 'none';
+    counts.set(op, (counts.get(op) ?? 0) + (packed.get(name) ?? sizeOf(tensor.dims)));
   }
-  return count;
+  return Object.fromEntries(
+    [...counts].filter(([, n]) => n > 0).sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1)),
+  );
+}
+
+const constantNodes = (graph: Graph): [string, Tensor][] =>
+  graph.nodes.flatMap((node): [string, Tensor][] => {
+    const value = node.opType === 'Constant' ? node.attributes.value : undefined;
+    return value?.type === 'tensor' ? [[node.outputs[0] as string, value.value]] : [];
+  });
+
+/** Ops that only hand constants on. */
+const CARRIERS: ReadonlySet<string> = new Set([
+  'DequantizeLinear',
+  'Cast',
+  'Reshape',
+  'Transpose',
+  'Identity',
+]);
+
+/** The op of the first node that computes with each value. */
+function firstReaders(graph: Graph): Map<string, string> {
+  const readers = new Map<string, string>();
+  for (const node of graph.nodes.toReversed()) {
+    const behind = CARRIERS.has(node.opType) ? readers.get(node.outputs[0] ?? '') : undefined;
+    for (const name of usesOf(node)) readers.set(name, behind ?? opKey(node));
+  }
+  return readers;
 }
 
 type Sources = (value: string) => string;

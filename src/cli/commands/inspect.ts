@@ -23,7 +23,7 @@ import { table } from '../table.ts';
 
 export const inspectCommand = (): Command =>
   new Command('inspect')
-    .description('parameters, bytes, FLOPs, inputs, outputs and ops')
+    .description('parameters, bytes, multiply-adds, inputs, outputs, ops, and what has no gradient')
     .argument(
       '<model>',
       'run folder, Hugging Face directory, .safetensors, .gguf, .bin or .onnx file, or a config.json alone',
@@ -81,6 +81,14 @@ function lines(origin: string, i: Inspection): string[] {
       'ops',
       Object.entries(i.ops ?? {}).map(([op, count]) => [op, String(count)]),
     ),
+    ...block(
+      'parameters by op',
+      Object.entries(i.parametersByOp ?? {}).map(([op, count]) => [op, count.toLocaleString('en')]),
+    ),
+    ...block(
+      'no gradient',
+      (i.notDifferentiable ?? []).map(({ node, op, why }) => [`${node} (${op})`, why]),
+    ),
   ];
 }
 
@@ -95,6 +103,7 @@ function figures(i: Inspection): Rows {
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['architecture', i.architecture],
     ['parameters', exact(i.parameters)],
+    ['multiply-adds', i.macs === undefined ? undefined : `${si(i.macs)} a run, symbolic dims 1`],
     ['weights', i.bytes === undefined ? undefined : bytes(i.bytes)],
     ['layers', i.layers?.toString()],
     ['vocabulary', i.vocabulary?.toLocaleString('en')],
