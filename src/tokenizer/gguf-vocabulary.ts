@@ -10,6 +10,7 @@
 import { GaslawError } from '../util/errors.ts';
 import { byteLevelSplit, KNOWN_SPLITS, knownSplit, nameOfSplit } from './known-splits.ts';
 import { loadTokenizer } from './load.ts';
+import { BpeModel, mergesFrom } from './pipeline/bpe.ts';
 import type { Piece, PieceType, SentencePieceModel } from './sentencepiece/model-file.ts';
 import { sentencePieceTokenizer } from './sentencepiece/tokenizer.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -78,12 +79,15 @@ class Fields {
   #list<T>(name: string, kind: 'string' | 'number'): T[] | undefined {
     const entry = this.#entries.get(KEY + name);
     if (entry === undefined) return undefined;
-    const values = 'values' in entry ? entry.values.map(plain) : undefined;
+    const values = 'values' in entry ? plainList(entry.values) : undefined;
     if (values === undefined || values.some(value => typeof value !== kind))
       throw new GaslawError(`GGUF metadata ${KEY}${name}: not a list of ${kind}s; the file is damaged`);
     return values as T[]; // their kinds were checked
   }
 }
+
+const plainList = (values: readonly Scalar[]): readonly Scalar[] =>
+  values.some(value => typeof value === 'bigint') ? values.map(plain) : values;
 
 const plain = (value: Scalar): Scalar => (typeof value === 'bigint' ? Number(value) : value);
 
@@ -146,6 +150,7 @@ function readByteLevel(fields: Fields): Tokenizer {
   }
   const merges = fields.texts('merges');
   if (!merges) throw new GaslawError(`GGUF metadata: ${KEY}merges is missing; a gpt2 vocabulary needs it`);
+  const ignoreMerges = split.ignoreMerges ?? false;
   const file = {
     version: '1.0',
     truncation: null,
@@ -163,12 +168,23 @@ function readByteLevel(fields: Fields): Tokenizer {
       end_of_word_suffix: null,
       fuse_unk: false,
       byte_fallback: false,
-      ignore_merges: split.ignoreMerges ?? false,
-      vocab: Object.fromEntries(tokens.map((text, id) => [text, id])),
-      merges: merges.map(merge => splitMerge(merge)),
+      ignore_merges: ignoreMerges,
     },
   };
-  return loadTokenizer(file, configOf(fields, tokens, { addBos: split.addBos ?? false }));
+  const vocabulary = new Map(tokens.map((text, id) => [text, id]));
+  const table = mergesFrom(vocabulary, pairsOf(merges));
+  const config = configOf(fields, tokens, { addBos: split.addBos ?? false });
+  return loadTokenizer(file, config, {
+    model: { kind: 'bpe', model: new BpeModel(vocabulary, table, { ignoreMerges }) },
+    complete: () => ({
+      ...file,
+      model: { ...file.model, vocab: Object.fromEntries(vocabulary), merges: [...pairsOf(merges)] },
+    }),
+  });
+}
+
+function* pairsOf(merges: readonly string[]): Generator<[string, string]> {
+  for (const merge of merges) yield splitMerge(merge);
 }
 
 /** At the first space that is not its first character. */

@@ -55,6 +55,8 @@ export interface LoadOptions {
   readonly model?: { readonly kind: ModelKind; readonly model: WordModel };
   readonly normalizer?: Normalizer;
   readonly preTokenizer?: PreTokenizer;
+  /** tokenizer.json to save, where the file given has no vocabulary; made when it is asked for. */
+  readonly complete?: () => Record<string, unknown>;
 }
 
 /** The tokenizer of parsed `tokenizer.json` content. Throws a GaslawError that names what is missing or unsupported. */
@@ -80,7 +82,9 @@ export function loadTokenizer(file: unknown, config?: unknown, options: LoadOpti
     roles: ids,
     chat: ChatTemplate.fromConfig(config),
     files: {
-      'tokenizer.json': file as Record<string, unknown>, // parsed as an object above
+      get 'tokenizer.json'() {
+        return options.complete?.() ?? (file as Record<string, unknown>); // parsed as an object above
+      },
       'tokenizer_config.json': (config as Record<string, unknown> | undefined) ?? configJson(roles, added),
     },
   });

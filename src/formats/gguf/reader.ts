@@ -1,7 +1,7 @@
 /**
  * A GGUF file whose tensors are read one by one.
  *
- * 1. Opening reads the header alone, in pieces that grow until they hold it (vocabularies make headers of megabytes).
+ * 1. Opening reads the header alone, a piece that grows until it holds it (vocabularies make headers of megabytes).
  * 2. A tensor is read into float32 in pieces of whole blocks, so that it is not in memory twice.
  */
 
@@ -27,7 +27,8 @@ export interface GgufFile extends GgufHeader {
   readBlocks(name: string, first: number, count: number): Promise<Uint8Array>;
 }
 
-const FIRST_PIECE = 1 << 20;
+/** Holds the vocabularies of most models: what is cut is read again. */
+const FIRST_PIECE = 1 << 23;
 /** No vocabulary comes near it. */
 const MAX_HEADER_BYTES = 2 ** 28;
 /** A whole number of blocks of any type. */

@@ -74,22 +74,22 @@ export class BpeModel implements WordModel {
 /** The table of merges in the order of their ranks. Throws a GaslawError naming one whose parts or product have no token. */
 export function mergesFrom(
   vocabulary: ReadonlyMap<string, number>,
-  merges: readonly (readonly [string, string])[],
+  merges: Iterable<readonly [string, string]>,
   continuingSubwordPrefix = '',
 ): MergeTable {
-  const table = new MergeTable(merges.length);
-  merges.forEach(([left, right], rank) => {
-    const id = (text: string) => {
-      const found = vocabulary.get(text);
-      if (found === undefined)
-        throw new GaslawError(
-          `tokenizer: merge ${rank} "${left} ${right}": "${text}" is not in the vocabulary`,
-        );
-      return found;
-    };
+  const table = new MergeTable(vocabulary.size);
+  let rank = 0;
+  for (const [left, right] of merges) {
     const made =
       left + right.slice(right.startsWith(continuingSubwordPrefix) ? continuingSubwordPrefix.length : 0);
-    table.add(id(left), id(right), rank, id(made));
-  });
+    const ids = [left, right, made].map(text => vocabulary.get(text));
+    const missing = ids.indexOf(undefined);
+    if (missing >= 0)
+      throw new GaslawError(
+        `tokenizer: merge ${rank} "${left} ${right}": "${[left, right, made][missing]}" is not in the vocabulary`,
+      );
+    table.add(ids[0] as number, ids[1] as number, rank, ids[2] as number);
+    rank++;
+  }
   return table;
 }
