@@ -59,7 +59,8 @@ export async function packedDecoder(
     stage.inputs.reduce((sum, { name }) => sum + (bytes.get(name) ?? 0) + PADDING, 0),
   );
   const consumed = await allConsumed(runtime, [...formats.values()]);
-  const memories = [new Turn(), new Turn()];
+  const dropped = () => runtime.tidy?.();
+  const memories = [new Turn(dropped), new Turn(dropped)];
   const program = await compileStages(
     runtime,
     {
@@ -68,7 +69,7 @@ export async function packedDecoder(
       outputs: graph.outputs,
       order: [...stages.keys()].sort((a, b) => (bytesOf[b] as number) - (bytesOf[a] as number)),
       async prepare(stage, turn) {
-        const memory = consumed ? (memories[turn % 2] as Turn) : new Turn();
+        const memory = consumed ? (memories[turn % 2] as Turn) : new Turn(dropped);
         memory.reset(bytesOf[stages.indexOf(stage)] as number);
         const own = stage.inputs.filter(({ name }) => weights.has(name));
         await packInputs(stage, own, source, choice, memory);
@@ -100,6 +101,11 @@ const PADDING = 2 * ALIGNMENT;
 class Turn implements PackMemory {
   #buffer = new ArrayBuffer(0);
   #used = 0;
+  readonly #onDrop: () => void;
+
+  constructor(onDrop: () => void) {
+    this.#onDrop = onDrop;
+  }
 
   take = (bytes: number): Uint8Array => {
     const piece = new Uint8Array(this.#buffer, this.#used, bytes);
@@ -111,7 +117,10 @@ class Turn implements PackMemory {
   reset(bytes: number): void {
     this.#used = 0;
     const size = this.#buffer.byteLength;
-    if (size < bytes || size > 2 * bytes) this.#buffer = new ArrayBuffer(bytes);
+    if (size >= bytes && size <= 2 * bytes) return;
+    this.#buffer = new ArrayBuffer(0);
+    if (size > 0) this.#onDrop();
+    this.#buffer = new ArrayBuffer(bytes);
   }
 
   /** The initializers that lie here. */

@@ -11,7 +11,7 @@ import { byteLength, type DType, viewBytes } from '../graph/dtype.ts';
 import { sizeOf, type Tensor } from '../graph/ir.ts';
 import { checkTensor } from '../graph/tensor-proto.ts';
 import { GaslawError } from '../util/errors.ts';
-import { type FileStore, rangeReader } from '../util/files.ts';
+import { type FileStore, rangeReader, Scratch } from '../util/files.ts';
 import { decodeFloatsInto, isSmallFloat } from '../util/float16.ts';
 
 /** safetensors' names, narrowest first: the reverse of the order in files. */
@@ -169,6 +169,7 @@ export async function openSafetensors(files: FileStore, path: string): Promise<S
     if (bytes.length === end - begin) return bytes;
     throw new GaslawError(`${path}: cut short while tensor "${name}" was read`);
   };
+  const scratch = new Scratch();
   return {
     ...header,
     async read(name) {
@@ -183,7 +184,11 @@ export async function openSafetensors(files: FileStore, path: string): Promise<S
         throw new GaslawError(
           `${path}: tensor "${name}" is ${entry.dtype}[${entry.dims}], not ${(first ?? 0) + out.length} floats`,
         );
-      await copyFloats(entry, out, first ?? 0, (begin, end, into) => whole(name, begin, end, into));
+      const width = byteLength(entry.dtype, 1);
+      await scratch.during(width * Math.min(out.length, PIECE_ELEMENTS), memory => {
+        const into = new Uint8Array(memory);
+        return copyFloats(entry, out, first ?? 0, (begin, end) => whole(name, begin, end, into));
+      });
     },
   };
 }
@@ -201,14 +206,13 @@ async function copyFloats(
   { dtype, begin }: SafetensorsEntry,
   out: Float32Array,
   first: number,
-  range: (begin: number, end: number, into: Uint8Array) => Promise<Uint8Array>,
+  range: (begin: number, end: number) => Promise<Uint8Array>,
 ): Promise<void> {
   const width = byteLength(dtype, 1);
-  const into = new Uint8Array(width * Math.min(out.length, PIECE_ELEMENTS));
   for (let at = 0; at < out.length; at += PIECE_ELEMENTS) {
     const piece = out.subarray(at, at + PIECE_ELEMENTS);
     const start = begin + (first + at) * width;
-    const data = viewBytes(dtype, plain(await range(start, start + piece.length * width, into)));
+    const data = viewBytes(dtype, plain(await range(start, start + piece.length * width)));
     if (isSmallFloat(dtype)) decodeFloatsInto(piece, data as Uint16Array, dtype);
     else piece.set(data as Float32Array);
   }

@@ -35,7 +35,6 @@ export async function compileStages(
       const stage = stages[at] as Graph;
       const consumed = await prepare(stage, turn);
       await compiling;
-      runtime.tidy?.();
       compiling = runtime
         .compile(modelFor({ ...stage }), {
           ...options,

@@ -247,3 +247,19 @@ export async function rangeReader(files: FileStore, path: string): Promise<Range
   const all = await files.read(path);
   return async (offset, length) => all.subarray(offset, offset + length);
 }
+
+/** One piece of memory that whoever needs it takes, and gives back: taken twice at a time, it is made anew. */
+export class Scratch {
+  #free: ArrayBuffer | undefined;
+
+  /** At least `bytes`, for as long as `use` runs. */
+  async during<T>(bytes: number, use: (memory: ArrayBuffer) => Promise<T>): Promise<T> {
+    const memory = this.#free && this.#free.byteLength >= bytes ? this.#free : new ArrayBuffer(bytes);
+    this.#free = undefined;
+    try {
+      return await use(memory);
+    } finally {
+      this.#free = memory;
+    }
+  }
+}

@@ -1,7 +1,7 @@
 /**
  * A graph whose weights are inputs, turned into one that holds them packed: how a model is opened in 8 or 4 bits.
  *
- * 1. Values are read in pieces of a few megabytes and rounded on the way (see pack.ts): there is never a float copy of a
+ * 1. Values are read in small pieces and rounded on the way (see pack.ts): there is never a float copy of a
  *    matrix, let alone of the model.
  * 2. Matrices that are multiplied or looked up are packed, the last product and the tables included; norms, biases and what
  *    has rows that no block divides stay float.
@@ -42,8 +42,8 @@ export type PackChoice = PackFormat | 'stored';
 export const packChoice = (dtype: PackDType | 'stored'): PackChoice =>
   dtype === 'stored' ? dtype : PACK_FORMATS[dtype];
 
-/** Elements that are float at a time. */
-const PIECE = 1 << 20;
+/** Elements that are float at a time: what a core's own cache holds. */
+const PIECE = 1 << 17;
 /** Products round activations to 8 bits a block. */
 export const ACCURACY_LEVEL = 4;
 
@@ -202,9 +202,9 @@ async function readParts(
   take: (piece: Float32Array, at: number) => void,
 ): Promise<void> {
   let at = 0;
+  const buffer = new Float32Array(Math.min(pieceSize, sizeOf(dims)));
   for (const part of name.split('+')) {
     const size = source.elementsOf(part);
-    const buffer = new Float32Array(Math.min(pieceSize, size));
     for (let first = 0; first < size; first += buffer.length) {
       const piece = buffer.subarray(0, Math.min(buffer.length, size - first));
       await source.readFloats(part, piece, first);

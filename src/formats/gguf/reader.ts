@@ -7,7 +7,7 @@
 
 import { sizeOf } from '../../graph/ir.ts';
 import { GaslawError } from '../../util/errors.ts';
-import { type FileStore, rangeReader } from '../../util/files.ts';
+import { type FileStore, rangeReader, Scratch } from '../../util/files.ts';
 import { dequantize, isReadable, READABLE_TYPES } from './dequantize.ts';
 import { decodeHeader, type GgufHeader, type GgufTensor, NeedsMore } from './header.ts';
 import { GGML_TYPES, ggmlBytes } from './types.ts';
@@ -23,8 +23,8 @@ export interface GgufFile extends GgufHeader {
    * that name, it is shorter, or of a type that is not read.
    */
   readFloats(name: string, out: Float32Array, first?: number): Promise<void>;
-  /** The stored bytes of `count` elements, whole blocks, from number `first` on; valid until the next reading. */
-  readBlocks(name: string, first: number, count: number): Promise<Uint8Array>;
+  /** Hands out the stored bytes of `count` elements, whole blocks, from number `first` on; they are overwritten afterwards. */
+  readBlocks(name: string, first: number, count: number, use: (stored: Uint8Array) => void): Promise<void>;
 }
 
 /** Holds the vocabularies of most models: what is cut is read again. */
@@ -44,7 +44,7 @@ export async function openGguf(files: FileStore, path: string): Promise<GgufFile
     if (!tensor) throw new GaslawError(`${path}: there is no tensor "${name}"`);
     return tensor;
   };
-  let piece = new Uint8Array(0);
+  const scratch = new Scratch();
   const whole = async (
     name: string,
     begin: number,
@@ -63,11 +63,12 @@ export async function openGguf(files: FileStore, path: string): Promise<GgufFile
       const { begin, end } = tensorNamed(name);
       return whole(name, begin, end - begin);
     },
-    async readBlocks(name, first, count) {
+    readBlocks(name, first, count, use) {
       const { type, begin } = tensorNamed(name);
       const length = ggmlBytes(type, count);
-      if (piece.length < length) piece = new Uint8Array(length);
-      return whole(name, begin + ggmlBytes(type, first), length, piece);
+      return scratch.during(length, async memory =>
+        use(await whole(name, begin + ggmlBytes(type, first), length, new Uint8Array(memory))),
+      );
     },
     async readFloats(name, out, first = 0) {
       const { type, dims, begin } = tensorNamed(name);

@@ -35,9 +35,10 @@ export function blocksOf(file: GgufFile, of: Matched, config: Json): StoredBlock
           packStored(type, stored, target, first + (row * columns) / blockSize);
         for (let row = 0; row < rows; row += step) {
           const count = Math.min(step, rows - row) * columns;
-          const stored = await file.readBlocks(of.name, begin + row * columns, count);
-          if (width === undefined) put(stored, row);
-          else eachRow(stored, ggmlBytes(type, columns), width, (bytes, at) => put(bytes, row + at));
+          await file.readBlocks(of.name, begin + row * columns, count, stored => {
+            if (width === undefined) put(stored, row);
+            else eachRow(stored, ggmlBytes(type, columns), width, (bytes, at) => put(bytes, row + at));
+          });
         }
       },
     },
