@@ -1,6 +1,6 @@
 /**
  * Perplexity of language models at 8 to 2 bits: Gaslaw's methods beside each other in blocks of 32, and GGUF types written
- * by Gaslaw beside the same types written by llama.cpp's quantizer, with and without an importance matrix.
+ * by Gaslaw beside the same types written by llama.cpp's quantizer, with and without an importance matrix, and by GPTQ.
  *
  * 1. What is measured is what the codes stand for, read back into floats, so that every width and type is scored by the
  *    same program; activations stay float.
@@ -8,11 +8,14 @@
  * 3. Methods: zero points, float16 scales; table and projection at 8 bits. Types: every matrix whose rows are whole blocks
  *    takes the type asked for, the others stay float in both; table and projection are Q6_K below 6 bits, else the type.
  */
+
+import { quantizerOf } from '../../src/compress/quantize/gguf-gptq.ts';
 import { awq } from '../../src/compress/quantize/language-model/awq.ts';
-import type { CalibratedStore } from '../../src/compress/quantize/language-model/fold.ts';
+import { type CalibratedStore, importanceOf } from '../../src/compress/quantize/language-model/fold.ts';
 import { isTableOrOutput, roundStore } from '../../src/compress/quantize/language-model/round.ts';
 import { copyOf } from '../../src/compress/quantize/language-model/smooth-quant.ts';
 import { calibrateParameters } from '../../src/export/calibration.ts';
+import { isCoded } from '../../src/formats/gguf/codes.ts';
 import { dequantize } from '../../src/formats/gguf/dequantize.ts';
 import { quantize, type WritableType } from '../../src/formats/gguf/quantize.ts';
 import { fitsBlocks } from '../../src/formats/gguf/types.ts';
@@ -53,16 +56,22 @@ export async function perplexityTable(
   const { model, store, tokenizer, text } = subject;
   const ids = (part: string) => Int32Array.from(tokenizer.encode(part));
   const heldOut = ids(text.heldOut).subarray(0, SCORED);
-  const score = async (of: ParameterStore) =>
-    (await scoreText(runtime, model, of, heldOut, { bytes: 1, length: LENGTH })).perplexity;
   const statistics = await calibrateParameters(runtime, model, store, sequencesOf(ids(text.train)));
-  const from: CalibratedStore = { store, statistics };
   const rows: Row[] = [];
-  const add = async (name: string, of: ParameterStore, bitsPerWeight?: number) => {
-    rows.push({ name, perplexity: await score(of), bitsPerWeight });
-    tell(rows.at(-1) as Row);
+  const add: Add = async (name, of, bitsPerWeight) => {
+    const { perplexity } = await scoreText(runtime, model, of, heldOut, { bytes: 1, length: LENGTH });
+    rows.push({ name, perplexity, bitsPerWeight });
+    tell({ name, perplexity, bitsPerWeight });
   };
   await add('float32', store);
+  await addTypes(subject, { store, statistics }, peer, add);
+  await addMethods(subject, { store, statistics }, add);
+  return rows;
+}
+
+type Add = (name: string, of: ParameterStore, bitsPerWeight?: number) => Promise<void>;
+
+async function addMethods({ model }: Subject, from: CalibratedStore, add: Add): Promise<void> {
   for (const bits of BITS)
     for (const name of METHOD_NAMES) {
       const format = { bits, blockSize: 32, symmetric: false, scales: 'float16' } as const;
@@ -75,14 +84,30 @@ export async function perplexityTable(
       });
       await add(`${bits} bits ${name}`, rounded.store, rounded.bitsPerWeight);
     }
-  for (const type of subject.types)
-    for (const importance of [undefined, from] as const) {
-      const suffix = importance ? ' with imatrix' : '';
-      await add(`${type} gaslaw${suffix}`, written(store, type, quantize, importance));
-      if (peer)
-        await add(`${type} llama.cpp${suffix}`, written(store, type, peer as typeof quantize, importance));
-    }
-  return rows;
+}
+
+async function addTypes(
+  { store, types }: Subject,
+  from: CalibratedStore,
+  peer: RowQuantizer | undefined,
+  add: Add,
+): Promise<void> {
+  const importance = importanceOf(from.statistics);
+  const plain =
+    (write: RowQuantizer): Write =>
+    (_, ...rest) =>
+      write(...rest);
+  const weighted =
+    (write: RowQuantizer): Write =>
+    (name, type, values, columns) =>
+      write(type, values, columns, importance.get(name));
+  for (const type of types) {
+    await add(`${type} gaslaw`, written(store, type, plain(quantize as RowQuantizer)));
+    if (peer) await add(`${type} llama.cpp`, written(store, type, plain(peer)));
+    await add(`${type} gaslaw with imatrix`, written(store, type, weighted(quantize as RowQuantizer)));
+    if (peer) await add(`${type} llama.cpp with imatrix`, written(store, type, weighted(peer)));
+    if (isCoded(type)) await add(`${type} gaslaw gptq`, written(store, type, quantizerOf(from.statistics)));
+  }
 }
 
 /** Sequences spread over the text. */
@@ -92,13 +117,10 @@ const sequencesOf = (ids: Int32Array): number[][] =>
     return [...ids.subarray(at, at + LENGTH)];
   });
 
+type Write = (name: string, type: WritableType, values: Float32Array, columns: number) => Uint8Array;
+
 /** The store as blocks of `type` hold it. */
-function written(
-  store: ParameterStore,
-  wanted: WritableType,
-  write: typeof quantize,
-  importance?: CalibratedStore,
-): ParameterStore {
+function written(store: ParameterStore, wanted: WritableType, write: Write): ParameterStore {
   const copy = copyOf(store);
   for (const spec of copy.specs) {
     const columns = spec.dims[1];
@@ -107,10 +129,7 @@ function written(
     const type = isTableOrOutput(spec.name) && isLow && columns % 256 === 0 ? 'Q6_K' : wanted;
     if (!fitsBlocks(type, columns)) continue;
     const values = copy.slice(copy.flat, spec);
-    const seen = importance?.statistics.get(spec.name);
-    const weights =
-      seen && Float64Array.from({ length: columns }, (_, i) => seen.gram[i * columns + i] as number);
-    dequantize(type as 'Q8_0', write(type, values.slice(), columns, weights), values);
+    dequantize(type, write(spec.name, type, values.slice(), columns), values);
   }
   return copy;
 }

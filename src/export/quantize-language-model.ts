@@ -6,12 +6,13 @@
  *    tokens that no choice has seen. What is scored after is the file, read back.
  * 2. With a text the default method is `gptq`, without one `mse`.
  * 3. GGUF types have a search of their own for scales (`mse`), weighted by an importance matrix where there is a text;
- *    `awq` scales channels before it.
+ *    `gptq` chooses codes within them, `awq` scales channels before.
  * 4. `smoothquant` is W8A8: activations are quantized too (compress/quantize/dynamic-int8.ts).
  */
 import type { Bits } from '../compress/quantize/blocks.ts';
+import { quantizerOf } from '../compress/quantize/gguf-gptq.ts';
 import { awq } from '../compress/quantize/language-model/awq.ts';
-import { type CalibratedStore, importanceOf } from '../compress/quantize/language-model/fold.ts';
+import type { CalibratedStore } from '../compress/quantize/language-model/fold.ts';
 import { smoothQuant } from '../compress/quantize/language-model/smooth-quant.ts';
 import type { MethodName } from '../compress/quantize/methods/index.ts';
 import { WRITABLE_TYPES, type WritableType } from '../formats/gguf/quantize.ts';
@@ -128,11 +129,13 @@ const isGraph = (dtype: string): dtype is GraphDType => dtype in GRAPH_DTYPES;
 
 function methodOf({ dtype, method, data, out }: QuantizeLanguageOptions): LanguageMethod {
   const gguf = !isGraph(dtype);
-  const chosen = method ?? (gguf || data === undefined ? 'mse' : 'gptq');
+  const chosen = method ?? (data === undefined ? 'mse' : 'gptq');
   if (dtype === 'float16' && method)
     throw new UsageError(`--method ${method}: float16 rounds each weight by itself; leave --method out`);
-  if (gguf && !['mse', 'awq'].includes(chosen))
-    throw new UsageError(`--method ${chosen}: ${dtype} blocks have a search of their own; take mse or awq`);
+  if (gguf && !['mse', 'gptq', 'awq'].includes(chosen))
+    throw new UsageError(
+      `--method ${chosen}: ${dtype} blocks have a search of their own; take mse, gptq or awq`,
+    );
   if (chosen === 'smoothquant' && dtype !== 'int8')
     throw new UsageError(
       `--method smoothquant is for --dtype int8, not ${dtype}: activations take 8 bits as well`,
@@ -233,8 +236,8 @@ async function writeGguf(job: Job): Promise<Written> {
   const { store, statistics } = method === 'awq' ? awq(model, from, format) : from;
   const vocabulary = ggufVocabulary(tokenizer, { size: model.vocabSize });
   const name = nameOf(options.out).replace(/\.gguf$/, '');
-  const importance = importanceOf(statistics);
-  await files.write(options.out, ggufOf(model, store, { type, name, vocabulary, importance }));
+  const quantize = quantizerOf(statistics, { gptq: method === 'gptq' });
+  await files.write(options.out, ggufOf(model, store, { type, name, vocabulary, quantize }));
   return {
     output: options.out,
     async perplexity(runtime, ids, length) {

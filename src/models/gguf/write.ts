@@ -25,8 +25,13 @@ export interface WriteGgufOptions {
   readonly name: string;
   /** The vocabulary's metadata, keys `tokenizer.…` (see tokenizer/gguf-vocabulary.ts). */
   readonly vocabulary: GgufEntries;
-  /** E[a²] of each column of a matrix's input, by parameter name. */
-  readonly importance?: ReadonlyMap<string, Float64Array>;
+  /** Stores whole rows of a parameter. Default: `quantize`. */
+  readonly quantize?: (
+    parameter: string,
+    type: WritableType,
+    values: Float32Array,
+    columns: number,
+  ) => Uint8Array;
 }
 
 /** llama.cpp's numbers of the type that most matrices have. */
@@ -126,14 +131,13 @@ const pending = (
   type: WritableType,
   dims: readonly number[],
   parts: readonly Part[],
-  { importance }: WriteGgufOptions,
+  { quantize: write = (_, ...rest) => quantize(...rest) }: WriteGgufOptions,
 ): PendingGgufTensor => ({
   name,
   type,
   dims,
   *make() {
-    for (const [parameter, make] of parts)
-      yield quantize(type, make(), dims.at(-1) as number, importance?.get(parameter));
+    for (const [parameter, make] of parts) yield write(parameter, type, make(), dims.at(-1) as number);
   },
 });
 
@@ -166,7 +170,7 @@ function latentPendings(
   const [keys, values] = partNames(name);
   const typeOf = (dims: readonly number[]) => typeFor({ name: spec.name, dims }, options.type, false);
   const [forKeys, forValues] = [keyDims(shape), valueDims(shape)];
-  const plain = { ...options, importance: undefined };
+  const plain = { ...options, quantize: undefined };
   return [
     pending(keys, typeOf(forKeys), forKeys, [[spec.name, () => keyPart(whole(), shape)]], plain),
     pending(values, typeOf(forValues), forValues, [[spec.name, () => valuePart(whole(), shape)]], options),

@@ -11,6 +11,15 @@ import { fitAffine, fitSymmetric } from './fit.ts';
 /** Writes one block of `x`. `weights` are those of the square error; absent when all count the same. */
 export type WriteBlock = (x: Float32Array, out: Uint8Array, at: number, weights?: Float64Array) => void;
 
+/** Puts the codes of one block, from 0, where a writer puts them; the rest stays as it is. */
+export type PutCodes = (codes: Uint8Array, out: Uint8Array, at: number) => void;
+
+/** Codes of blocks whose values are a straight line in them. */
+export interface BlockCodes {
+  readonly levels: number;
+  readonly put: PutCodes;
+}
+
 export function putHalf(out: Uint8Array, at: number, value: number): number {
   const bits = toFloat16(value);
   out[at] = bits & 255;
@@ -75,32 +84,49 @@ function fittedRange(x: Float32Array, high: number, weights: Float64Array): { d:
   return { d: fromFloat16(toFloat16(scale)), min: fromFloat16(toFloat16(-minimum)) };
 }
 
+const nibblesAt =
+  (low: number): PutCodes =>
+  (codes, out, at) =>
+    putNibbles(codes, out, at + low);
+
+const fifthsAt =
+  (high: number): PutCodes =>
+  (codes, out, at) => {
+    putFifths(codes, out, at + high);
+    putNibbles(codes, out, at + high + 4);
+  };
+
+export const LEGACY_CODES = {
+  Q4_0: { levels: 16, put: nibblesAt(2) },
+  Q4_1: { levels: 16, put: nibblesAt(4) },
+  Q5_0: { levels: 32, put: fifthsAt(2) },
+  Q5_1: { levels: 32, put: fifthsAt(4) },
+} as const satisfies Record<string, BlockCodes>;
+
 export const writeQ4_0: WriteBlock = (x, out, at, weights) => {
   const { d, codes } = symmetricCodes(x, 8, weights);
   putHalf(out, at, d);
-  putNibbles(codes, out, at + 2);
+  LEGACY_CODES.Q4_0.put(codes, out, at);
 };
 
 export const writeQ5_0: WriteBlock = (x, out, at, weights) => {
   const { d, codes } = symmetricCodes(x, 16, weights);
   putHalf(out, at, d);
-  putFifths(codes, out, at + 2);
-  putNibbles(codes, out, at + 6);
+  LEGACY_CODES.Q5_0.put(codes, out, at);
 };
 
 export const writeQ4_1: WriteBlock = (x, out, at, weights) => {
   const { d, min, codes } = affineCodes(x, 15, weights);
   putHalf(out, at, d);
   putHalf(out, at + 2, min);
-  putNibbles(codes, out, at + 4);
+  LEGACY_CODES.Q4_1.put(codes, out, at);
 };
 
 export const writeQ5_1: WriteBlock = (x, out, at, weights) => {
   const { d, min, codes } = affineCodes(x, 31, weights);
   putHalf(out, at, d);
   putHalf(out, at + 2, min);
-  putFifths(codes, out, at + 4);
-  putNibbles(codes, out, at + 8);
+  LEGACY_CODES.Q5_1.put(codes, out, at);
 };
 
 export const writeQ8_0: WriteBlock = (x, out, at) => {
