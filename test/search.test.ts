@@ -34,7 +34,7 @@ describe.skipIf(!existsSync(data))('gaslaw search (needs ../shared/data)', () =>
   const quick = ['--epochs', '0.2', '--population', '4', '--generations', '1', '--widths', '0.5'];
 
   it('writes a front of networks that ONNX Runtime runs', async () => {
-    const args = ['--device', 'arm-cortex-m4', '--test', 'kws.json', ...quick, '--json'];
+    const args = ['--device', 'arm-cortex-m4', '--eval', 'kws.json', ...quick, '--json'];
     const result = jsonOf(search(...args)) as { met: boolean; baseline: Point; front: readonly Point[] };
     expect(result.met).toBe(true);
     expect(result.baseline.accuracy).toBe(0.901);

@@ -43,6 +43,8 @@ Examples:
   gaslaw chat runs/r1-small-1                ask it: 3 5 4 > 35
   gaslaw eval runs/r1-small-1 --task countdown --samples 256 --k 16
   gaslaw run text --set text=book.txt        learn to write like a book
+  gaslaw check model.onnx --device stm32n6   what stops a model from deploying
+  gaslaw quantize model.onnx --dtype int8 --data images --out small.onnx
 
 With --json a command prints one JSON object and nothing else; progress goes to stderr.
 `;
@@ -64,7 +66,10 @@ export function program(): Command {
 
 /** `eval <model>`; the options are listed by the command's own help. */
 const termOf = (command: Command): string =>
-  [command.name(), ...command.registeredArguments.map(a => `<${a.name()}>`)].join(' ');
+  [
+    command.name(),
+    ...command.registeredArguments.map(a => (a.required ? `<${a.name()}>` : `[${a.name()}]`)),
+  ].join(' ');
 
 /** commander's message without its line breaks: `gaslaw: unknown option '--x' (did you mean …?)`. */
 function oneSentence(text: string): string {

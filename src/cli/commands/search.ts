@@ -31,7 +31,7 @@ import { table } from '../table.ts';
 interface Options {
   readonly device: string;
   readonly data: string;
-  readonly test?: string;
+  readonly eval?: string;
   readonly widths: readonly number[];
   readonly depth: boolean;
   readonly kernels: boolean;
@@ -56,7 +56,7 @@ export const searchCommand = (): Command =>
       '--data <path>',
       'examples that train and choose: .npz, a folder of images, or a .json spec',
     )
-    .option('--test <path>', 'examples that the front is told with (default: those that chose)')
+    .option('--eval <path>', 'examples that the front is told with (default: those that chose)')
     .option('--widths <shares>', 'shares of channels that layers may keep', sharesOf, [0.25, 0.5, 0.75])
     .option('--no-depth', 'keep all residual branches')
     .option('--no-kernels', 'keep the sizes of kernels')
@@ -102,7 +102,7 @@ async function run(path: string, o: Options): Promise<void> {
   const model = freeBatch(imported);
   const inputs = model.graph.inputs.filter(i => !model.graph.initializers.has(i.name));
   const examples = await openExamples(files, o.data, inputs);
-  const test = o.test === undefined ? undefined : await openExamples(files, o.test, inputs);
+  const test = o.eval === undefined ? undefined : await openExamples(files, o.eval, inputs);
   const runtime = await openRuntime(output);
   const started = performance.now();
   const found = await searchModel(runtime, model, {
