@@ -66,8 +66,9 @@ describe('the commands', () => {
 
   it('of the table are those that there are, with the options that it shows', () => {
     const commands = [...readme.matchAll(/^\| `gaslaw (\w+)([^`]*)`/gm)];
-    const listed = gaslaw(folder, ['--help']).stdout.matchAll(/^ {2}(\w+) (?=<| {2})/gm);
-    expect(commands.map(c => c[1]).sort()).toEqual([...listed].map(c => c[1]).sort());
+    const listed = gaslaw(folder, ['--help']).stdout.matchAll(/^ {2}(\w+) (?=[<[]| {2})/gm);
+    const named = [...new Set(commands.map(c => c[1]))]; // one command may have several rows
+    expect(named.sort()).toEqual([...listed].map(c => c[1]).sort());
     for (const [, name, rest] of commands) {
       const { status, stdout } = gaslaw(folder, [name as string, '--help']);
       expect(status).toBe(0);
