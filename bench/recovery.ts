@@ -26,6 +26,8 @@ export interface RecoveryOptions {
   readonly log?: string;
   readonly threads?: number;
   readonly keep?: number;
+  readonly batchSize?: number;
+  readonly firstSeed?: number;
   readonly rate?: number;
   readonly importance?: 'taylor' | 'magnitude';
   readonly ranking?: 'global' | 'uniform';
@@ -41,8 +43,10 @@ export async function benchRecovery(o: RecoveryOptions): Promise<unknown> {
   const [train, test] = [await open('train'), await open('test')];
   const runtime = await nativeRuntime();
   const before = (await accuracyOf(runtime, model, test)).accuracy;
+  const { batchSize = 64 } = o;
   const results: unknown[] = [];
-  for (let seed = 1; seed <= o.seeds; seed++) {
+  const { firstSeed = 1 } = o;
+  for (let seed = firstSeed; seed < firstSeed + o.seeds; seed++) {
     const started = Date.now();
     const importance = async (graph: Graph) => {
       if (o.importance === 'magnitude') return magnitude(graph);
@@ -56,13 +60,12 @@ export async function benchRecovery(o: RecoveryOptions): Promise<unknown> {
         importance,
         rounds: o.rounds,
         ranking: o.ranking ?? 'global',
-        align: 4,
       },
       {
-        data: transferBatches(train, { batchSize: 128 }),
-        batchSize: 128,
+        data: transferBatches(train, { batchSize }),
+        batchSize,
         steps: o.steps,
-        rate: o.rate ?? 0.02,
+        rate: o.rate ?? 0.03,
         optimizer: { kind: 'sgd', momentum: 0.9, weightDecay: 1e-4 },
         emaDecay: 0.99,
         threads: o.threads,
