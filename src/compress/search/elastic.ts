@@ -14,7 +14,7 @@ import { cloneGraph, sortTopologically } from '../../graph/walk.ts';
 import { Builder, type Value } from '../../ops/builder.ts';
 import { inferShapes } from '../../ops/infer.ts';
 import { GaslawError } from '../../util/errors.ts';
-import { type ResidualBranch, residualBranches, withoutBranches } from '../prune/depth.ts';
+import { layerBranches, type ResidualBranch, withoutBranches } from '../prune/depth.ts';
 import { type ChannelGroup, type PruningDimension, pruningDimensions } from '../prune/groups.ts';
 import { removeGroups } from '../prune/remove.ts';
 import { croppedKernels, type ElasticKernel, elasticKernels } from './kernels.ts';
@@ -62,7 +62,7 @@ export class Elastic {
   constructor(graph: Graph, options: ElasticOptions) {
     this.#base = graph;
     this.#widths = elasticWidths(graph, options);
-    this.#branches = options.depth ? residualBranches(graph) : [];
+    this.#branches = options.depth ? layerBranches(graph) : [];
     this.#kernels = options.kernels ? elasticKernels(graph) : [];
     this.axes = [
       ...this.#widths.map(w => ({ kind: 'width' as const, name: w.dimension.name, choices: w.choices })),
@@ -172,15 +172,18 @@ function elasticWidths(graph: Graph, { widths = [], align = 1, importance }: Ela
   return pruningDimensions(graph)
     .filter(d => !d.mixing)
     .flatMap(dimension => {
-      const count = dimension.groups.length;
-      const step = Math.max(1, Math.ceil(align / dimension.groupSize));
-      const kept = (share: number) => Math.min(count, Math.max(1, Math.round((share * count) / step)) * step);
-      const choices = [...new Set(shares.map(kept))];
+      const choices = [...new Set(shares.map(share => groupsKept(dimension, share, align)))];
       if (choices.length < 2) return [];
       const scores = dimension.groups.map(importance);
       const order = scores.map((_, i) => i).sort((i, j) => (scores[j] as number) - (scores[i] as number));
       return [{ dimension, order, choices }];
     });
+}
+
+/** Groups of a dimension that a share of them is, in whole blocks of `align` channels. */
+export function groupsKept({ groups, groupSize }: PruningDimension, share: number, align: number): number {
+  const step = Math.max(1, Math.ceil(align / groupSize));
+  return Math.min(groups.length, Math.max(1, Math.round((share * groups.length) / step)) * step);
 }
 
 /** Running statistics of norms: read by the norm as they are, so that they stay what training updates. */
