@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { consecutiveWindows, randomWindows, splitText } from './windows.ts';
+import { consecutiveWindows, randomWindows, splitText, windowsOfTexts } from './windows.ts';
 
 const TEXT = Int32Array.from({ length: 101 }, (_, i) => i + 1);
 
@@ -49,5 +49,28 @@ describe('consecutiveWindows', () => {
     const targets = batches.flatMap(b => [...b.targets].filter((_, i) => b.weights[i] === 1));
     expect(targets).toEqual(Array.from({ length: 100 }, (_, i) => i + 2));
     expect(batches.reduce((sum, b) => sum + b.tokens, 0)).toBe(100);
+  });
+});
+
+describe('windowsOfTexts', () => {
+  it('predict every token of each text but its first, from that text alone', () => {
+    const texts = [[1, 2, 3, 4, 5], [6], [7, 8]].map(ids => Int32Array.from(ids));
+    const [first, second] = windowsOfTexts(texts, { rows: 2, length: 3 });
+    const rows = [first, second].flatMap(batch =>
+      [0, 1].map(row => {
+        const cells = [0, 1, 2].filter(i => batch?.weights[row * 3 + i] === 1);
+        return cells.map(i => [batch?.ids[row * 3 + i], batch?.targets[row * 3 + i]]);
+      }),
+    );
+    expect(rows).toEqual([
+      [
+        [1, 2],
+        [2, 3],
+        [3, 4],
+      ],
+      [[4, 5]],
+      [[7, 8]],
+      [],
+    ]);
   });
 });

@@ -34,16 +34,19 @@ export function randomWindows(ids: Int32Array, shape: Shape, seed: number): Sour
 }
 
 /** Batches that cover every prediction of the text once, in order; the last is filled up with padding. */
-export function consecutiveWindows(ids: Int32Array, shape: Shape): Batch[] {
-  const perBatch = shape.rows * shape.length;
-  const batches = Math.ceil(Math.max(0, ids.length - 1) / perBatch);
-  return Array.from({ length: batches }, (_, b) => {
-    const builder = new BatchBuilder(shape);
-    for (let row = 0; row < shape.rows; row++) {
-      const start = b * perBatch + row * shape.length;
-      const count = Math.min(shape.length, ids.length - 1 - start);
-      if (count > 0) builder.place(row, { document: { ids }, start, count });
-    }
+export const consecutiveWindows = (ids: Int32Array, shape: Shape): Batch[] => windowsOfTexts([ids], shape);
+
+/** The same for several texts, none of which sees another. */
+export function windowsOfTexts(texts: readonly Int32Array[], { rows, length }: Shape): Batch[] {
+  const windows = texts.flatMap(ids =>
+    Array.from({ length: Math.ceil(Math.max(0, ids.length - 1) / length) }, (_, i) => {
+      const start = i * length;
+      return { document: { ids }, start, count: Math.min(length, ids.length - 1 - start) };
+    }),
+  );
+  return Array.from({ length: Math.ceil(windows.length / rows) }, (_, b) => {
+    const builder = new BatchBuilder({ rows, length });
+    windows.slice(b * rows, (b + 1) * rows).forEach((window, row) => void builder.place(row, window));
     return builder.finish();
   });
 }

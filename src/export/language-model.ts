@@ -7,7 +7,7 @@
 import { type PackDType, packChoice } from '../compress/quantize/pack-inputs.ts';
 import { type CacheDType, type CacheFormat, measureCache, quantizeCache } from '../generate/cache-format.ts';
 import { Decoder, decodeGraph } from '../generate/decoder.ts';
-import { sizeOf } from '../graph/ir.ts';
+import { type Model, sizeOf } from '../graph/ir.ts';
 import { type OpenModelFiles, openModelFiles } from '../models/files.ts';
 import { openGgufFiles } from '../models/gguf/files.ts';
 import { openLlama2cFiles } from '../models/llama2c.ts';
@@ -56,6 +56,8 @@ export interface LanguageModel {
   /** Present when they are packed: reads their values. */
   readonly source?: OpenWeights;
   readonly dtype?: OpenDType;
+  /** Present when it is an exported file: the graph as it is in it. */
+  readonly exported?: Model;
   /** Compiles the inference program, with the weights as constants, which runtimes prepack. */
   decoder(runtime: Runtime, options?: LanguageDecoderOptions): Promise<Decoder>;
 }
@@ -138,7 +140,15 @@ async function openExported(files: FileStore, path: string): Promise<LanguageMod
     const stepModel = cache ? quantizeCache(graph, model, cache) : model;
     return Decoder.fromGraph(runtime, stepModel, graph, options);
   });
-  return { model, tokenizer, parameters: countOf(model), bytes, origin: path, decoder };
+  return {
+    model,
+    tokenizer,
+    parameters: countOf(model),
+    bytes,
+    origin: path,
+    exported: loaded.onnx,
+    decoder,
+  };
 }
 
 type Compile = (runtime: Runtime, options: CompileOptions, cache?: CacheFormat) => Promise<Decoder>;

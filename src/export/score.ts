@@ -2,7 +2,25 @@
 import type { Model, Tensor } from '../graph/ir.ts';
 import type { CausalModel } from '../models/model.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { TextScorer } from '../train/perplexity.ts';
 import { promptFeeds } from './calibration.ts';
+
+/** Scores with an exported graph, window by window. */
+export const exportedScorer =
+  (exported: Model, model: CausalModel): TextScorer =>
+  async (runtime, texts, length) => {
+    using program = await runtime.compile(exported);
+    let [nats, tokens] = [0, 0];
+    for (const ids of texts)
+      for (let start = 0; start + 1 < ids.length; start += length) {
+        const targets = ids.subarray(start + 1, Math.min(start + length, ids.length - 1) + 1);
+        const feeds = promptFeeds(model, [...ids.subarray(start, start + targets.length)]);
+        const { logits } = await program.call(feeds, ['logits']);
+        nats += natsOf((logits as Tensor).data as Float32Array, targets, model.vocabSize);
+        tokens += targets.length;
+      }
+    return { nats, tokens };
+  };
 
 /** exp of the mean −log p over windows of `length` predictions side by side, as `scoreText` has them. */
 export async function exportedPerplexity(
@@ -12,19 +30,8 @@ export async function exportedPerplexity(
   ids: Int32Array,
   length: number,
 ): Promise<number> {
-  using program = await runtime.compile(exported);
-  let nats = 0;
-  for (let start = 0; start + 1 < ids.length; start += length) {
-    const end = Math.min(start + length, ids.length - 1);
-    const feeds = promptFeeds(model, [...ids.subarray(start, end)]);
-    const { logits } = await program.call(feeds, ['logits']);
-    nats += natsOf(
-      (logits as Tensor).data as Float32Array,
-      ids.subarray(start + 1, end + 1),
-      model.vocabSize,
-    );
-  }
-  return Math.exp(nats / (ids.length - 1));
+  const { nats, tokens } = await exportedScorer(exported, model)(runtime, [ids], length);
+  return Math.exp(nats / tokens);
 }
 
 /** −Σ log softmax(row)[target] over rows of logits. */

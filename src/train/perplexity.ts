@@ -2,7 +2,7 @@
  * How well a model predicts a text: mean −log p a token over consecutive windows, perplexity, bits per byte.
  */
 import { lower } from '../autodiff/lower.ts';
-import { consecutiveWindows } from '../data/windows.ts';
+import { windowsOfTexts } from '../data/windows.ts';
 import { float32, type Graph, int32, type Tensor, type ValueInfo } from '../graph/ir.ts';
 import type { CausalModel } from '../models/model.ts';
 import type { ParameterStore } from '../nn/parameters.ts';
@@ -35,6 +35,13 @@ export type ScoredWeights =
   | ParameterStore
   | ((graph: Graph, weights: readonly ValueInfo[]) => Promise<unknown>);
 
+/** Sums −log p of every token of `texts` but their first, in windows of `length`. */
+export type TextScorer = (
+  runtime: Runtime,
+  texts: readonly Int32Array[],
+  length: number,
+) => Promise<{ readonly nats: number; readonly tokens: number }>;
+
 /** Scores `ids` in windows of `length`; every token but the first is predicted once. */
 export async function scoreText(
   runtime: Runtime,
@@ -44,33 +51,44 @@ export async function scoreText(
   options: TextScoreOptions,
 ): Promise<TextScore> {
   const length = Math.min(options.length ?? model.maxPositions, model.maxPositions);
-  const { graph, weights } = await scoringGraph(model, from);
-  using program = await runtime.compile(modelFor(lower(graph)));
-  let nats = 0;
-  let tokens = 0;
-  for (const batch of consecutiveWindows(ids, { rows: options.rows ?? 16, length })) {
-    const dims = [batch.rows, batch.length];
-    const sum = new Float32Array(1);
-    using binding = program.bind({
-      ids: int32(dims, batch.ids),
-      positions: int32(dims, batch.positions),
-      targets: int32(dims, batch.targets),
-      weights: float32(dims, batch.weights),
-      sum: float32([], sum),
-      ...weights,
-    });
-    await binding.run();
-    nats -= sum[0] as number;
-    tokens += batch.tokens;
-  }
+  const { nats, tokens } = await weightsScorer(model, from, options.rows)(runtime, [ids], length);
+  return textScore(nats, tokens, options.bytes);
+}
+
+export function textScore(nats: number, tokens: number, bytes: number): TextScore {
   const natsPerToken = nats / Math.max(1, tokens);
   return {
     tokens,
     natsPerToken,
     perplexity: Math.exp(natsPerToken),
-    bitsPerByte: nats / Math.LN2 / options.bytes,
+    bitsPerByte: nats / Math.LN2 / bytes,
   };
 }
+
+/** Scores with the training form of a model, `rows` windows at once. */
+export const weightsScorer =
+  (model: CausalModel, from: ScoredWeights, rows = 16): TextScorer =>
+  async (runtime, texts, length) => {
+    const { graph, weights } = await scoringGraph(model, from);
+    using program = await runtime.compile(modelFor(lower(graph)));
+    let [nats, tokens] = [0, 0];
+    for (const batch of windowsOfTexts(texts, { rows, length })) {
+      const dims = [batch.rows, batch.length];
+      const sum = new Float32Array(1);
+      using binding = program.bind({
+        ids: int32(dims, batch.ids),
+        positions: int32(dims, batch.positions),
+        targets: int32(dims, batch.targets),
+        weights: float32(dims, batch.weights),
+        sum: float32([], sum),
+        ...weights,
+      });
+      await binding.run();
+      nats -= sum[0] as number;
+      tokens += batch.tokens;
+    }
+    return { nats, tokens };
+  };
 
 /** The graph of a batch's summed log-probability, and what its weight inputs are bound to. */
 async function scoringGraph(

@@ -2,34 +2,45 @@
 import { Command } from 'commander';
 import { packChoice, packInputs } from '../../compress/quantize/pack-inputs.ts';
 import { type LanguageModel, type OpenDType, openLanguageModel } from '../../export/language-model.ts';
+import { exportedScorer } from '../../export/score.ts';
 import { si } from '../../report/format.ts';
-import type { ScoredWeights } from '../../train/perplexity.ts';
+import { type ScoredWeights, type TextScorer, weightsScorer } from '../../train/perplexity.ts';
 import { scoreFile } from '../../train/score-file.ts';
-import { UsageError } from '../../util/errors.ts';
 import { openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { DTYPE_OPTION, JSON_OPTION, TOKENIZER_OPTION } from '../options.ts';
+import { DTYPE_OPTION, JSON_OPTION, TOKENIZER_OPTION, whole } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { table } from '../table.ts';
 
 export const perplexityCommand = (): Command =>
   new Command('perplexity')
     .description('how well a model predicts a text')
-    .argument('<model>', 'run folder or Hugging Face directory')
+    .argument('<model>', 'run folder, Hugging Face directory, .gguf, llama2.c .bin or exported .onnx file')
     .requiredOption('--text <file>', 'the text, UTF-8')
+    .option('--documents', 'blank lines part documents: each is scored by itself, from its begin token on')
+    .option('--length <n>', 'most tokens of context; documents are cut there', whole('--length', 2))
     .option(...DTYPE_OPTION)
     .option(...TOKENIZER_OPTION)
     .option(...JSON_OPTION)
     .action(run);
 
+interface PerplexityOptions {
+  text: string;
+  documents?: boolean;
+  length?: number;
+  json?: boolean;
+  dtype?: OpenDType;
+  tokenizer?: string;
+}
+
 async function run(
   path: string,
-  { text, json, ...options }: { text: string; json?: boolean; dtype?: OpenDType; tokenizer?: string },
+  { text, json, dtype, tokenizer, ...options }: PerplexityOptions,
 ): Promise<void> {
   const output = createOutput(json ?? false);
-  const language = await openLanguageModel(nodeFiles(), path, options);
-  const scored = { ...language, weights: weightsOf(language) };
-  const score = await scoreFile(nodeFiles(), () => openRuntime(output), scored, text);
+  const language = await openLanguageModel(nodeFiles(), path, { dtype, tokenizer });
+  const scored = { ...language, scorer: scorerOf(language) };
+  const score = await scoreFile(nodeFiles(), () => openRuntime(output), scored, text, options);
   output.result(score, () =>
     table(
       [
@@ -43,11 +54,14 @@ async function run(
   );
 }
 
+function scorerOf(language: LanguageModel): TextScorer {
+  const { model, exported } = language;
+  return exported ? exportedScorer(exported, model) : weightsScorer(model, weightsOf(language));
+}
+
 function weightsOf({ store, source, dtype, origin }: LanguageModel): ScoredWeights {
   if (source && dtype && dtype !== 'f32')
     return (graph, weights) => packInputs(graph, weights, source, packChoice(dtype));
   if (store) return store;
-  throw new UsageError(
-    `${origin}: an exported file cannot be scored; give the directory that it was exported from`,
-  );
+  throw new Error(`${origin}: opened without weights`);
 }
