@@ -10,6 +10,7 @@ import { EXPERIMENTS, type ExperimentName } from './architecture/variants.ts';
 import { benchExperts } from './experts.ts';
 import { latency } from './latency.ts';
 import { benchLlamaCpp } from './llama-cpp.ts';
+import { benchMnist } from './mnist/main.ts';
 import { benchOnnxBackend } from './onnx-backend.ts';
 import { benchQuantize } from './quantize/index.ts';
 import { benchQuantizers } from './quantizers.ts';
@@ -103,6 +104,13 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
       threads: Number(values.threads ?? 0),
       log: values.log,
       data: values.data,
+    }),
+  mnist: () =>
+    benchMnist({
+      data: values.data,
+      seed: Number(values.seed ?? 1),
+      epochs: 10,
+      threads: Number(values.threads ?? 0),
     }),
   soak: () => soak(Number(values.requests ?? 10_000), Number(values.seed ?? 1)),
   text: () =>
