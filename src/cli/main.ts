@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { benchCommand } from './commands/bench.ts';
 import { chatCommand } from './commands/chat.ts';
 import { checkCommand } from './commands/check.ts';
+import { compressCommand } from './commands/compress.ts';
 import { convertCommand } from './commands/convert.ts';
 import { devicesCommand } from './commands/devices.ts';
 import { evalCommand } from './commands/eval.ts';
@@ -28,6 +29,7 @@ const COMMANDS = [
   inspectCommand,
   benchCommand,
   convertCommand,
+  compressCommand,
   checkCommand,
   devicesCommand,
   pruneCommand,

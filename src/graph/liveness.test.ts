@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Builder } from '../ops/builder.ts';
-import { liveness } from './liveness.ts';
+import { liveness, memoryOverTime } from './liveness.ts';
 
 test('a chain holds two values at a time', () => {
   const b = new Builder();
@@ -14,6 +14,18 @@ test('a value that is read late stays', () => {
   const first = b.input('x', 'float32', [10]).exp();
   b.output(first.exp().exp().exp().add(first));
   expect(liveness(b.graph).peakBytes).toBe(120);
+});
+
+test('what is alive at each node', () => {
+  const b = new Builder();
+  const first = b.input('x', 'float32', [10]).exp();
+  b.output(first.exp().exp().add(first));
+  expect(memoryOverTime(b.graph).map(m => [m.node, m.bytes])).toEqual([
+    ['Exp', 40],
+    ['Exp_1', 80],
+    ['Exp_2', 120],
+    ['Add', 120],
+  ]);
 });
 
 test('views take nothing and keep their buffer alive', () => {

@@ -32,7 +32,7 @@ export function liveness(
   const bytes = (name: string): number => bytesOf(graph, name, symbols);
   const outside = [...new Set([...graph.inputs.map(i => i.name), ...graph.initializers.keys()])];
   const residentBytes = outside.reduce((sum, name) => sum + bytes(name), 0);
-  return { ...peakOf(graph, buffersOf(graph), bytes), residentBytes };
+  return { ...peakOf(momentsOf(graph, buffersOf(graph), bytes)), residentBytes };
 }
 
 /** The value whose buffer each node-made value lives in. Views of inputs and initializers have none. */
@@ -64,22 +64,42 @@ function lastUses(graph: Graph, buffers: ReadonlyMap<string, string>): Map<strin
   return last;
 }
 
-function peakOf(
+/** The moment at which a node runs. */
+export interface LiveMoment {
+  readonly node: string;
+  /** Bytes of intermediate values alive then. */
+  readonly bytes: number;
+}
+
+/** Bytes alive while each node runs, in order. Throws as `liveness` does. */
+export function memoryOverTime(
+  graph: Graph,
+  symbols: (dim: string) => number | undefined = () => undefined,
+): LiveMoment[] {
+  return momentsOf(graph, buffersOf(graph), name => bytesOf(graph, name, symbols));
+}
+
+function momentsOf(
   graph: Graph,
   buffers: ReadonlyMap<string, string>,
   bytes: (name: string) => number,
-): Pick<Liveness, 'peakBytes' | 'peakNode'> {
+): LiveMoment[] {
   const last = lastUses(graph, buffers);
   const dying = new Map<number, string[]>();
   for (const [buffer, i] of last) dying.set(i, [...(dying.get(i) ?? []), buffer]);
   let live = 0;
-  let peak = { peakBytes: 0, peakNode: '' };
-  graph.nodes.forEach((node, i) => {
+  return graph.nodes.map((node, i) => {
     for (const name of node.outputs) if (buffers.get(name) === name) live += bytes(name);
-    if (live > peak.peakBytes) peak = { peakBytes: live, peakNode: node.name };
+    const moment = { node: node.name, bytes: live };
     for (const buffer of dying.get(i) ?? []) live -= bytes(buffer);
+    return moment;
   });
-  return peak;
+}
+
+function peakOf(moments: readonly LiveMoment[]): Pick<Liveness, 'peakBytes' | 'peakNode'> {
+  const start = { node: '', bytes: 0 };
+  const peak = moments.reduce((most, moment) => (moment.bytes > most.bytes ? moment : most), start);
+  return { peakBytes: peak.bytes, peakNode: peak.node };
 }
 
 function bytesOf(graph: Graph, name: string, symbols: (dim: string) => number | undefined): number {

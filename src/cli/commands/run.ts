@@ -13,10 +13,10 @@ import {
   type StageResult,
   type TextStageResult,
 } from '../../train/run.ts';
-import { openRuntime } from '../environment.ts';
+import { checkpointSeconds, openRuntime, stopSignal } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { JSON_OPTION, oneOf, repeated, whole, within } from '../options.ts';
-import { createOutput, type Output, stdoutColors } from '../output.ts';
+import { JSON_OPTION, oneOf, repeated, whole } from '../options.ts';
+import { createOutput, stdoutColors } from '../output.ts';
 import { table } from '../table.ts';
 import { VERSION } from '../version.ts';
 
@@ -66,28 +66,6 @@ async function run(name: string, o: RunOptions): Promise<void> {
   });
   output.result(result, () => summary(result, folder));
 }
-
-/** Aborted by the first Ctrl-C; the second ends the process at once. */
-function stopSignal(output: Output): AbortSignal {
-  const stop = new AbortController();
-  for (const [name, code] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const) {
-    process.on(name, () => {
-      if (stop.signal.aborted) process.exit(code);
-      output.log('stopping after this step; press Ctrl-C again to stop at once');
-      stop.abort();
-    });
-  }
-  return stop.signal;
-}
-
-/** Seconds between checkpoints: tests that kill runs set 0. */
-const checkpointSeconds = (): number | undefined =>
-  process.env.GASLAW_CHECKPOINT_SECONDS === undefined
-    ? undefined
-    : within('GASLAW_CHECKPOINT_SECONDS', 0, 1e6)(process.env.GASLAW_CHECKPOINT_SECONDS);
 
 const machine = (): Record<string, string | number> => ({
   processor: cpus()[0]?.model ?? 'unknown',

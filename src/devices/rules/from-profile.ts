@@ -1,7 +1,7 @@
 /** Rules that follow from the figures of a profile alone: formats, precision, opset, shapes, scales, alignment, memory. */
 import { byteLength } from '../../graph/dtype.ts';
 import { opKey, sizeOf, staticDims, type TensorType, typeOf } from '../../graph/ir.ts';
-import { liveness } from '../../graph/liveness.ts';
+import { type LiveMoment, memoryOverTime } from '../../graph/liveness.ts';
 import { type AffineQuantization, withoutQdq } from '../../ops/qdq.ts';
 import { isOpType } from '../../ops/schema.ts';
 import { bytes } from '../../report/format.ts';
@@ -283,12 +283,22 @@ const limit = (
 });
 
 /** Most bytes of activations alive at once, a byte each in a quantized model; undefined where a dim is symbolic. */
-export function activationBytes({ graph, qdq }: Pick<GraphView, 'graph' | 'qdq'>): number | undefined {
+export function activationBytes(view: Pick<GraphView, 'graph' | 'qdq'>): number | undefined {
+  const moments = activationsOverTime(view);
+  return moments && Math.max(0, ...moments.map(m => m.bytes));
+}
+
+/** The same for each node in the order of the graph, inputs included. */
+export function activationsOverTime({
+  graph,
+  qdq,
+}: Pick<GraphView, 'graph' | 'qdq'>): LiveMoment[] | undefined {
   try {
     const inputs = graph.inputs
       .filter(i => !graph.initializers.has(i.name))
       .reduce((sum, i) => sum + typeBytes(i), 0);
-    return (liveness(withoutQdq(graph)).peakBytes + inputs) / (qdq.quantized ? 4 : 1);
+    const share = qdq.quantized ? 4 : 1;
+    return memoryOverTime(withoutQdq(graph)).map(m => ({ ...m, bytes: (m.bytes + inputs) / share }));
   } catch (error) {
     if (error instanceof GaslawError) return undefined;
     throw error;

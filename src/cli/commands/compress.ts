@@ -1,0 +1,173 @@
+/** `gaslaw compress <model> --device ID`: the smallest model that still does the job on a device, and its files. */
+import { Command } from 'commander';
+import { latencyOf } from '../../compress/plan/budget.ts';
+import { type Compressed, compress, type Done, missedText } from '../../compress/plan/compress.ts';
+import type { GivenData } from '../../compress/plan/data.ts';
+import { openExamples } from '../../data/examples/open.ts';
+import { deviceOf } from '../../devices/index.ts';
+import { fitMachine } from '../../devices/latency/this-machine.ts';
+import type { Model } from '../../graph/ir.ts';
+import { freeBatch } from '../../import/batch.ts';
+import { importModel } from '../../import/index.ts';
+import { loadOnnx, locateModel } from '../../models/resolve.ts';
+import { bytes, milliseconds, percent, percentInterval, si } from '../../report/format.ts';
+import { UsageError } from '../../util/errors.ts';
+import { nameOf } from '../../util/files.ts';
+import { checkpointSeconds, loadModule, openRuntime, stopSignal } from '../environment.ts';
+import { nodeFiles } from '../node-files.ts';
+import { JSON_OPTION, nameAndValue, repeated, whole, within } from '../options.ts';
+import { createOutput } from '../output.ts';
+import { table } from '../table.ts';
+
+interface Options {
+  readonly device: string;
+  readonly data?: string;
+  readonly trainData?: string;
+  readonly maxLatency?: number;
+  readonly maxMemory?: number;
+  readonly maxDrop?: number;
+  readonly epochs: number;
+  readonly seed: number;
+  readonly dim?: string[];
+  readonly out?: string;
+  readonly json?: boolean;
+}
+
+export function compressCommand(): Command {
+  const command = new Command('compress')
+    .description('the smallest model that still does the job on a device, with its files and a report')
+    .argument('<model>', '.onnx or .tflite file')
+    .requiredOption('--device <ID>', 'see gaslaw devices')
+    .option('--data <path>', 'folder of pictures, .npz, .jsonl, .mjs, or a .json that describes data')
+    .option('--train-data <path>', 'what calibrates and recovers, kept apart from --data')
+    .option('--max-latency <ms>', 'of one run', within('--max-latency', 0, 1e9))
+    .option('--max-memory <bytes>', 'at its peak', whole('--max-memory', 1))
+    .option('--max-drop <points>', 'of accuracy', within('--max-drop', 0, 100))
+    .option('--epochs <N>', 'of recovery after pruning; 0 trains nothing', whole('--epochs', 0), 5)
+    .option('--seed <N>', 'splits the data and seeds recovery', whole('--seed', 0), 1)
+    .option('--out <dir>', 'default: compressed/<model>-<device>; the same folder goes on where it was');
+  return repeated(command, '--dim <NAME=N>', 'a number for a symbolic dimension')
+    .option(...JSON_OPTION)
+    .action(run);
+}
+
+async function run(path: string, o: Options): Promise<void> {
+  const output = createOutput(o.json ?? false);
+  const [device, files] = [deviceOf(o.device), nodeFiles()];
+  const place = await locateModel(files, path);
+  if (place.kind !== 'onnx')
+    throw new UsageError(
+      `${path}: compress takes .onnx and .tflite files; for a language model use gaslaw quantize, or convert --to gguf`,
+    );
+  const { model } = await loadOnnx(files, place.path);
+  const folder = o.out ?? `compressed/${nameOf(place.path).replace(/\.\w+$/, '')}-${device.id}`;
+  const runtime = await openRuntime(output);
+  const result = await compress(model, {
+    runtime,
+    files,
+    folder,
+    device,
+    data: await dataOf(model, o),
+    budget: {
+      ...(o.maxLatency !== undefined && { maxLatencyMs: o.maxLatency }),
+      ...(o.maxMemory !== undefined && { maxMemoryBytes: o.maxMemory }),
+      ...(o.maxDrop !== undefined && { maxDropPoints: o.maxDrop }),
+    },
+    seed: o.seed,
+    dims: new Map((o.dim ?? []).map(dimOf)),
+    recoveryEpochs: o.epochs,
+    ...(device.id === 'this-machine' && { machine: await fitMachine(runtime) }),
+    signal: stopSignal(output),
+    checkpointSeconds: checkpointSeconds(),
+    log: output.log,
+    warn: output.warn,
+    progress: output.progress,
+  });
+  output.result(resultOf(result, folder), () => lines(result, folder));
+}
+
+async function dataOf(model: Model, o: Options): Promise<GivenData> {
+  const { inputs } = freeBatch(importModel(model).model).graph;
+  const open = (path: string) => openExamples(nodeFiles(), path, inputs, { loadModule });
+  if (o.data === undefined && o.trainData !== undefined)
+    throw new UsageError('--train-data needs --data, on which the result is evaluated');
+  return {
+    ...(o.data !== undefined && { examples: await open(o.data) }),
+    ...(o.trainData !== undefined && { training: await open(o.trainData) }),
+  };
+}
+
+function dimOf(pair: string): [string, number] {
+  const [name, value] = nameAndValue('--dim', pair);
+  return [name, whole(`--dim ${name}`, 1)(value)];
+}
+
+function figuresOf(d: Done): Record<string, unknown> {
+  const { quality, bytes: size, macs, peakMemoryBytes, estimatedMs, measuredMs, deploys } = d;
+  return {
+    name: d.name,
+    quality: quality.kind,
+    ...(quality.kind === 'accuracy'
+      ? { accuracy: quality.value, accuracyInterval: quality.interval }
+      : {
+          [quality.kind]: quality.value,
+          ...(quality.interval && { [`${quality.kind}Interval`]: quality.interval }),
+        }),
+    bytes: size,
+    weightBytes: d.weightBytes,
+    macs,
+    peakMemoryBytes,
+    estimatedMs,
+    ...(d.estimate && { estimate: d.estimate }),
+    measuredMs,
+    deploys,
+  };
+}
+
+function resultOf(result: Compressed, folder: string): Record<string, unknown> {
+  const { device, done, failed, front, choice, files } = result;
+  const named = (name: string) => done.find(d => d.name === name) as Done;
+  const chosen = named(choice.chosen.name);
+  return {
+    device,
+    met: choice.met,
+    ...(choice.met ? {} : { missed: choice.misses }),
+    baseline: figuresOf(done[0]),
+    result: {
+      output: files[0],
+      ...figuresOf(chosen),
+      notes: chosen.notes,
+      fixes: chosen.fixes,
+      findings: chosen.findings,
+    },
+    front: front.map(name => figuresOf(named(name))),
+    failed,
+    files: [...files, `${folder}/front.json`],
+  };
+}
+
+const SIDES = ['left', 'right', 'left', 'right', 'right', 'right', 'right', 'left'] as const;
+
+function lines(result: Compressed, folder: string): string[] {
+  const { done, choice, front, files } = result;
+  const rows = done.map(d => [
+    `${d.name === choice.chosen.name ? '→ ' : '  '}${d.name}${front.includes(d.name) ? ' *' : ''}`,
+    percent(d.quality.value),
+    percentInterval(d.quality.interval),
+    bytes(d.bytes),
+    si(d.macs),
+    bytes(d.peakMemoryBytes),
+    milliseconds(latencyOf(d)),
+    d.deploys ? '' : 'does not deploy',
+  ]);
+  const head = ['', done[0].quality.kind, '95 % interval', 'file', 'multiply-adds', 'memory', 'latency', ''];
+  return [
+    ...table([head, ...rows], SIDES),
+    '* on the Pareto front',
+    ...(choice.met ? [] : [missedText(result)]),
+    ...(files.length > 0
+      ? files
+      : [`nothing was written: ${choice.chosen.whyNotWritten ?? 'no format fits'}`]),
+    `${folder}/front.json`,
+  ];
+}

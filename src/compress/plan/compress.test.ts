@@ -1,0 +1,205 @@
+/** A whole compression of a small network, in memory: what is chosen, what is kept, what is said. */
+import { describe, expect, it } from 'vitest';
+import { type Examples, subset } from '../../data/examples/examples.ts';
+import { fitExamples } from '../../data/examples/fit.ts';
+import { deviceOf } from '../../devices/index.ts';
+import { fromTflite } from '../../formats/tflite/to-graph.ts';
+import { float32, type Model, type Tensor } from '../../graph/ir.ts';
+import { decodeModel } from '../../graph/protobuf.ts';
+import { cloneModel } from '../../graph/walk.ts';
+import { Builder } from '../../ops/builder.ts';
+import { modelFor } from '../../ops/opset.ts';
+import { nativeRuntime } from '../../runtime/native/native.ts';
+import { referenceRuntime } from '../../runtime/reference/index.ts';
+import { memoryFiles } from '../../util/files.ts';
+import { Random } from '../../util/random.ts';
+import { accuracyOf } from '../evaluate.ts';
+import { type CompressOptions, compress } from './compress.ts';
+
+const runtime = await nativeRuntime();
+
+/** Two convolutions, a mean over positions and a matrix. */
+function network(): Model {
+  const b = new Builder('network');
+  const random = new Random(4);
+  const weight = (name: string, dims: readonly number[], spread: number) => {
+    const size = dims.reduce((a, c) => a * c, 1);
+    return b.initializer(
+      name,
+      float32(
+        dims,
+        Float32Array.from({ length: size }, () => spread * random.normal()),
+      ),
+    );
+  };
+  const x = b.input('x', 'float32', ['N', 3, 8, 8]);
+  const conv = (name: string, from: typeof x, dims: readonly number[]) =>
+    b.op('Relu', [b.op('Conv', [from, weight(name, dims, 0.4)], { pads: [1, 1, 1, 1] })], {});
+  const features = conv('conv2', conv('conv1', x, [16, 3, 3, 3]), [16, 16, 3, 3]);
+  b.output(features.mean([2, 3], false).matmul(weight('head', [16, 5], 1.5)), 'logits');
+  return modelFor(b.graph);
+}
+
+const model = network();
+
+/** Images of noise with the class that the network gives them. */
+async function labelled(count: number): Promise<Examples> {
+  const random = new Random(9);
+  const data = Float32Array.from({ length: count * 192 }, () => random.normal());
+  const samples = { name: 'noise', count, fields: { x: { dims: [3, 8, 8], data } } };
+  const plain = fitExamples(samples, model.graph.inputs);
+  const { predictions } = await accuracyOf(runtime, model, { ...plain, labels: new Int32Array(count) });
+  return { ...plain, labels: predictions };
+}
+
+const examples = await labelled(400);
+
+const options = (replace: Partial<CompressOptions> = {}): CompressOptions => ({
+  runtime,
+  files: memoryFiles(),
+  folder: 'out',
+  device: deviceOf('stm32l4r5'),
+  data: { examples },
+  budget: { maxDropPoints: 10 },
+  seed: 1,
+  dims: new Map(),
+  recoveryEpochs: 1,
+  shares: [0.75],
+  ...replace,
+});
+
+describe('a network for a microcontroller', () => {
+  it('is made smaller, written as TFLite, and computes there what was measured', async () => {
+    const given = options();
+    const result = await compress(model, given);
+    const [baseline] = result.done;
+    expect(result.done.map(d => d.name)).toEqual(['float32', 'int8', 'pruned-75', 'pruned-75+int8']);
+    expect(baseline.quality).toMatchObject({ kind: 'accuracy', value: 1, examples: 160 });
+    expect(result.choice.met).toBe(true);
+    const { chosen } = result.choice;
+    expect(chosen.weightBytes).toBeLessThan(baseline.weightBytes / 3);
+    expect(chosen.peakMemoryBytes).toBeLessThanOrEqual((baseline.peakMemoryBytes as number) / 4);
+    expect(result.files).toEqual(['out/model.tflite', 'out/model.h', 'out/model.onnx']);
+    const written = modelFor(fromTflite(await given.files.read('out/model.tflite'), 'model.tflite'));
+    expect(written.graph.inputs[0].shape).toEqual([1, 8, 8, 3]);
+  });
+
+  it('without labels is held against the original', async () => {
+    const { labels: _, ...plain } = examples;
+    const result = await compress(model, options({ data: { examples: plain }, shares: [] }));
+    expect(result.done.map(d => d.quality.kind)).toEqual(['agreement', 'agreement']);
+    expect(result.done[0].quality.value).toBe(1);
+  });
+
+  it('without data too, on random inputs', async () => {
+    const result = await compress(model, options({ data: {}, shares: [] }));
+    expect(result.data).toContain('no data');
+    expect(result.done[1].quality.value).toBeGreaterThan(0.8);
+  });
+});
+
+describe('a run that is stopped', () => {
+  it('keeps what was done and goes on from there to the same end', async () => {
+    const files = memoryFiles();
+    const stop = new AbortController();
+    const log = (line: string) => void (line.startsWith('int8:') && stop.abort());
+    await expect(compress(model, options({ files, signal: stop.signal, log }))).rejects.toThrow('stopped');
+    expect(await files.exists('out/candidates/int8.json')).toBe(true);
+    expect(await files.exists('out/front.json')).toBe(true);
+    expect(await files.exists('out/model.tflite')).toBe(true);
+    const before = new TextDecoder().decode(await files.read('out/candidates/int8.json'));
+    const resumed = await compress(model, options({ files }));
+    expect(new TextDecoder().decode(await files.read('out/candidates/int8.json'))).toBe(before);
+    const unbroken = await compress(model, options());
+    const figures = (r: typeof resumed) => r.done.map(d => [d.name, d.quality, d.bytes, d.peakMemoryBytes]);
+    expect(figures(resumed)).toEqual(figures(unbroken));
+  });
+
+  it('does not mix with other work in the same folder', async () => {
+    const files = memoryFiles();
+    await compress(model, options({ files, shares: [] }));
+    await expect(compress(model, options({ files, shares: [], seed: 2 }))).rejects.toThrow(
+      /out holds candidates of another (data|seed)/,
+    );
+    const other = cloneModel(model);
+    (other.graph.initializers.get('head')?.data as Float32Array)[0] = 9;
+    await expect(compress(other, options({ files, shares: [] }))).rejects.toThrow('another model');
+  });
+});
+
+describe('what cannot be done is one sentence', () => {
+  it('a budget out of reach: how near it came and with what, and the files are there', async () => {
+    const given = options({ budget: { maxLatencyMs: 0.001 }, shares: [] });
+    const lines: string[] = [];
+    const result = await compress(model, { ...given, log: line => void lines.push(line) });
+    expect(result.choice.met).toBe(false);
+    expect(lines.find(line => line.startsWith('the budget is not met'))).toMatch(
+      /nearest is int8: latency [\d.]+ ms where 0.001 are allowed \(\d+ % over\)/,
+    );
+    expect(await given.files.exists('out/model.tflite')).toBe(true);
+  });
+
+  it('a custom op', async () => {
+    const odd = cloneModel(model);
+    odd.graph.nodes[0] = { ...odd.graph.nodes[0], domain: 'my.company', opType: 'Magic', attributes: {} };
+    odd.graph.types.clear();
+    await expect(compress(odd, options())).rejects.toThrow(
+      'my.company.Magic, which is no op that is known here',
+    );
+  });
+
+  it('a dimension without a number where shapes are fixed', async () => {
+    const b = new Builder('open');
+    const x = b.input('x', 'float32', ['N', 'T', 4]);
+    b.output(x.matmul(b.initializer('w', float32([4, 4], new Float32Array(16).fill(0.5)))), 'y');
+    const open = modelFor(b.graph);
+    await expect(compress(open, options({ data: {} }))).rejects.toThrow(
+      'input "x" has a dimension without a number (T), and stm32l4r5 takes fixed shapes alone; give --dim T=N',
+    );
+    const given = options({ data: {}, dims: new Map([['T', 3]]), shares: [] });
+    expect((await compress(open, given)).done[0].quality.kind).toBe('fidelity');
+  });
+
+  it('latency where nothing is published', async () => {
+    const device = deviceOf('ambarella-cv72');
+    await expect(compress(model, options({ device, budget: { maxLatencyMs: 1 } }))).rejects.toThrow(
+      'nobody published measurements',
+    );
+  });
+
+  it('a candidate that cannot be made does not stop the others', async () => {
+    const b = new Builder('small');
+    const x = b.input('x', 'float32', ['N', 4]);
+    b.output(x.matmul(b.initializer('w', float32([4, 2], [1, -1, 0, 1, 1, 0, -1, 1]))), 'y');
+    const result = await compress(modelFor(b.graph), options({ data: {} }));
+    expect(result.failed.map(f => f.name)).toContain('pruned-75');
+    expect(result.done.map(d => d.name)).toContain('int8');
+  });
+});
+
+it('TFLite of the choice gives the classes that were measured', async () => {
+  const given = options({ shares: [] });
+  const { choice } = await compress(model, given);
+  const tflite = modelFor(fromTflite(await given.files.read('out/model.tflite'), 'model.tflite'));
+  const few = subset(examples, [...Array(24).keys()]);
+  const pixels: Examples = {
+    ...few,
+    batch: indices => ({ [tflite.graph.inputs[0].name]: pixelsOf(few.batch(indices).x) }),
+  };
+  const graph = decodeModel(await given.files.read(`out/candidates/${choice.chosen.name}.onnx`));
+  const { predictions } = await accuracyOf(runtime, graph, few);
+  expect((await accuracyOf(referenceRuntime(), tflite, pixels)).predictions).toEqual(predictions);
+});
+
+/** [N, C, H, W] as [N, H, W, C]. */
+function pixelsOf({ dims, data }: Tensor): Tensor {
+  const [n, c, h, w] = dims;
+  const at = (i: number): number => {
+    const [pixel, channel] = [Math.floor(i / c), i % c];
+    return (Math.floor(pixel / (h * w)) * c + channel) * h * w + (pixel % (h * w));
+  };
+  return float32(
+    [n, h, w, c],
+    Float32Array.from({ length: data.length }, (_, i) => Number(data[at(i)])),
+  );
+}

@@ -1,0 +1,151 @@
+/**
+ * What a model is on a device: how good, how large, how fast, and what stands in its way.
+ *
+ * 1. Quality: accuracy where there are labels; else the share of examples that get the original's class; else fidelity, 1 - noise/signal of
+ *    the worst output (amplitudes). All from 0 to 1.
+ * 2. Costs are those of a batch of one, after the device's safe fixes.
+ * 3. Memory at its peak is activations, and on devices without flash the weights too: both live in RAM there.
+ */
+
+import type { Examples } from '../../data/examples/examples.ts';
+import { check, type Finding, fixed } from '../../devices/check.ts';
+import type { Estimate } from '../../devices/latency/estimate.ts';
+import { featuresIfFixed } from '../../devices/latency/features.ts';
+import { type Fit, predict } from '../../devices/latency/fit.ts';
+import type { DeviceProfile } from '../../devices/profile.ts';
+import { activationsOverTime, weightBytes } from '../../devices/rules/from-profile.ts';
+import { type Model, staticDims } from '../../graph/ir.ts';
+import type { LiveMoment } from '../../graph/liveness.ts';
+import { importModel } from '../../import/index.ts';
+import { upgrade } from '../../import/upgrade.ts';
+import { bindDims } from '../../ops/bind-dims.ts';
+import { Qdq } from '../../ops/qdq.ts';
+import { benchGraph } from '../../runtime/bench.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import type { Interval } from '../../tasks/statistics.ts';
+import { UsageError } from '../../util/errors.ts';
+import { accuracyOf, compareModels } from '../evaluate.ts';
+import { macsOf } from '../prune/structured.ts';
+
+export type QualityKind = 'accuracy' | 'agreement' | 'fidelity';
+
+export interface Quality {
+  readonly kind: QualityKind;
+  /** From 0 to 1. */
+  readonly value: number;
+  readonly interval?: Interval;
+  readonly examples: number;
+}
+
+export interface Measurements {
+  readonly quality: Quality;
+  /** Bytes of stored tensors. */
+  readonly weightBytes: number;
+  readonly macs: number;
+  readonly activationBytes?: number;
+  readonly peakMemoryBytes?: number;
+  readonly memory: readonly LiveMoment[];
+  readonly estimatedMs?: number;
+  readonly estimate?: Estimate;
+  readonly measuredMs?: number;
+  readonly deploys: boolean;
+  readonly findings: readonly Finding[];
+  /** Safe fixes that were applied, in words. */
+  readonly fixes: readonly string[];
+}
+
+export interface Meter {
+  readonly runtime: Runtime;
+  readonly device: DeviceProfile;
+  readonly original: Model;
+  readonly evaluation: Examples;
+  readonly dims: ReadonlyMap<string, number>;
+  /** Prices of this machine, for the device of that name. */
+  readonly machine?: Fit;
+}
+
+/** Everything that is known of `model` there. */
+export async function measure(meter: Meter, model: Model): Promise<Measurements> {
+  const { device, dims } = meter;
+  const { model: repaired, applied } = deployable(model, device, dims);
+  const one = { ...repaired, graph: bindDims(repaired.graph, dims, 'batch') };
+  const { findings, deploys, estimate } = check(one, device);
+  const { graph } = upgrade(one);
+  const view = { graph, qdq: new Qdq(graph) };
+  const memory = activationsOverTime(view) ?? [];
+  const weights = weightBytes(view);
+  const activations = memory.length > 0 ? Math.max(...memory.map(m => m.bytes)) : undefined;
+  const inFlash = device.memory.flashBytes !== undefined || device.memory.flashBytesPerSecond !== undefined;
+  return {
+    quality: await qualityOf(meter, model),
+    weightBytes: weights,
+    macs: macsOf(model.graph),
+    ...(activations !== undefined && {
+      activationBytes: activations,
+      peakMemoryBytes: activations + (inFlash ? 0 : weights),
+    }),
+    memory,
+    ...(device.id === 'this-machine'
+      ? await here(meter, one)
+      : estimate && isOfItsKind(estimate, view.qdq) && { estimatedMs: estimate.ms, estimate }),
+    deploys,
+    findings,
+    fixes: applied,
+  };
+}
+
+/** Measurements of integers say nothing of floats. */
+const isOfItsKind = ({ precision }: Estimate, { quantized }: Qdq): boolean =>
+  quantized || !precision.startsWith('int');
+
+/** The model with norms folded and the device's safe fixes, its shapes fixed where the device wants that. */
+export function deployable(
+  model: Model,
+  device: DeviceProfile,
+  dims: ReadonlyMap<string, number>,
+): { model: Model; applied: readonly string[] } {
+  const { model: folded } = importModel(model);
+  const bound = device.staticShapes.value
+    ? upgrade({ ...folded, graph: bindDims(folded.graph, dims, 'batch') })
+    : folded;
+  const { model: repaired, applied } = fixed(bound, device, dims);
+  return { model: repaired, applied: applied.map(f => `${f.node || 'the model'}: ${f.why}; ${f.rewrite}`) };
+}
+
+/** Throws a UsageError when the device wants fixed shapes and an input has another symbolic dim than its batch. */
+export function checkDims(model: Model, device: DeviceProfile, dims: ReadonlyMap<string, number>): void {
+  if (!device.staticShapes.value) return;
+  const { inputs } = bindDims(model.graph, dims, 'batch');
+  const open = inputs.find(({ shape }) => !staticDims(shape));
+  if (!open) return;
+  const names = (open.shape ?? []).filter(dim => typeof dim === 'string');
+  throw new UsageError(
+    `input "${open.name}" ${open.shape ? `has a dimension without a number (${names.join(', ')})` : 'has no shape'}, and ${device.id} takes fixed shapes alone; give --dim ${names[0] ?? 'NAME'}=N`,
+  );
+}
+
+async function here(
+  { runtime, machine }: Meter,
+  one: Model,
+): Promise<{ estimatedMs?: number; measuredMs: number }> {
+  const { medianMs } = await benchGraph(runtime, one, { runs: 21, seed: 1 });
+  const features = machine && featuresIfFixed(upgrade(one).graph);
+  const estimatedMs =
+    machine && features && predict(machine.weights, machine.factors.get('this-machine') ?? 1, features);
+  return { measuredMs: medianMs, ...(estimatedMs !== undefined && { estimatedMs }) };
+}
+
+async function qualityOf({ runtime, original, evaluation }: Meter, model: Model): Promise<Quality> {
+  const examples = evaluation.count;
+  if (evaluation.labels) {
+    const { accuracy, interval } = await accuracyOf(runtime, model, evaluation);
+    return { kind: 'accuracy', value: accuracy, interval, examples };
+  }
+  const { agreement, sqnr } = await compareModels(runtime, original, model, evaluation);
+  if (agreement)
+    return { kind: 'agreement', value: agreement.accuracy, interval: agreement.interval, examples };
+  return { kind: 'fidelity', value: fidelityOf(Object.values(sqnr)), examples };
+}
+
+/** 1 - √(noise / signal) of the worst ratio in dB, not below 0. */
+const fidelityOf = (sqnr: readonly number[]): number => Math.max(0, 1 - 10 ** (-Math.min(...sqnr) / 20));

@@ -1,0 +1,109 @@
+/**
+ * The steps that a plan is made of.
+ *
+ * 1. Pruning keeps multiples of the device's block of channels, of half a block and so on where a model has too few.
+ * 2. Recovery learns from the original's answers alone (no label is needed); AdamW with a cosine from 1e-3 for at least
+ *    200 steps. A model that has no gradient stays as pruning left it, and that is said.
+ */
+import type { Graph, Model } from '../../graph/ir.ts';
+import { cloneModel } from '../../graph/walk.ts';
+import { trainLoop } from '../../train/loop.ts';
+import { GaslawError, Interrupted } from '../../util/errors.ts';
+import { recovery } from '../distil/recovery.ts';
+import { transferBatches } from '../distil/transfer.ts';
+import { magnitude } from '../prune/importance.ts';
+import { type PruneReport, pruneStructured } from '../prune/structured.ts';
+import { toFloat16 } from '../quantize/float16.ts';
+import { optionsFor, type Widths } from '../quantize/static/device.ts';
+import { exampleFeeds } from '../quantize/static/feeds.ts';
+import { quantizeStatic } from '../quantize/static/index.ts';
+import type { CompressionContext, CompressionStep } from './step.ts';
+
+/** Weights stored in 16 bits. */
+export const halve: CompressionStep = async model => {
+  const copy = cloneModel(model);
+  const { converted, kept } = toFloat16(copy.graph);
+  const notes = kept.map(name => `${name} stays float32: it has values that float16 cannot hold`);
+  return { model: copy, notes: [`${converted.length} weights as float16`, ...notes] };
+};
+
+/** Weights and activations as integers, as the device takes them. */
+export const integers =
+  (widths: Widths): CompressionStep =>
+  async (model, { runtime, device, calibration }) => {
+    const options = optionsFor(device, widths);
+    const { model: made, report } = await quantizeStatic(
+      runtime,
+      model,
+      exampleFeeds(model, calibration),
+      options,
+    );
+    const kept = report.kept.map(({ name, reason }) => `${name} stays float: ${reason}`);
+    const summary = `${report.weights.length} weights as ${options.weights}, ${report.activations} activations as ${options.activations}, calibrated on ${calibration.count} examples of ${calibration.name}`;
+    return { model: made, notes: [summary, ...kept] };
+  };
+
+/** Channels out until `keep` of the original's multiply-adds are left, then recovery. */
+export const prune =
+  (keep: number): CompressionStep =>
+  async (model, context) => {
+    const { graph, report, align } = aligned(model.graph, keep, context.device.channelAlignment?.value ?? 8);
+    const share = Math.round((100 * report.macsAfter) / report.macsBefore);
+    const notes = [`channels in multiples of ${align} removed: ${share} % of the multiply-adds are left`];
+    const pruned = { ...model, graph };
+    if (!context.training || context.recoveryEpochs === 0) return { model: pruned, notes };
+    const recovered = await recover(pruned, context);
+    return { model: recovered.model, notes: [...notes, recovered.note] };
+  };
+
+interface Aligned {
+  readonly graph: Graph;
+  readonly report: PruneReport;
+  readonly align: number;
+}
+
+function aligned(graph: Graph, keep: number, align: number): Aligned {
+  try {
+    const options = { target: { keep, of: 'macs' }, importance: magnitude(graph), align } as const;
+    return { ...pruneStructured(graph, options), align };
+  } catch (error) {
+    if (!(error instanceof GaslawError) || align <= 1) throw error;
+    return aligned(graph, keep, Math.floor(align / 2));
+  }
+}
+
+const BATCH = 64;
+const RATE = 1e-3;
+const LEAST_STEPS = 200;
+
+async function recover(model: Model, context: CompressionContext): Promise<{ model: Model; note: string }> {
+  try {
+    return await trained(model, context);
+  } catch (error) {
+    if (!(error instanceof GaslawError) || error instanceof Interrupted) throw error;
+    return { model, note: `not recovered: ${error.message}` };
+  }
+}
+
+async function trained(
+  model: Model,
+  { runtime, original, training, recoveryEpochs, seed, run, stage }: CompressionContext,
+): Promise<{ model: Model; note: string }> {
+  if (!training) throw new GaslawError('recovery needs training data');
+  const batchSize = Math.min(BATCH, training.count);
+  const steps = Math.max(LEAST_STEPS, Math.round((recoveryEpochs * training.count) / batchSize));
+  using stageOf = await recovery(runtime, model.graph, original, {
+    terms: [{ kind: 'logits' }],
+    data: transferBatches(training, { batchSize }),
+    batchSize,
+    schedule: { kind: 'cosine', rate: RATE, finalRate: RATE / 50, steps, warmupSteps: 10 },
+    optimizer: { kind: 'adamw', weightDecay: 0 },
+    maxGradientNorm: 1,
+    seed,
+  });
+  await trainLoop(run, stageOf, { stage, steps });
+  return {
+    model: { ...model, graph: stageOf.trained() },
+    note: `recovered in ${steps} steps of ${batchSize} examples, shifted and mixed, from what the original answers`,
+  };
+}

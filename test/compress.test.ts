@@ -1,0 +1,63 @@
+/** `gaslaw compress` on a real model, run as users run it. */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { gaslaw, jsonOf } from './gaslaw.ts';
+
+const root = join(import.meta.dirname, '..');
+const model = join(root, '../shared/data/mlperftiny_kws_dscnn.onnx');
+const data = join(root, 'bench/data/keywords.json');
+const folder = mkdtempSync(join(tmpdir(), 'gaslaw-compress-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Figures {
+  readonly name: string;
+  readonly accuracy: number;
+  readonly accuracyInterval: readonly [number, number];
+  readonly bytes: number;
+  readonly peakMemoryBytes: number;
+  readonly estimatedMs?: number;
+}
+
+interface Result {
+  readonly device: string;
+  readonly met: boolean;
+  readonly baseline: Figures;
+  readonly result: Figures & { readonly output: string };
+  readonly front: readonly Figures[];
+  readonly files: readonly string[];
+}
+
+describe.skipIf(!existsSync(model))('gaslaw compress of the keyword model', () => {
+  const base = ['compress', model, '--data', data, '--json', '--max-drop', '1'];
+
+  it('for an STM32 loses less than a point at a quarter of the memory', () => {
+    const args = [...base, '--device', 'stm32l4r5', '--epochs', '0', '--out', 'stm32'];
+    const result = jsonOf(gaslaw(folder, args)) as Result;
+    expect(result).toMatchObject({ device: 'stm32l4r5', met: true });
+    expect(result.result.accuracy).toBeGreaterThanOrEqual(result.baseline.accuracy - 0.01);
+    expect(result.result.peakMemoryBytes).toBeLessThan(result.baseline.peakMemoryBytes / 3);
+    expect(result.result.bytes).toBeLessThan(result.baseline.bytes / 2);
+    expect(result.result.accuracyInterval[0]).toBeLessThan(result.result.accuracy);
+    expect(result.files.map(f => f.replace(/.*\//, ''))).toContain('model.tflite');
+    for (const file of result.files) expect(existsSync(join(folder, file))).toBe(true);
+    expect(result.front.length).toBeGreaterThan(0);
+  });
+
+  it.each([
+    [['--device', 'nowhere'], 2, 'no device "nowhere"'],
+    [
+      ['--device', 'stm32l4r5', '--data', join(root, 'bench/data/cifar10-test.json')],
+      1,
+      'an example is [3, 32, 32], but',
+    ],
+    [['--device', 'stm32l4r5', '--data', 'nothing.npz'], 1, 'nothing.npz: no such file or folder'],
+    [['--device', 'ambarella-cv72', '--max-latency', '3'], 2, 'nobody published measurements'],
+  ])('%s is one sentence', (args, status, message) => {
+    const ended = gaslaw(folder, ['compress', model, '--data', data, '--out', 'bad', ...args]);
+    expect([ended.status, ended.stdout]).toEqual([status, '']);
+    expect(ended.stderr).toContain(message);
+    expect(ended.stderr).not.toContain('    at ');
+  });
+});
