@@ -18,6 +18,7 @@ import { nodeFiles } from '../node-files.ts';
 import { JSON_OPTION, nameAndValue, repeated, whole, within } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { table } from '../table.ts';
+import { VERSION } from '../version.ts';
 
 interface Options {
   readonly device: string;
@@ -77,6 +78,9 @@ async function run(path: string, o: Options): Promise<void> {
     dims: new Map((o.dim ?? []).map(dimOf)),
     recoveryEpochs: o.epochs,
     ...(device.id === 'this-machine' && { machine: await fitMachine(runtime) }),
+    model: nameOf(place.path),
+    command: `gaslaw ${process.argv.slice(2).join(' ')}`,
+    version: VERSION,
     signal: stopSignal(output),
     checkpointSeconds: checkpointSeconds(),
     log: output.log,
@@ -142,7 +146,7 @@ function resultOf(result: Compressed, folder: string): Record<string, unknown> {
     },
     front: front.map(name => figuresOf(named(name))),
     failed,
-    files: [...files, `${folder}/front.json`],
+    files: [...files, `${folder}/front.json`, `${folder}/report.html`],
   };
 }
 
@@ -168,6 +172,6 @@ function lines(result: Compressed, folder: string): string[] {
     ...(files.length > 0
       ? files
       : [`nothing was written: ${choice.chosen.whyNotWritten ?? 'no format fits'}`]),
-    `${folder}/front.json`,
+    `${folder}/report.html`,
   ];
 }

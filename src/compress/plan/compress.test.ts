@@ -65,6 +65,9 @@ const options = (replace: Partial<CompressOptions> = {}): CompressOptions => ({
   dims: new Map(),
   recoveryEpochs: 1,
   shares: [0.75],
+  model: 'network.onnx',
+  command: 'gaslaw compress network.onnx',
+  version: '0',
   ...replace,
 });
 
@@ -80,6 +83,15 @@ describe('a network for a microcontroller', () => {
     expect(chosen.weightBytes).toBeLessThan(baseline.weightBytes / 3);
     expect(chosen.peakMemoryBytes).toBeLessThanOrEqual((baseline.peakMemoryBytes as number) / 4);
     expect(result.files).toEqual(['out/model.tflite', 'out/model.h', 'out/model.onnx']);
+    const page = new TextDecoder().decode(await given.files.read('out/report.html'));
+    for (const text of [
+      'pruned-75+int8',
+      'Pareto',
+      'STM32L4R5',
+      'gaslaw compress network.onnx',
+      'weights of 4 bits',
+    ])
+      expect(page).toContain(text);
     const written = modelFor(fromTflite(await given.files.read('out/model.tflite'), 'model.tflite'));
     expect(written.graph.inputs[0].shape).toEqual([1, 8, 8, 3]);
   });

@@ -4,7 +4,7 @@
  *   config.json              what was asked; a resumed run must match it
  *   candidates/NAME.json     each candidate's result, written after its model in one piece: its presence means that it is done
  *   candidates/NAME.onnx     its model
- *   front.json               all candidates, the Pareto front, the choice
+ *   front.json, report.html  all candidates, the Pareto front, the choice
  *   model.onnx, model.tflite, model.h   the chosen model in the formats that the device takes
  *
  * 1. A candidate that cannot be made is a result too, with its reason; the others go on.
@@ -39,6 +39,7 @@ import { type Candidate, candidatesFor } from './candidates.ts';
 import { type GivenData, type SplitData, splitData } from './data.ts';
 import { deviceFiles } from './files.ts';
 import { checkDims, type Meter, measure } from './measure.ts';
+import { compressionPage } from './report.ts';
 import type { CompressionContext } from './step.ts';
 
 export interface CompressOptions {
@@ -58,6 +59,10 @@ export interface CompressOptions {
   readonly shares?: readonly number[];
   /** Prices of this machine, for the device `this-machine`. */
   readonly machine?: Fit;
+  /** What the report calls the model and the command that made it. */
+  readonly model: string;
+  readonly command: string;
+  readonly version: string;
   readonly signal?: AbortSignal;
   readonly checkpointSeconds?: number;
   readonly log?: (line: string) => void;
@@ -107,7 +112,7 @@ export async function compress(model: Model, options: CompressOptions): Promise<
   const stopped = await work.run(plan);
   const { done, failed } = work;
   if (done.length === 0) throw stopped ?? new GaslawError(failed[0]?.error ?? 'nothing could be measured');
-  const result = await finish(done, failed, split, options);
+  const result = await finish(original, work, split, options);
   if (stopped) throw stopped;
   if (!result.choice.met) log(missedText(result));
   log(`chosen: ${result.choice.chosen.name} (${budgetText(budget)})`);
@@ -299,16 +304,16 @@ class Work {
 
 /** Chooses, and writes the front and the files of the choice. */
 async function finish(
-  done: readonly Done[],
-  failed: readonly Failed[],
+  original: Model,
+  { done, failed }: Work,
   split: SplitData,
   options: CompressOptions,
 ): Promise<Compressed> {
   const { device, budget, files, folder, dims } = options;
   const choice = choose(done, budget);
   const path = `${folder}/candidates/${choice.chosen.name}.onnx`;
-  const model = importModel(decodeModel(await files.read(path), { file: path })).model;
-  const written = deviceFiles(model, device, dims).files;
+  const chosen = importModel(decodeModel(await files.read(path), { file: path })).model;
+  const written = deviceFiles(chosen, device, dims).files;
   for (const { name, content } of written) await files.write(`${folder}/${name}`, content);
   const result: Compressed = {
     device: device.id,
@@ -321,6 +326,10 @@ async function finish(
     files: written.map(({ name }) => `${folder}/${name}`),
   };
   await files.write(`${folder}/front.json`, `${JSON.stringify(result, null, 2)}\n`);
+  const { runtime, model, command, version } = options;
+  const { calibration } = split;
+  const about = { runtime, device, calibration, original, chosen, model, command, version };
+  await files.write(`${folder}/report.html`, await compressionPage(result, about));
   return result;
 }
 
