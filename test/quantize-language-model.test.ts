@@ -95,6 +95,13 @@ describe('as a graph', () => {
 });
 
 describe('as GGUF', () => {
+  it('a mixture gives values and the feed-forward’s last more bits', async () => {
+    await quantize({ dtype: 'q4_k_m', data: undefined, out: 'mixed.gguf' }, 'bpe');
+    const { tensors } = await openGguf(files, 'mixed.gguf');
+    const types = ['attn_v', 'ffn_down', 'ffn_up'].map(name => tensors.get(`blk.0.${name}.weight`)?.type);
+    expect(types).toEqual(['Q6_K', 'Q6_K', 'Q4_K']);
+  });
+
   it.each(['q2_k', 'q4_k', 'q4_0'])('%s', async dtype => {
     expect(LANGUAGE_DTYPES).toContain(dtype);
     const report = await quantize({ dtype, out: `${dtype}.gguf` }, 'bpe');

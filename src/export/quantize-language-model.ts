@@ -15,8 +15,8 @@ import { awq } from '../compress/quantize/language-model/awq.ts';
 import type { CalibratedStore } from '../compress/quantize/language-model/fold.ts';
 import { smoothQuant } from '../compress/quantize/language-model/smooth-quant.ts';
 import type { MethodName } from '../compress/quantize/methods/index.ts';
-import { WRITABLE_TYPES, type WritableType } from '../formats/gguf/quantize.ts';
 import { openGgufModel } from '../models/gguf/files.ts';
+import { GGUF_FILE_TYPES, type GgufFileType } from '../models/gguf/mixtures.ts';
 import { ggufOf } from '../models/gguf/write.ts';
 import type { CausalModel } from '../models/model.ts';
 import { ParameterStore } from '../nn/parameters.ts';
@@ -38,7 +38,8 @@ const GRAPH_DTYPES = { int8: 'int8', int4: 'int4', float16: 'f16' } as const sat
   ExportDType
 >;
 type GraphDType = keyof typeof GRAPH_DTYPES;
-const GGUF_DTYPES = WRITABLE_TYPES.filter(type => type.startsWith('Q')).map(type => type.toLowerCase());
+const GGUF_TYPES = GGUF_FILE_TYPES.filter(type => type.startsWith('Q'));
+const GGUF_DTYPES = GGUF_TYPES.map(type => type.toLowerCase());
 export const LANGUAGE_DTYPES: readonly string[] = [...Object.keys(GRAPH_DTYPES), ...GGUF_DTYPES];
 
 export const LANGUAGE_METHODS = ['rtn', 'mse', 'hqq', 'gptq', 'awq', 'smoothquant'] as const;
@@ -229,7 +230,7 @@ async function graphChoices(
 
 async function writeGguf(job: Job): Promise<Written> {
   const { files, model, tokenizer, method, options } = job;
-  const type = WRITABLE_TYPES.find(t => t.toLowerCase() === options.dtype) as WritableType;
+  const type = GGUF_TYPES[GGUF_DTYPES.indexOf(options.dtype)] as GgufFileType; // methodOf has seen it
   const from = await calibrated(job);
   const bits = Number(type[1]) as Bits; // Q4_K
   const format = { bits, blockSize: 32, symmetric: false, scales: 'float16' } as const;

@@ -4,8 +4,8 @@ import { exportModel } from '../../export/directory.ts';
 import { EXPORT_DTYPES, type ExportDType } from '../../export/dtypes.ts';
 import { encodeGraph, GRAPH_FORMATS, type GraphFormat } from '../../export/graph-files.ts';
 import { type LanguageModel, openLanguageModel } from '../../export/language-model.ts';
-import { WRITABLE_TYPES, type WritableType } from '../../formats/gguf/quantize.ts';
 import { saveModel } from '../../models/files.ts';
+import { GGUF_FILE_TYPES, type GgufFileType } from '../../models/gguf/mixtures.ts';
 import { ggufOf } from '../../models/gguf/write.ts';
 import type { CausalModel } from '../../models/model.ts';
 import { loadOnnx } from '../../models/resolve.ts';
@@ -54,10 +54,10 @@ const FORMATS: Readonly<Record<string, Format>> = {
     },
   },
   gguf: {
-    dtypes: WRITABLE_TYPES.map(type => type.toLowerCase()),
+    dtypes: GGUF_FILE_TYPES.map(type => type.toLowerCase()),
     async write(files, { model, store, tokenizer }, dtype, out) {
       if (!out.endsWith('.gguf')) throw new UsageError(`--out ${out}: name a .gguf file`);
-      const type = WRITABLE_TYPES.find(t => t.toLowerCase() === dtype) as WritableType;
+      const type = GGUF_FILE_TYPES.find(t => t.toLowerCase() === dtype) as GgufFileType;
       const vocabulary = ggufVocabulary(tokenizer, { size: model.vocabSize });
       const name = nameOf(out).replace(/\.gguf$/, '');
       await files.write(out, ggufOf(model, store, { type, name, vocabulary }));

@@ -4,7 +4,8 @@
  * 1. Matrices take the type asked for where their rows are whole blocks of it, else the next larger one that fits; vectors
  *    are F32, as llama.cpp wants them.
  * 2. The experts of a layer are one tensor, made of one after the other; what chooses among them stays F32.
- * 3. At 2 to 5 bits the output matrix, or the tied table in its place, is Q6_K: it is the most sensitive one.
+ * 3. Mixtures (mixtures.ts) raise the type of what is sensitive first.
+ * 4. At 2 to 5 bits the output matrix, or the tied table in its place, is Q6_K: it is the most sensitive one.
  */
 
 import { quantize, type WritableType } from '../../formats/gguf/quantize.ts';
@@ -18,10 +19,11 @@ import { halvesToPairs } from '../rotary-layout.ts';
 import { expertCount, type Json } from './keys.ts';
 import { keyDims, keyPart, latentShape, partNames, valueDims, valuePart } from './latent.ts';
 import { ggufArchitecture, llama3Factors, metadataFromConfig } from './metadata.ts';
+import { type GgufFileType, isMixture, mixedType, mixtureFileType } from './mixtures.ts';
 import { type Storage, type StoredName, storedName } from './names.ts';
 
 export interface WriteGgufOptions {
-  readonly type: WritableType;
+  readonly type: GgufFileType;
   readonly name: string;
   /** The vocabulary's metadata, keys `tokenizer.…` (see tokenizer/gguf-vocabulary.ts). */
   readonly vocabulary: GgufEntries;
@@ -44,12 +46,14 @@ const FILE_TYPES: Readonly<Record<WritableType, number>> = {
   Q5_0: 8,
   Q5_1: 9,
   Q2_K: 10,
-  Q3_K: 12,
-  Q4_K: 15,
-  Q5_K: 17,
+  Q3_K: 11,
+  Q4_K: 14,
+  Q5_K: 16,
   Q6_K: 18,
   BF16: 32,
 };
+
+const fileType = (type: GgufFileType): number => (isMixture(type) ? mixtureFileType(type) : FILE_TYPES[type]);
 
 /** What takes the place of a type whose blocks do not fit the rows. */
 const LARGER: Readonly<Partial<Record<WritableType, WritableType>>> = {
@@ -84,7 +88,7 @@ export function ggufOf(
 ): Iterable<Uint8Array> {
   const config = model.toHuggingFace();
   const metadata = metadataFromConfig(config, options.name);
-  metadata.set('general.file_type', scalar('uint32', FILE_TYPES[options.type]));
+  metadata.set('general.file_type', scalar('uint32', fileType(options.type)));
   for (const [key, value] of aheadMetadata(config, store.specs)) metadata.set(key, value);
   for (const [key, value] of options.vocabulary) metadata.set(key, value as GgufValue); // its types are GGUF's
   const tensors = store.specs.flatMap(spec => pendings(config, store, spec, options));
@@ -118,7 +122,7 @@ function pendings(
   if (stored.storage === 'latent') return latentPendings(config, store, spec, stored, options);
   if (stored.expert !== undefined)
     return stored.expert === 0 ? [stacked(config, store, spec, stored, options)] : [];
-  const type = typeFor(spec, options.type, config.tie_word_embeddings === true);
+  const type = typeFor(spec, wantedFor(config, spec, options), config.tie_word_embeddings === true);
   const columns = spec.dims.at(-1) as number;
   const make = (): Float32Array => inStorage(store.slice(store.flat, spec), stored.storage, config, columns);
   return [pending(stored.name, type, spec.dims, [[spec.name, make]], options)];
@@ -154,7 +158,13 @@ function stacked(
     const parameter = spec.name.replace('.experts.0.', `.experts.${i}.`);
     return [parameter, () => store.tensor(parameter).data as Float32Array]; // stores hold float32
   });
-  return pending(name, typeFor(spec, options.type, false), [count, ...spec.dims], parts, options);
+  return pending(
+    name,
+    typeFor(spec, wantedFor(config, spec, options), false),
+    [count, ...spec.dims],
+    parts,
+    options,
+  );
 }
 
 /** The matrix that makes keys and values of a latent, as two; the keys' columns are not those that were calibrated. */
@@ -168,7 +178,8 @@ function latentPendings(
   const shape = latentShape(config);
   const whole = (): Float32Array => store.slice(store.flat, spec);
   const [keys, values] = partNames(name);
-  const typeOf = (dims: readonly number[]) => typeFor({ name: spec.name, dims }, options.type, false);
+  const typeOf = (dims: readonly number[]) =>
+    typeFor({ name: spec.name, dims }, wantedFor(config, spec, options), false);
   const [forKeys, forValues] = [keyDims(shape), valueDims(shape)];
   const plain = { ...options, quantize: undefined };
   return [
@@ -184,6 +195,10 @@ function inStorage(values: Float32Array, storage: Storage, config: Json, columns
   // a bias is a column of its own
   return halvesToPairs(values, heads, values.length === columns ? 1 : columns);
 }
+
+/** The type of a matrix before its shape has a say. */
+const wantedFor = (config: Json, { name }: ParameterSpec, { type }: WriteGgufOptions): WritableType =>
+  isMixture(type) ? mixedType(type, name, Number(config.num_hidden_layers)) : type;
 
 function typeFor(
   { name, dims }: Pick<ParameterSpec, 'name' | 'dims'>,

@@ -1,15 +1,16 @@
 /**
  * Writers of the blocks of 32, byte for byte as llama.cpp writes them without an importance matrix.
  * Products and sums before rounding are exact, as where C contracts them to one instruction.
- * With one, the scale is fitted to the weighted square error.
+ * With one, the scale is fitted to the weighted square error with w = E[a²] √(σ² + x²), σ² the block's mean square: an error in a
+ * large value is dearer, as llama.cpp has it.
  * Source: ggml-quants.c of llama.cpp.
  */
 import { fromFloat16, toFloat16 } from '../../../util/float16.ts';
 import { fround } from './block.ts';
 import { fitAffine, fitSymmetric } from './fit.ts';
 
-/** Writes one block of `x`. `weights` are those of the square error; absent when all count the same. */
-export type WriteBlock = (x: Float32Array, out: Uint8Array, at: number, weights?: Float64Array) => void;
+/** Writes one block of `x`. `importance` is E[a²] of its columns; absent when all count the same. */
+export type WriteBlock = (x: Float32Array, out: Uint8Array, at: number, importance?: Float64Array) => void;
 
 /** Puts the codes of one block, from 0, where a writer puts them; the rest stays as it is. */
 export type PutCodes = (codes: Uint8Array, out: Uint8Array, at: number) => void;
@@ -49,13 +50,20 @@ function putFifths(codes: Uint8Array, out: Uint8Array, at: number): void {
   for (let j = 0; j < 32; j++) out[at + (j >> 3)] |= ((codes[j] as number) >> 4) << (j & 7);
 }
 
+function weighed(x: Float32Array, importance: Float64Array): Float64Array {
+  const mean = x.reduce((sum, v) => sum + v * v, 0) / x.length;
+  return importance.map((a, i) => a * Math.sqrt(mean + (x[i] as number) ** 2));
+}
+
 /** Codes around `middle` for x ≈ d (q - middle). */
 function symmetricCodes(
   x: Float32Array,
   middle: number,
-  weights?: Float64Array,
+  importance?: Float64Array,
 ): { d: number; codes: Uint8Array } {
-  const d = weights ? fround(fitSymmetric(x, weights, middle)) : fround(extremeOf(x) / -middle);
+  const d = importance
+    ? fround(fitSymmetric(x, weighed(x, importance), middle))
+    : fround(extremeOf(x) / -middle);
   const id = inverse(d);
   const codes = Uint8Array.from(x, v => truncated(v * id + (middle + 0.5), 2 * middle - 1));
   return { d, codes };
@@ -65,9 +73,9 @@ function symmetricCodes(
 function affineCodes(
   x: Float32Array,
   high: number,
-  weights?: Float64Array,
+  importance?: Float64Array,
 ): { d: number; min: number; codes: Uint8Array } {
-  const { d, min } = weights ? fittedRange(x, high, weights) : wholeRange(x, high);
+  const { d, min } = importance ? fittedRange(x, high, weighed(x, importance)) : wholeRange(x, high);
   const id = inverse(d);
   const codes = Uint8Array.from(x, v => truncated((v - min) * id + 0.5, high));
   return { d, min, codes };
@@ -103,27 +111,27 @@ export const LEGACY_CODES = {
   Q5_1: { levels: 32, put: fifthsAt(4) },
 } as const satisfies Record<string, BlockCodes>;
 
-export const writeQ4_0: WriteBlock = (x, out, at, weights) => {
-  const { d, codes } = symmetricCodes(x, 8, weights);
+export const writeQ4_0: WriteBlock = (x, out, at, importance) => {
+  const { d, codes } = symmetricCodes(x, 8, importance);
   putHalf(out, at, d);
   LEGACY_CODES.Q4_0.put(codes, out, at);
 };
 
-export const writeQ5_0: WriteBlock = (x, out, at, weights) => {
-  const { d, codes } = symmetricCodes(x, 16, weights);
+export const writeQ5_0: WriteBlock = (x, out, at, importance) => {
+  const { d, codes } = symmetricCodes(x, 16, importance);
   putHalf(out, at, d);
   LEGACY_CODES.Q5_0.put(codes, out, at);
 };
 
-export const writeQ4_1: WriteBlock = (x, out, at, weights) => {
-  const { d, min, codes } = affineCodes(x, 15, weights);
+export const writeQ4_1: WriteBlock = (x, out, at, importance) => {
+  const { d, min, codes } = affineCodes(x, 15, importance);
   putHalf(out, at, d);
   putHalf(out, at + 2, min);
   LEGACY_CODES.Q4_1.put(codes, out, at);
 };
 
-export const writeQ5_1: WriteBlock = (x, out, at, weights) => {
-  const { d, min, codes } = affineCodes(x, 31, weights);
+export const writeQ5_1: WriteBlock = (x, out, at, importance) => {
+  const { d, min, codes } = affineCodes(x, 31, importance);
   putHalf(out, at, d);
   putHalf(out, at + 2, min);
   LEGACY_CODES.Q5_1.put(codes, out, at);
