@@ -28,6 +28,19 @@ test('what is alive at each node', () => {
   ]);
 });
 
+test('an activation in place takes nothing, unless something else reads its input', () => {
+  const relu = { inPlace: new Set(['Relu']) };
+  const alive = (read: boolean) => {
+    const b = new Builder();
+    const x = b.input('x', 'float32', [10]).exp();
+    const y = b.op('Relu', [x], {}).exp();
+    b.output(read ? y.add(x) : y);
+    return memoryOverTime(b.graph, relu).map(m => m.bytes);
+  };
+  expect(alive(false)).toEqual([40, 40, 80]);
+  expect(alive(true)).toEqual([40, 80, 120, 120]);
+});
+
 test('views take nothing and keep their buffer alive', () => {
   const b = new Builder();
   const x = b.input('x', 'float32', [2, 5]);

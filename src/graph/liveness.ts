@@ -7,8 +7,8 @@
  */
 import { GaslawError } from '../util/errors.ts';
 import { byteLength } from './dtype.ts';
-import { type Dim, type Graph, opKey, typeOf } from './ir.ts';
-import { usesOf } from './walk.ts';
+import { type Dim, type Graph, type Node, opKey, typeOf } from './ir.ts';
+import { consumersOf, usesOf } from './walk.ts';
 
 export interface Liveness {
   /** Most bytes of intermediate values alive at once. */
@@ -19,6 +19,7 @@ export interface Liveness {
   readonly residentBytes: number;
 }
 
+const NONE: ReadonlySet<string> = new Set();
 const VIEWS: ReadonlySet<string> = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze']);
 
 /**
@@ -36,10 +37,16 @@ export function liveness(
 }
 
 /** The value whose buffer each node-made value lives in. Views of inputs and initializers have none. */
-function buffersOf(graph: Graph): Map<string, string> {
+function buffersOf(graph: Graph, inPlace: ReadonlySet<string> = NONE): Map<string, string> {
   const buffers = new Map<string, string>();
+  const readers = inPlace.size > 0 ? consumersOf(graph) : undefined;
+  const isOverwritten = (node: Node): boolean => {
+    const [input] = node.inputs;
+    const kept = graph.outputs.some(output => output.name === input) || !buffers.has(input);
+    return inPlace.has(opKey(node)) && !kept && readers?.get(input)?.length === 1;
+  };
   for (const node of graph.nodes) {
-    const source = VIEWS.has(opKey(node)) ? node.inputs[0] : undefined;
+    const source = VIEWS.has(opKey(node)) || isOverwritten(node) ? node.inputs[0] : undefined;
     for (const name of node.outputs) {
       const buffer = source === undefined ? name : buffers.get(source);
       if (name !== '' && buffer !== undefined) buffers.set(name, buffer);
@@ -71,12 +78,19 @@ export interface LiveMoment {
   readonly bytes: number;
 }
 
+export interface MemoryOptions {
+  /** Numbers of symbolic dims. */
+  readonly symbols?: (dim: string) => number | undefined;
+  /** Ops that write over their input where nothing else reads it: activations that a kernel applies to its own output. */
+  readonly inPlace?: ReadonlySet<string>;
+}
+
 /** Bytes alive while each node runs, in order. Throws as `liveness` does. */
 export function memoryOverTime(
   graph: Graph,
-  symbols: (dim: string) => number | undefined = () => undefined,
+  { symbols = () => undefined, inPlace }: MemoryOptions = {},
 ): LiveMoment[] {
-  return momentsOf(graph, buffersOf(graph), name => bytesOf(graph, name, symbols));
+  return momentsOf(graph, buffersOf(graph, inPlace), name => bytesOf(graph, name, symbols));
 }
 
 function momentsOf(

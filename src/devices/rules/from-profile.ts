@@ -1,6 +1,6 @@
 /** Rules that follow from the figures of a profile alone: formats, precision, opset, shapes, scales, alignment, memory. */
 import { byteLength } from '../../graph/dtype.ts';
-import { opKey, sizeOf, staticDims, type TensorType, typeOf } from '../../graph/ir.ts';
+import { type Graph, opKey, sizeOf, staticDims, type TensorType, typeOf } from '../../graph/ir.ts';
 import { type LiveMoment, memoryOverTime } from '../../graph/liveness.ts';
 import { type AffineQuantization, withoutQdq } from '../../ops/qdq.ts';
 import { isOpType } from '../../ops/schema.ts';
@@ -282,11 +282,14 @@ const limit = (
   },
 });
 
-/** Most bytes of activations alive at once, a byte each in a quantized model; undefined where a dim is symbolic. */
+/** Most bytes of activations alive at once, in a quantized model those of the widest integers; undefined where a dim is symbolic. */
 export function activationBytes(view: Pick<GraphView, 'graph' | 'qdq'>): number | undefined {
   const moments = activationsOverTime(view);
   return moments && Math.max(0, ...moments.map(m => m.bytes));
 }
+
+/** Activations that convolution and matrix kernels apply before they store: TFLite's fused ones. */
+const FUSED: ReadonlySet<string> = new Set(['Relu', 'Clip']);
 
 /** The same for each node in the order of the graph, inputs included. */
 export function activationsOverTime({
@@ -297,13 +300,23 @@ export function activationsOverTime({
     const inputs = graph.inputs
       .filter(i => !graph.initializers.has(i.name))
       .reduce((sum, i) => sum + typeBytes(i), 0);
-    const share = qdq.quantized ? 4 : 1;
-    return memoryOverTime(withoutQdq(graph)).map(m => ({ ...m, bytes: (m.bytes + inputs) / share }));
+    const share = qdq.quantized ? 4 / activationWidth(graph) : 1;
+    return memoryOverTime(withoutQdq(graph), { inPlace: FUSED }).map(m => ({
+      ...m,
+      bytes: (m.bytes + inputs) / share,
+    }));
   } catch (error) {
     if (error instanceof GaslawError) return undefined;
     throw error;
   }
 }
+
+/** Bytes of the widest integer that a QuantizeLinear makes. */
+const activationWidth = (graph: Graph): number =>
+  graph.nodes
+    .filter(node => node.opType === 'QuantizeLinear')
+    .map(node => byteLength(typeOf(graph, node.outputs[0])?.dtype ?? 'int8', 1))
+    .reduce((widest, width) => Math.max(widest, width), 1);
 
 const typeBytes = ({ dtype, shape }: TensorType): number =>
   byteLength(dtype, sizeOf(staticDims(shape) ?? [0]));

@@ -6,10 +6,12 @@ import { exampleFeeds } from '../../compress/quantize/static/feeds.ts';
 import { quantizeStatic } from '../../compress/quantize/static/index.ts';
 import type { Examples } from '../../data/examples/examples.ts';
 import { trainingBatches } from '../../data/examples/training.ts';
+import { activationBytes } from '../../devices/rules/from-profile.ts';
 import { toTflite } from '../../formats/tflite/from-graph.ts';
-import { float32, sizeOf } from '../../graph/ir.ts';
+import { float32, type Model, sizeOf } from '../../graph/ir.ts';
 import { importModel } from '../../import/index.ts';
-import { bindDims } from '../../ops/bind-dims.ts';
+import { batchOfOne, bindDims } from '../../ops/bind-dims.ts';
+import { Qdq } from '../../ops/qdq.ts';
 import { nativeRuntime } from '../../runtime/native/native.ts';
 import { fineTuning } from '../../train/fine-tune.ts';
 import { weightsOf } from '../../train/weights-of.ts';
@@ -66,6 +68,27 @@ function bars(count: number, seed: number): Examples {
     }),
   };
 }
+
+describe('memory', () => {
+  const model = importModel(convNet(DIGITS, new Random(1))).model;
+  const bytesOf = ({ graph }: Model) => {
+    const one = batchOfOne(graph);
+    return activationBytes({ graph: one, qdq: new Qdq(one) });
+  };
+  // what goes into the largest convolution, what comes out, and the image
+  const elements = 16 * 784 + 32 * 196 + 784;
+
+  it('of floats: four bytes each', () => expect(bytesOf(model)).toBe(4 * elements));
+
+  test.each([
+    ['int8', 1],
+    ['int16', 2],
+  ] as const)('of %s: %i', async (activations, width) => {
+    const image = float32([1, 1, 28, 28], new Float32Array(784).fill(0.5));
+    const int = await quantizeStatic(await nativeRuntime(), model, [{ image }], { activations });
+    expect(bytesOf(int.model)).toBe(width * elements);
+  });
+});
 
 describe('a network with random weights', async () => {
   const runtime = await nativeRuntime();
