@@ -7,7 +7,16 @@
  *    They are ONNX's: with the population's variance, where PyTorch keeps the sample's.
  * 3. Dropout multiplies by a mask made of an input of uniform numbers, so that a resumed run drops the same elements.
  */
-import { type Graph, type Node, opKey, type Shape, sizeOf, staticDims, typeOf } from '../graph/ir.ts';
+import {
+  float32,
+  type Graph,
+  type Node,
+  opKey,
+  type Shape,
+  sizeOf,
+  staticDims,
+  typeOf,
+} from '../graph/ir.ts';
 import { cloneGraph, FreshNames } from '../graph/walk.ts';
 import { attributesOf, Writer } from '../import/writer.ts';
 import type { ParameterSpec } from '../nn/parameters.ts';
@@ -72,21 +81,46 @@ function toInput(graph: Graph, name: string): void {
 /** Puts norms into training mode; returns the names of their running statistics. */
 function trainNorms(graph: Graph): string[] {
   const names: string[] = [];
-  for (const node of graph.nodes) {
-    if (opKey(node) !== 'BatchNormalization' || node.inputs.length < 5) continue;
+  const writer = new Writer(graph, new FreshNames(graph));
+  graph.nodes = graph.nodes.flatMap(node => {
+    if (opKey(node) !== 'BatchNormalization' || node.inputs.length < 5) return [node];
     const own = node.inputs.slice(3, 5);
     const free = own.every(name => graph.initializers.has(name) && !names.includes(name));
-    if (!free || own[0] === own[1] || new Attributes(node.attributes).int('training_mode', 0) === 1) continue;
-    node.attributes = { ...node.attributes, ...attributesOf({ training_mode: 1 }) };
-    node.outputs = [node.outputs[0] as string, ...own.map(name => `next:${name}`)];
-    for (const name of own) {
-      const dims = graph.initializers.get(name)?.dims as readonly number[];
-      toInput(graph, name);
-      graph.outputs.push({ name: `next:${name}`, dtype: 'float32', shape: dims });
-    }
+    const attributes = new Attributes(node.attributes);
+    if (!free || own[0] === own[1] || attributes.int('training_mode', 0) === 1) return [node];
     names.push(...own);
-  }
+    return trainedNorm(graph, node, own, attributes.float('momentum', 0.9), writer);
+  });
   return names;
+}
+
+/**
+ * At momentum 0 a norm puts out the statistics of the batch, which its gradient reads: next = m·old + (1 − m)·batch.
+ * ONNX Runtime writes them over the vectors that it is given as running ones, whoever else reads those: it gets copies.
+ */
+function trainedNorm(graph: Graph, node: Node, own: readonly string[], momentum: number, w: Writer): Node[] {
+  const batch = own.map(name => w.fresh(`${node.name}/${name}`));
+  const number = (what: string, value: number) => w.constant(node, what, float32([], [value]));
+  const [keep, take, none] = [number('momentum', momentum), number('rest', 1 - momentum), number('none', 0)];
+  const copies = own.map(name => w.beside(node, 'Mul', [name, none]));
+  const next = own.flatMap((name, i) => {
+    const dims = graph.initializers.get(name)?.dims as readonly number[];
+    toInput(graph, name);
+    graph.outputs.push({ name: `next:${name}`, dtype: 'float32', shape: dims });
+    const [kept, taken] = [
+      w.beside(node, 'Mul', [name, keep]),
+      w.beside(node, 'Mul', [batch[i] as string, take]),
+    ];
+    const sum = [kept, taken].map(made => made.outputs[0] as string);
+    return [kept, taken, w.beside(node, 'Add', sum, {}, [`next:${name}`])];
+  });
+  const attributes = { ...node.attributes, ...attributesOf({ training_mode: 1, momentum: { float: 0 } }) };
+  const inputs = [...node.inputs.slice(0, 3), ...copies.map(copy => copy.outputs[0] as string)];
+  return [
+    ...copies,
+    { ...node, attributes, inputs, outputs: [node.outputs[0] as string, ...batch] },
+    ...next,
+  ];
 }
 
 /** x · (u ≥ ratio) / (1 − ratio) in place of each Dropout(x). */

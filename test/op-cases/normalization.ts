@@ -20,6 +20,14 @@ export const NORMALIZATION = {
       wrt: [0, 1, 2],
       free: [0, 2, 3],
     },
+    {
+      name: 'training, statistics of the batch',
+      inputs: [x(2, 3, 2, 2), ...parameters],
+      attributes: { training_mode: 1, momentum: 0, epsilon: 0.01 },
+      outputs: 3,
+      wrt: [0, 1, 2],
+      free: [0, 2, 3],
+    },
   ],
   InstanceNormalization: [{ name: 'plain', inputs: [x(2, 3, 2, 2), positive(3), x(3)], free: [0, 2, 3] }],
   GroupNormalization: [
