@@ -50,6 +50,29 @@ describe.skipIf(!existsSync(data))('gaslaw search (needs ../shared/data)', () =>
     }
   }, 120_000);
 
+  it('by blocks: scored parts, an exact choice, and how much of the box the front covers', () => {
+    const args = [
+      '--device',
+      'arm-cortex-m4',
+      '--method',
+      'blocks',
+      '--points',
+      '3',
+      '--epochs',
+      '0',
+      '--json',
+    ];
+    const result = jsonOf(search(...args)) as {
+      front: readonly Point[];
+      baseline: Point;
+      hypervolume: number;
+    };
+    expect(result.front.length).toBeGreaterThan(0);
+    for (const { macs } of result.front) expect(macs).toBeLessThanOrEqual(result.baseline.macs);
+    expect(result.hypervolume).toBeGreaterThan(0);
+    expect(result.hypervolume).toBeLessThan(1);
+  }, 120_000);
+
   it('says how near it came to a budget that nothing meets, and ends well', () => {
     const ended = search('--device', 'arm-cortex-m4', ...quick, '--max-memory', '1000');
     expect(ended.status).toBe(0);

@@ -1,6 +1,8 @@
 /** `gaslaw search <model> --device ID --data DATA`: smaller networks inside a network, as a front of accuracy and cost. */
 import { Command } from 'commander';
 import { accuracyOf } from '../../compress/evaluate.ts';
+import { hypervolume } from '../../compress/search/pareto.ts';
+import { searchBlocks } from '../../compress/search/replace.ts';
 import {
   type ModelCost,
   type SearchedModel,
@@ -24,7 +26,7 @@ import type { Runtime } from '../../runtime/runtime.ts';
 import { UsageError } from '../../util/errors.ts';
 import { openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { JSON_OPTION, whole, within } from '../options.ts';
+import { JSON_OPTION, oneOf, whole, within } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { table } from '../table.ts';
 
@@ -32,6 +34,8 @@ interface Options {
   readonly device: string;
   readonly data: string;
   readonly eval?: string;
+  readonly method: 'elastic' | 'blocks';
+  readonly points: number;
   readonly widths: readonly number[];
   readonly depth: boolean;
   readonly kernels: boolean;
@@ -57,6 +61,13 @@ export const searchCommand = (): Command =>
       'examples that train and choose: .npz, a folder of images, or a .json spec',
     )
     .option('--eval <path>', 'examples that the front is told with (default: those that chose)')
+    .option(
+      '--method <name>',
+      'elastic (all sizes are trained together) or blocks (each part is scored, the choice made exactly)',
+      oneOf('--method', ['elastic', 'blocks']),
+      'elastic',
+    )
+    .option('--points <N>', 'networks that blocks makes', whole('--points', 1), 6)
     .option('--widths <shares>', 'shares of channels that layers may keep', sharesOf, [0.25, 0.5, 0.75])
     .option('--no-depth', 'keep all residual branches')
     .option('--no-kernels', 'keep the sizes of kernels')
@@ -105,7 +116,8 @@ async function run(path: string, o: Options): Promise<void> {
   const test = o.eval === undefined ? undefined : await openExamples(files, o.eval, inputs);
   const runtime = await openRuntime(output);
   const started = performance.now();
-  const found = await searchModel(runtime, model, {
+  const search = o.method === 'blocks' ? searchBlocks : searchModel;
+  const found = await search(runtime, model, {
     ...o,
     device,
     bits: o.bits ?? bitsFor(device),
@@ -115,7 +127,7 @@ async function run(path: string, o: Options): Promise<void> {
     maxLatencyMs: o.maxLatency,
     maxMemoryBytes: o.maxMemory,
     onTraining: (step, steps, metrics) => output.progress(progressOf(step, steps, metrics, started)),
-    onGeneration: (generation, front) => output.log(generationText(generation, o.generations, front)),
+    onGeneration: (generation, front) => output.log(generationText(generation, o, front)),
   });
   const told = await Promise.all(found.front.map(f => tell(runtime, f.judged.model, test)));
   const front = [];
@@ -135,10 +147,19 @@ async function run(path: string, o: Options): Promise<void> {
     ...costOf(found.baseline),
   };
   const met = front.length > 0;
-  const result = { device: device.id, met, baseline, front, judged: found.judged, space: found.space };
+  const { judged, space } = found;
+  const covered = coveredBy(found);
+  const result = { device: device.id, met, baseline, front, hypervolume: covered, judged, space };
   await files.write(`${o.out}/front.json`, `${JSON.stringify(result, undefined, 2)}\n`);
   output.result(result, () => lines(result, found, o));
 }
+
+/** Share of the box between no error at no cost and all wrong at the whole model's cost that the front covers. */
+const coveredBy = ({ front, baseline }: SearchResult): number =>
+  hypervolume(
+    front.map(({ judged }) => [judged.error, judged.cost / baseline.cost]),
+    [1, 1],
+  );
 
 /** Float and integers where the device has both. */
 function bitsFor(device: DeviceProfile): (8 | 32)[] {
@@ -185,7 +206,7 @@ const progressOf = (
 ) => {
   const seconds = (performance.now() - started) / 1000;
   return {
-    stage: 'all sizes',
+    stage: 'learn',
     step,
     steps,
     metrics,
@@ -194,10 +215,11 @@ const progressOf = (
   };
 };
 
-function generationText(generation: number, of: number, front: readonly SearchedModel[]): string {
+function generationText(generation: number, o: Options, front: readonly SearchedModel[]): string {
   const best = front[0];
   const range = best ? `, best ${percent(1 - best.judged.error)}` : ', none within the limits yet';
-  return `generation ${generation}/${of}: ${front.length} on the front${range}`;
+  const part = o.method === 'blocks' ? `network ${generation}` : `generation ${generation}/${o.generations}`;
+  return `${part}: ${front.length} on the front${range}`;
 }
 
 type Row = Quality & ModelCost & { readonly precision?: string; readonly output?: string };

@@ -19,7 +19,7 @@ import { magnitude } from '../prune/importance.ts';
 import { macsOf } from '../prune/structured.ts';
 import { optionsFor } from '../quantize/static/device.ts';
 import { quantizeStatic } from '../quantize/static/index.ts';
-import { Elastic } from './elastic.ts';
+import { Elastic, type ElasticAxis } from './elastic.ts';
 import type { Found, Judged, Precision } from './joint.ts';
 import { FLOAT, searchJointly } from './joint.ts';
 import { trainElastic } from './supernet.ts';
@@ -72,11 +72,12 @@ export interface SearchResult {
   /** How many were judged, and out of how many. */
   readonly judged: number;
   readonly space: number;
-  readonly axes: Elastic['axes'];
+  readonly axes: readonly (Omit<ElasticAxis, 'kind'> & { readonly kind: ElasticAxis['kind'] | 'block' })[];
 }
 
 const CALIBRATION = 128;
-const CHOOSING_SHARE = 0.2;
+/** Of the examples, what chooses and never trains. */
+export const CHOOSING_SHARE = 0.2;
 
 /** `model` is imported, with a free batch. */
 export async function searchModel(runtime: Runtime, model: Model, o: SearchOptions): Promise<SearchResult> {
@@ -109,7 +110,12 @@ export async function searchModel(runtime: Runtime, model: Model, o: SearchOptio
   return { baseline: await judge(model), ...found, space, axes: elastic.axes };
 }
 
-function precisionsOf(runtime: Runtime, data: Examples, { bits, device }: SearchOptions): Precision[] {
+/** The bits that are asked for, calibrated on `data`. */
+export function precisionsOf(
+  runtime: Runtime,
+  data: Examples,
+  { bits, device }: Pick<SearchOptions, 'bits' | 'device'>,
+): Precision[] {
   return bits.map(width => {
     if (width === 32) return FLOAT;
     const options = device.quantization ? optionsFor(device, { activations: 8, weights: 8 }) : {};
@@ -119,7 +125,12 @@ function precisionsOf(runtime: Runtime, data: Examples, { bits, device }: Search
 }
 
 /** Error and costs of a model on the device. */
-function judgeOf(runtime: Runtime, whole: Model, examples: Examples, o: SearchOptions) {
+export function judgeOf(
+  runtime: Runtime,
+  whole: Model,
+  examples: Examples,
+  o: Pick<SearchOptions, 'device' | 'estimateMs' | 'maxLatencyMs' | 'maxMemoryBytes'>,
+) {
   return async (model: Model): Promise<Appraisal> => {
     const cost = costOn(model, o);
     const right = examples.labels
@@ -140,7 +151,7 @@ const beyond = (value: number | undefined, limit: number | undefined): number =>
   value === undefined || limit === undefined ? 0 : Math.max(0, value / limit - 1);
 
 /** What a run of one example takes on a device. */
-function costOn(model: Model, o: Pick<SearchOptions, 'device' | 'estimateMs'>): ModelCost {
+export function costOn(model: Model, o: Pick<SearchOptions, 'device' | 'estimateMs'>): ModelCost {
   const graph = bindDims(model.graph, new Map(), 'all');
   inferShapes(graph);
   const { weightBytes, activationBytes = 0, ...checked } = check({ ...model, graph }, o.device);
