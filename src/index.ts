@@ -1,10 +1,15 @@
 /** The public surface of the package. */
 export { gradients } from './autodiff/gradients.ts';
 export { lower } from './autodiff/lower.ts';
+export { nodeFiles } from './cli/node-files.ts';
+export { pruneLayers, pruneWidth } from './compress/prune/decoder.ts';
 export { packBase } from './compress/quantize/frozen.ts';
+export { batchesByLength } from './data/by-length.ts';
+export { calibrateParameters } from './export/calibration.ts';
 export { exportModel } from './export/directory.ts';
 export { EXPORT_DTYPES, type ExportDType } from './export/dtypes.ts';
 export { type LanguageModel, openLanguageModel } from './export/language-model.ts';
+export { quantizeLanguageModel } from './export/quantize-language-model.ts';
 export { Decoder } from './generate/decoder.ts';
 export { type Completion, Engine, type GenerateRequest } from './generate/engine.ts';
 export { fillInTheMiddle } from './generate/fill-in-the-middle.ts';
@@ -16,6 +21,7 @@ export { verify } from './graph/verify.ts';
 export { denseConfig, denseModel } from './models/dense/index.ts';
 export { loadModel, saveModel } from './models/files.ts';
 export { gemma3Config, gemma3Model } from './models/gemma3/index.ts';
+export { modelFromConfig } from './models/index.ts';
 export {
   adapterStore,
   loadAdapter,
@@ -50,4 +56,5 @@ export { languageModelTraining } from './train/language-model.ts';
 export { Learner } from './train/learner.ts';
 export { type RunContext, trainLoop } from './train/loop.ts';
 export { taskEnvironment } from './train/task-environment.ts';
+export { type FileStore, memoryFiles } from './util/files.ts';
 export { Random } from './util/random.ts';
