@@ -49,6 +49,13 @@ describe('the page', () => {
     );
   });
 
+  it('says that a latency is not known where it is not', () => {
+    const [{ estimatedMs: _, ...original }, ...others] = data.candidates;
+    const said = textOf(renderCompression({ ...data, candidates: [original, ...others] }));
+    expect(said).toContain('Latency, estimated 390 ms of the original it is not known');
+    expect(said).toContain('284 kB became 42 kB, 99.2 % accuracy became 98.9 %');
+  });
+
   it('holds with next to nothing to say', () => {
     const [original] = data.candidates;
     const { estimatedMs: _, estimate: __, peakMemoryBytes: ___, ...known } = original;

@@ -2,7 +2,7 @@
 import { bytes } from '../format.ts';
 import { html, type Markup } from '../html.ts';
 import { areaPath, frame, gridPath, linePath, mark } from '../plot.ts';
-import { extent, linearScale, niceDomain } from '../scale.ts';
+import { linearScale, niceDomain } from '../scale.ts';
 import { lastOf, type Series, thin } from '../series.ts';
 import { type CandidateFigures, type CompressionData, chosenOf, originalOf } from './data.ts';
 
@@ -16,7 +16,7 @@ export function memorySection(data: CompressionData): Markup | false {
   const shown = limit !== undefined && limit < 3 * top ? limit : undefined;
   const axes = {
     x: linearScale([0, 1], 4),
-    y: linearScale(niceDomain([0, Math.max(extent([top])[1], shown ?? 0)], 4), 4),
+    y: linearScale(niceDomain([0, Math.max(top, shown ?? 0, 1)], 4), 4),
   };
   const peaks = [before, after].map(c => peakOf(c));
   return html`<section id="memory"><h2>Memory over the run</h2>

@@ -63,10 +63,10 @@ const rung = (label: string, { quality }: CandidateFigures): Markup =>
 
 function tiles(data: CompressionData): Part {
   const [before, after] = [originalOf(data), chosenOf(data)];
-  const was = (text: string, old: number | undefined, now: number | undefined) =>
-    old === undefined || now === undefined || old === now
-      ? `was ${text}`
-      : `was ${text} · ${plain(old / now)}×`;
+  const was = (text: string, old: number | undefined, now: number | undefined): string => {
+    if (old === undefined) return 'of the original it is not known';
+    return now === undefined || old === now ? `was ${text}` : `was ${text} · ${plain(old / now)}×`;
+  };
   return [
     tile('File', bytes(after.bytes), was(bytes(before.bytes), before.bytes, after.bytes)),
     latencyOf(after) !== undefined &&

@@ -11,7 +11,7 @@ export const COMPRESSION_STYLE = `
 .works i+i{background:var(--distil);opacity:1}
 .wide-plot .plot .canvas{left:52px}
 .canvas .limit{stroke:var(--no);stroke-width:1.6;stroke-dasharray:6 5}
-.chosen>th,.chosen>td{background:var(--mark)}
+tr.chosen{background:var(--mark)}
 .finding{border-left:4px solid var(--soft);padding:2px 0 2px 14px;margin:0 0 16px;font-size:15px}
 .finding.error{border-color:var(--no)}
 .finding.warning{border-color:var(--sft)}
