@@ -4,9 +4,11 @@ import { exportModel } from '../../export/directory.ts';
 import { EXPORT_DTYPES, type ExportDType } from '../../export/dtypes.ts';
 import { encodeGraph, GRAPH_FORMATS, type GraphFormat } from '../../export/graph-files.ts';
 import { type LanguageModel, openLanguageModel } from '../../export/language-model.ts';
+import { quantize } from '../../formats/gguf/quantize.ts';
 import { saveModel } from '../../models/files.ts';
+import { readImportance } from '../../models/gguf/importance.ts';
 import { GGUF_FILE_TYPES, type GgufFileType } from '../../models/gguf/mixtures.ts';
-import { ggufOf } from '../../models/gguf/write.ts';
+import { ggufOf, type WriteGgufOptions } from '../../models/gguf/write.ts';
 import type { CausalModel } from '../../models/model.ts';
 import { loadOnnx } from '../../models/resolve.ts';
 import { WEIGHT_DTYPES, type WeightDType } from '../../models/weight-files.ts';
@@ -25,6 +27,8 @@ interface Loaded {
   readonly model: CausalModel;
   readonly store: ParameterStore;
   readonly tokenizer: Tokenizer;
+  /** Path of an importance matrix. */
+  readonly imatrix?: string;
 }
 
 interface Format {
@@ -55,16 +59,27 @@ const FORMATS: Readonly<Record<string, Format>> = {
   },
   gguf: {
     dtypes: GGUF_FILE_TYPES.map(type => type.toLowerCase()),
-    async write(files, { model, store, tokenizer }, dtype, out) {
+    async write(files, { model, store, tokenizer, imatrix }, dtype, out) {
       if (!out.endsWith('.gguf')) throw new UsageError(`--out ${out}: name a .gguf file`);
       const type = GGUF_FILE_TYPES.find(t => t.toLowerCase() === dtype) as GgufFileType;
       const vocabulary = ggufVocabulary(tokenizer, { size: model.vocabSize });
       const name = nameOf(out).replace(/\.gguf$/, '');
-      await files.write(out, ggufOf(model, store, { type, name, vocabulary }));
+      const quantizer = imatrix === undefined ? undefined : await weighted(files, imatrix, model);
+      await files.write(out, ggufOf(model, store, { type, name, vocabulary, quantize: quantizer }));
       return out;
     },
   },
 };
+
+/** Blocks whose errors weigh as an importance matrix says. */
+async function weighted(
+  files: FileStore,
+  path: string,
+  model: CausalModel,
+): Promise<WriteGgufOptions['quantize']> {
+  const importance = await readImportance(files, path, model);
+  return (parameter, type, values, columns) => quantize(type, values, columns, importance.get(parameter));
+}
 
 /** What `--to` takes: of language models those of FORMATS, of any graph those of GRAPH_FORMATS. */
 const TARGETS = [...new Set([...Object.keys(FORMATS), ...GRAPH_FORMATS])];
@@ -74,6 +89,7 @@ interface Options {
   readonly dtype?: string;
   readonly out: string;
   readonly tokenizer?: string;
+  readonly imatrix?: string;
   readonly json?: boolean;
 }
 
@@ -87,6 +103,7 @@ export const convertCommand = (): Command =>
     .requiredOption('--to <format>', TARGETS.join(', '), oneOf('--to', TARGETS))
     .option('--dtype <name>', 'type of the weights, as the format names it (default: f32)')
     .requiredOption('--out <path>', 'folder, or file')
+    .option('--imatrix <file>', 'for gguf: which columns matter, as llama-imatrix found it (.gguf)')
     .option(...TOKENIZER_OPTION)
     .option(...JSON_OPTION)
     .action(run);
@@ -98,11 +115,13 @@ async function run(path: string, o: Options): Promise<void> {
   const format = FORMATS[o.to];
   if (!format)
     throw new UsageError(`--to ${o.to}: only .onnx and .tflite files are written so; export the model first`);
+  if (o.imatrix !== undefined && o.to !== 'gguf')
+    throw new UsageError(`--imatrix ${o.imatrix}: it is for --to gguf alone`);
   const dtype = oneOf(`--dtype for ${o.to}`, format.dtypes)(o.dtype ?? 'f32');
   const language = await openLanguageModel(files, path, { tokenizer: o.tokenizer });
   const { model, tokenizer, bytes: bytesBefore } = language;
   const store = await floatsOf(language);
-  const written = await format.write(files, { model, store, tokenizer }, dtype, o.out);
+  const written = await format.write(files, { model, store, tokenizer, imatrix: o.imatrix }, dtype, o.out);
   const bytesAfter = await sizeOf(files, written);
   const result = { output: written, to: o.to, dtype, bytesBefore, bytesAfter };
   output.result(result, () => [`${written}: ${bytes(bytesBefore)} → ${bytes(bytesAfter)}`]);
