@@ -1,9 +1,11 @@
 /** `gaslaw compress` on a real model, run as users run it. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { gaslaw, jsonOf } from './gaslaw.ts';
+import { gaslaw, jsonOf, MAIN } from './gaslaw.ts';
 
 const root = join(import.meta.dirname, '..');
 const model = join(root, '../shared/data/mlperftiny_kws_dscnn.onnx');
@@ -45,6 +47,17 @@ describe.skipIf(!existsSync(model))('gaslaw compress of the keyword model', () =
     expect(result.front.length).toBeGreaterThan(0);
   });
 
+  it('killed in the middle goes on from there', async () => {
+    const args = [...base, '--device', 'stm32l4r5', '--epochs', '0', '--out', 'killed'];
+    await killedAt(args, 'int8:');
+    expect(existsSync(join(folder, 'killed/candidates/int8.json'))).toBe(true);
+    expect(existsSync(join(folder, 'killed/front.json'))).toBe(false);
+    const before = statSync(join(folder, 'killed/candidates/int8.json')).mtimeMs;
+    const resumed = jsonOf(gaslaw(folder, args)) as Result;
+    expect(resumed.met).toBe(true);
+    expect(statSync(join(folder, 'killed/candidates/int8.json')).mtimeMs).toBe(before);
+  });
+
   it.each([
     [['--device', 'nowhere'], 2, 'no device "nowhere"'],
     [
@@ -61,3 +74,17 @@ describe.skipIf(!existsSync(model))('gaslaw compress of the keyword model', () =
     expect(ended.stderr).not.toContain('    at ');
   });
 });
+
+/** Kills `gaslaw …args` at once when it has said a line that begins so. */
+async function killedAt(args: readonly string[], line: string): Promise<void> {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+    if (said.includes(`\n${line}`)) child.kill('SIGKILL');
+  });
+  await once(child, 'exit');
+}

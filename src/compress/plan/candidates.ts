@@ -7,7 +7,7 @@
 import type { DeviceProfile } from '../../devices/profile.ts';
 import type { Widths } from '../quantize/static/device.ts';
 import type { CompressionStep } from './step.ts';
-import { halve, integers, prune } from './steps.ts';
+import { halve, integers, MIXED_BITS, mixed, prune } from './steps.ts';
 
 export interface Candidate {
   readonly name: string;
@@ -47,6 +47,7 @@ function precisionsOf(device: DeviceProfile, from: Candidate): Candidate[] {
   const isWhole = from.step === undefined;
   const named = (name: string) => (isWhole ? name : `${from.name}+${name}`);
   const titled = (title: string) => (isWhole ? title : `${from.title}, ${title}`);
+  const both = WIDTHS.filter(([, w]) => w.activations === 8).every(([, w]) => takes(device, w));
   const widths = WIDTHS.filter(([name, w]) => takes(device, w) && (isWhole || name === 'int8'));
   return [
     ...(device.precisions.value.includes('float16') && (isWhole || widths.length === 0)
@@ -58,6 +59,16 @@ function precisionsOf(device: DeviceProfile, from: Candidate): Candidate[] {
       title: titled(`activations of ${w.activations} bits, weights of ${w.weights}`),
       step: integers(w),
     })),
+    ...(isWhole && both
+      ? [
+          {
+            name: `int8x${MIXED_BITS}`,
+            from: from.name,
+            title: `activations of 8 bits, weights of 4 or 8, ${MIXED_BITS} on average`,
+            step: mixed,
+          },
+        ]
+      : []),
   ];
 }
 

@@ -129,7 +129,8 @@ async function here(
   one: Model,
 ): Promise<{ estimatedMs?: number; measuredMs: number }> {
   const { medianMs } = await benchGraph(runtime, one, { runs: 21, seed: 1 });
-  const features = machine && featuresIfFixed(upgrade(one).graph);
+  const { graph } = upgrade(one);
+  const features = machine && !new Qdq(graph).quantized ? featuresIfFixed(graph) : undefined; // the fit is of floats
   const estimatedMs =
     machine && features && predict(machine.weights, machine.factors.get('this-machine') ?? 1, features);
   return { measuredMs: medianMs, ...(estimatedMs !== undefined && { estimatedMs }) };

@@ -1,8 +1,9 @@
 /**
  * The steps that a plan is made of.
  *
- * 1. Pruning keeps multiples of the device's block of channels, of half a block and so on where a model has too few.
- * 2. Recovery learns from the original's answers alone (no label is needed); AdamW with a cosine from 1e-3 for at least
+ * 1. Weights of 4 bits take the codes that leave each layer's output as it was; of 8 bits the nearest do.
+ * 2. Pruning keeps multiples of the device's block of channels, of half a block and so on where a model has too few.
+ * 3. Recovery learns from the original's answers alone (no label is needed); AdamW with a cosine from 1e-3 for at least
  *    200 steps. A model that has no gradient stays as pruning left it, and that is said.
  */
 import type { Graph, Model } from '../../graph/ir.ts';
@@ -17,6 +18,7 @@ import { toFloat16 } from '../quantize/float16.ts';
 import { optionsFor, type Widths } from '../quantize/static/device.ts';
 import { exampleFeeds } from '../quantize/static/feeds.ts';
 import { quantizeStatic } from '../quantize/static/index.ts';
+import { assignBits, bytesOfAverage, sensitivity } from '../quantize/static/sensitivity.ts';
 import type { CompressionContext, CompressionStep } from './step.ts';
 
 /** Weights stored in 16 bits. */
@@ -31,7 +33,8 @@ export const halve: CompressionStep = async model => {
 export const integers =
   (widths: Widths): CompressionStep =>
   async (model, { runtime, device, calibration }) => {
-    const options = optionsFor(device, widths);
+    const rounding = widths.weights === 4 ? 'output' : 'nearest';
+    const options = { ...optionsFor(device, widths), rounding } as const;
     const { model: made, report } = await quantizeStatic(
       runtime,
       model,
@@ -42,6 +45,27 @@ export const integers =
     const summary = `${report.weights.length} weights as ${options.weights}, ${report.activations} activations as ${options.activations}, calibrated on ${calibration.count} examples of ${calibration.name}`;
     return { model: made, notes: [summary, ...kept] };
   };
+
+/** Averages of weights, in bits, that a model is given where its device takes 4 and 8. */
+export const MIXED_BITS = 6;
+
+/** Weights of 4 bits where they are borne best, of 8 elsewhere, `MIXED_BITS` on average; activations of 8. */
+export const mixed: CompressionStep = async (model, { runtime, device, calibration }) => {
+  const [four, eight] = [
+    optionsFor(device, { activations: 8, weights: 4 }),
+    optionsFor(device, { activations: 8, weights: 8 }),
+  ];
+  const feeds = exampleFeeds(model, calibration);
+  const dtypes = [four.weights, eight.weights].filter(dtype => dtype !== undefined);
+  const table = await sensitivity(runtime, model, feeds.slice(0, 2), dtypes, eight);
+  const assigned = assignBits(table, bytesOfAverage(table, MIXED_BITS));
+  const dtypeOf = (weight: string) => assigned.dtypes.get(weight);
+  const options = { ...eight, dtypeOf, rounding: 'output' } as const;
+  const { model: made, report } = await quantizeStatic(runtime, model, feeds, options);
+  const narrow = report.weights.filter(({ dtype }) => dtype === four.weights).length;
+  const summary = `${narrow} of ${report.weights.length} weights as ${four.weights}, the others as ${eight.weights}, by what each loses alone`;
+  return { model: made, notes: [summary] };
+};
 
 /** Channels out until `keep` of the original's multiply-adds are left, then recovery. */
 export const prune =
