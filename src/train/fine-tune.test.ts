@@ -252,6 +252,35 @@ describe('fine-tuning', () => {
     expect(training.trained().initializers.has('projection')).toBe(false);
   });
 
+  it.skipIf(!existsSync(data))(
+    'trains what was exported for one example (needs ../shared/data)',
+    async () => {
+      const graph = load('mnist-12.onnx');
+      const random = new Random(1);
+      const images = float32(
+        [16, 1, 28, 28],
+        Float32Array.from({ length: 16 * 784 }, () => 255 * random.uniform()),
+      );
+      using training = await fineTuning(runtime, graph, {
+        ...options,
+        batchSize: 16,
+        data: () => [
+          {
+            [graph.inputs[0]?.name as string]: images,
+            labels: int32(
+              [16],
+              [...Array(16).keys()].map(i => i % 10),
+            ),
+          },
+        ],
+      });
+      const losses: number[] = [];
+      for (let i = 0; i < 40; i++) losses.push((await training.step(i)).loss as number);
+      expect(losses.at(-1)).toBeLessThan(0.5 * (losses[0] as number));
+      expect(training.trained().inputs).toEqual(graph.inputs);
+    },
+  );
+
   it('says what it cannot train', async () => {
     const graph = network();
     expect(() => trainable(graph, { parameters: ['nobody'] })).toThrow('it has no initializer "nobody"');

@@ -6,8 +6,9 @@
  * 2. The result is the graph that came in with other values in it. The moving average of the parameters, when kept, is what
  *    deploys.
  */
-import { float32, type Graph, type Model, type Tensor } from '../graph/ir.ts';
+import { float32, type Graph, type Model, type Tensor, type ValueInfo } from '../graph/ir.ts';
 import { cloneGraph } from '../graph/walk.ts';
+import { anyBatch } from '../import/rebatch.ts';
 import { movingAverage } from '../nn/optim/elementwise.ts';
 import { rateAt, type Schedule } from '../nn/optim/schedule.ts';
 import { bindDims } from '../ops/bind-dims.ts';
@@ -22,7 +23,7 @@ import { type LoopOptions, type RunContext, type Trainable, trainLoop } from './
 export interface FineTuneOptions extends TrainableOptions {
   /** The batches of a step, by its index: tensors by the names of the model's and the loss's inputs. */
   readonly data: (index: number, random: Random) => readonly Feeds[] | Promise<readonly Feeds[]>;
-  /** Examples in a batch: the value of the batch's symbolic dim. */
+  /** Examples in a batch: the value of the batch's symbolic dim. Graphs of one example are made to take as many. */
   readonly batchSize: number;
   /** Numbers for other symbolic dims. */
   readonly dims?: Readonly<Record<string, number>>;
@@ -50,7 +51,9 @@ export async function fineTuning(
   options: FineTuneOptions,
 ): Promise<GraphTraining> {
   const random = new Random(options.seed).fork('fine-tune');
-  const form = trainable(bindDims(graph, dimsOf(graph, options), 'all'), options);
+  const fixed = firstInput(graph)?.shape?.[0] === options.batchSize;
+  const batched = fixed ? graph : anyBatch(graph);
+  const form = trainable(bindDims(batched, dimsOf(batched, options), 'all'), options);
   const learner = await GraphLearner.create(
     runtime,
     form,
@@ -91,12 +94,15 @@ export async function fineTuning(
   };
 }
 
+const firstInput = (graph: Graph): ValueInfo | undefined =>
+  graph.inputs.find(input => !graph.initializers.has(input.name));
+
 /** Numbers for symbolic dims: the batch is the first axis of the first input. */
 export function dimsOf(
   graph: Graph,
   { dims, batchSize }: Pick<FineTuneOptions, 'dims' | 'batchSize'>,
 ): Map<string, number> {
-  const first = graph.inputs.find(input => !graph.initializers.has(input.name))?.shape?.[0];
+  const first = firstInput(graph)?.shape?.[0];
   return new Map([
     ...(typeof first === 'string' ? [[first, batchSize] as const] : []),
     ...Object.entries(dims ?? {}),
