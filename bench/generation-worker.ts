@@ -2,7 +2,8 @@
  * One engine in a process of its own, driven by lines on stdin: so that its memory and loading can be told from a peer's.
  * Usage: node dist/bench/generation-worker.js gaslaw MODEL DTYPE THREADS
  *        node dist/bench/generation-worker.js llama-cpp FILE.gguf FOLDER THREADS   (node-llama-cpp is installed in FOLDER)
- * It says {loadSeconds, …} once, then {prefillMs, decodeMs} for each `run PROMPT NEW`, and its peak memory in every line.
+ *        node dist/bench/generation-worker.js transformers-js DIR:DTYPE FOLDER THREADS   (@huggingface/transformers there)
+ * It says {loadSeconds, …} once, then {prefillMs, decodeMs, ids} for each `run PROMPT NEW`, and its peak memory in every line.
  */
 import { argv } from 'node:process';
 import { createInterface } from 'node:readline';
@@ -11,6 +12,7 @@ import { type OpenDType, openLanguageModel } from '../src/export/language-model.
 import { Engine } from '../src/generate/engine.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
 import { openLlama } from './llama-module.ts';
+import { openTransformers } from './transformers-module.ts';
 
 /** Positions that a run may take. */
 const CAPACITY = 1024;
@@ -20,20 +22,23 @@ export interface RunTimes {
   readonly prefillMs: number;
   /** The tokens after it. */
   readonly decodeMs: number;
+  /** What was chosen, likeliest tokens. */
+  readonly ids: readonly number[];
 }
 
 type Answer = (prompt: number[], newTokens: number) => Promise<RunTimes>;
 
 async function gaslaw(path: string, dtype: string, threads: number): Promise<Answer> {
-  const language = await openLanguageModel(nodeFiles(), path, { dtype: dtype as OpenDType });
+  const options = dtype === 'as-exported' ? {} : { dtype: dtype as OpenDType };
+  const language = await openLanguageModel(nodeFiles(), path, options);
   const decoder = await language.decoder(await nativeRuntime(), { threads });
   const engine = new Engine(decoder, { slots: 1, capacity: CAPACITY });
   return async (prompt, maxTokens) => {
     const started = performance.now();
     let first = 0;
     const onToken = () => void (first ||= performance.now());
-    await engine.submit({ prompt, maxTokens, seed: 0, temperature: 0, onToken });
-    return { prefillMs: first - started, decodeMs: performance.now() - first };
+    const { ids } = await engine.submit({ prompt, maxTokens, seed: 0, temperature: 0, onToken });
+    return { prefillMs: first - started, decodeMs: performance.now() - first, ids };
   };
 }
 
@@ -46,14 +51,39 @@ async function llamaCpp(file: string, folder: string, threads: number): Promise<
     await sequence.clearHistory();
     const started = performance.now();
     let first = 0;
-    let count = 0;
-    for await (const _ of sequence.evaluate(prompt, { temperature: 0, yieldEogToken: true })) {
+    const ids: number[] = [];
+    for await (const id of sequence.evaluate(prompt, { temperature: 0, yieldEogToken: true })) {
       first ||= performance.now();
-      if (++count === newTokens) break;
+      if (ids.push(id) === newTokens) break;
     }
-    return { prefillMs: first - started, decodeMs: performance.now() - first };
+    return { prefillMs: first - started, decodeMs: performance.now() - first, ids };
   };
 }
+
+async function transformersJs(place: string, folder: string, threads: number): Promise<Answer> {
+  const { model, Tensor } = await openTransformers(place, folder, threads);
+  return async (prompt, newTokens) => {
+    const dims = [1, prompt.length];
+    const started = performance.now();
+    let first = 0;
+    const ids: number[] = [];
+    const put = ([values]: bigint[][]): void => {
+      if (values?.length !== 1) return; // the prompt comes first
+      first ||= performance.now();
+      ids.push(Number(values[0]));
+    };
+    await model.generate({
+      input_ids: new Tensor('int64', BigInt64Array.from(prompt, BigInt), dims),
+      attention_mask: new Tensor('int64', new BigInt64Array(prompt.length).fill(1n), dims),
+      max_new_tokens: newTokens,
+      do_sample: false,
+      streamer: { put, end() {} },
+    });
+    return { prefillMs: first - started, decodeMs: performance.now() - first, ids };
+  };
+}
+
+const ENGINES = { gaslaw, 'llama-cpp': llamaCpp, 'transformers-js': transformersJs } as const;
 
 const [, , engine, path = '', second = '', threads = '2'] = argv;
 const say = (value: object): void => {
@@ -61,7 +91,7 @@ const say = (value: object): void => {
   process.stdout.write(`${JSON.stringify({ ...value, peakRssBytes })}\n`);
 };
 const started = performance.now();
-const open = engine === 'gaslaw' ? gaslaw : llamaCpp;
+const open = ENGINES[engine as keyof typeof ENGINES];
 const answer = await open(path, second, Number(threads));
 say({ ready: true, loadSeconds: (performance.now() - started) / 1000 });
 for await (const line of createInterface({ input: process.stdin })) {

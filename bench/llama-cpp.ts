@@ -9,15 +9,7 @@
  *        (node-llama-cpp is installed in the peer's folder; DIR has SHAPE/, SHAPE-q4.gguf and SHAPE-q8.gguf)
  */
 import { statSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import type { RunTimes } from './generation-worker.ts';
-import { median } from './statistics.ts';
-import { Worker } from './worker.ts';
-
-interface Reply extends RunTimes {
-  readonly loadSeconds: number;
-  readonly peakRssBytes: number;
-}
+import { type Figures, measure, ratios, summary } from './beside.ts';
 
 export interface LlamaCppOptions {
   readonly models: string;
@@ -34,47 +26,6 @@ const PAIRS = [
   ['q4g128', 'q4'],
   ['stored', 'q8'],
 ] as const;
-const PROMPTS = [128, 512];
-const NEW_TOKENS = 128;
-const WORKER = fileURLToPath(new URL('./generation-worker.js', import.meta.url));
-
-type Figures = Record<string, number>;
-
-/** One process from loading to its end. */
-async function measure(args: readonly string[]): Promise<Figures> {
-  const worker = new Worker<Reply>(process.execPath, [WORKER, ...args]);
-  const figures: Figures = { loadSeconds: (await worker.read()).loadSeconds };
-  await worker.ask('run 32 8'); // warms up
-  let peak = 0;
-  for (const prompt of PROMPTS) {
-    const { prefillMs, decodeMs, peakRssBytes } = await worker.ask(`run ${prompt} ${NEW_TOKENS}`);
-    figures[`prefill${prompt}TokensPerSecond`] = prompt / (prefillMs / 1000);
-    figures[`decodeAfter${prompt}TokensPerSecond`] = (NEW_TOKENS - 1) / (decodeMs / 1000);
-    peak = Math.max(peak, peakRssBytes);
-  }
-  await worker.quit();
-  return { ...figures, peakRssBytes: peak };
-}
-
-/** Median, least and greatest of each figure over the rounds. */
-function summary(rounds: readonly Figures[]): Record<string, { median: number; range: [number, number] }> {
-  const names = Object.keys(rounds[0] ?? {});
-  return Object.fromEntries(
-    names.map(name => {
-      const values = rounds.map(r => r[name] as number);
-      return [name, { median: median(values), range: [Math.min(...values), Math.max(...values)] }];
-    }),
-  );
-}
-
-/** Median over the rounds of ours divided by theirs. */
-const ratios = (ours: readonly Figures[], theirs: readonly Figures[]): Figures =>
-  Object.fromEntries(
-    Object.keys(ours[0] ?? {}).map(name => [
-      name,
-      median(ours.map((o, i) => (o[name] as number) / (theirs[i]?.[name] as number))),
-    ]),
-  );
 
 export async function benchLlamaCpp({ models, peer, rounds, threads, shapes }: LlamaCppOptions) {
   const results = [];
@@ -85,8 +36,8 @@ export async function benchLlamaCpp({ models, peer, rounds, threads, shapes }: L
       const theirs: Figures[] = [];
       for (let round = 0; round < rounds; round++) {
         const own = dtype === 'stored' ? gguf : `${models}/${shape}`;
-        ours.push(await measure(['gaslaw', own, dtype, String(threads)]));
-        theirs.push(await measure(['llama-cpp', gguf, peer, String(threads)]));
+        ours.push((await measure(['gaslaw', own, dtype, String(threads)])).figures);
+        theirs.push((await measure(['llama-cpp', gguf, peer, String(threads)])).figures);
       }
       results.push({
         shape,

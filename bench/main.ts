@@ -22,6 +22,7 @@ import { soak } from './soak.ts';
 import { benchText } from './text.ts';
 import { benchTokenizers } from './tokenizers.ts';
 import { benchTraining } from './training.ts';
+import { benchTransformersJs } from './transformers-js.ts';
 import { benchWeightOnly } from './weight-only/index.ts';
 import { benchDecoderPruning } from './weight-only/pruning.ts';
 
@@ -34,6 +35,7 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string' },
     models: { type: 'string' },
     peer: { type: 'string' },
+    shape: { type: 'string' },
     threads: { type: 'string' },
     requests: { type: 'string' },
     tokenizer: { type: 'string' },
@@ -90,6 +92,14 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
       seeds: Number(values.seeds ?? 3),
       steps: Number(values.steps ?? 100),
       log: values.log,
+    }),
+  'transformers-js': () =>
+    benchTransformersJs({
+      models: needed('models'),
+      peer: needed('peer'),
+      shape: values.shape ?? 'smollm2-135m',
+      rounds: Number(values.rounds ?? 3),
+      threads: Number(values.threads ?? cpus().length),
     }),
   tokenizers: async () =>
     benchTokenizers({ python: values.python, text: values.text, tokenizer: values.tokenizer, rounds }),

@@ -146,7 +146,7 @@ export interface SafetensorsFile extends SafetensorsHeader {
   /** Throws when there is no tensor of that name. */
   read(name: string): Promise<Tensor>;
   /**
-   * Reads a tensor of floats of 16 bits or more into `out` [its number of elements] as float32, in pieces, so that it is
+   * Reads a tensor of floats of 16 bits or more, or of E4M3 without its scales, into `out` [its number of elements] as float32, in pieces, so that it is
    * not in memory twice; with `first`, as many of its elements as `out` holds from that one on. Throws when there is no
    * tensor of that name, or it holds something else.
    */
@@ -180,7 +180,7 @@ export async function openSafetensors(files: FileStore, path: string): Promise<S
       const entry = entryNamed(name);
       const size = sizeOf(entry.dims);
       const fits = first === undefined ? out.length === size : first + out.length <= size;
-      if (!isStoredFloat(entry.dtype) || !fits)
+      if (!(isStoredFloat(entry.dtype) || entry.dtype === SCALED_FLOAT) || !fits)
         throw new GaslawError(
           `${path}: tensor "${name}" is ${entry.dtype}[${entry.dims}], not ${(first ?? 0) + out.length} floats`,
         );
@@ -196,6 +196,9 @@ export async function openSafetensors(files: FileStore, path: string): Promise<S
 /** Types of floats that stand for themselves; 8-bit ones need scales that are stored apart. */
 export const STORED_FLOATS = ['float64', 'float32', 'float16', 'bfloat16'] as const;
 type StoredFloat = (typeof STORED_FLOATS)[number];
+
+/** The one that is read with scales. */
+export const SCALED_FLOAT = 'float8e4m3fn';
 
 export const isStoredFloat = (dtype: DType): dtype is StoredFloat =>
   (STORED_FLOATS as readonly DType[]).includes(dtype);

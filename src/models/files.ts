@@ -2,7 +2,8 @@
  * A model on disk as a Hugging Face directory: config.json, weights (see weight-files.ts), tokenizer.json,
  * tokenizer_config.json.
  *
- * 1. Weights may be stored in any float type of 16 bits or more; they are computed with as float32.
+ * 1. Weights may be stored in any float type of 16 bits or more, or in scaled 8-bit floats (see scaled-weights.ts); they are
+ *    computed with as float32.
  */
 import { ParameterStore } from '../nn/parameters.ts';
 import { readTokenizer } from '../tokenizer/directory.ts';
@@ -12,6 +13,7 @@ import { type FileStore, readJson } from '../util/files.ts';
 import { configText } from './config-text.ts';
 import { modelFromConfig } from './index.ts';
 import type { CausalModel } from './model.ts';
+import { scaleBlockOf } from './scaled-weights.ts';
 import { type OpenWeights, openWeights, type WriteOptions, writeWeights } from './weight-files.ts';
 
 export { hasWeights } from './weight-files.ts';
@@ -108,6 +110,8 @@ export async function openModelWeights(
   if (!(await files.exists(path))) {
     throw new GaslawError(`${folder}: no config.json; give a run folder or a Hugging Face directory`);
   }
-  const model = modelFromConfig(await readJson(files, path), path);
-  return { model, weights: await openWeights(files, folder, model, file) };
+  const config = await readJson(files, path);
+  const model = modelFromConfig(config, path);
+  const scaleBlock = scaleBlockOf(config, path);
+  return { model, weights: await openWeights(files, folder, model, { file, scaleBlock }) };
 }

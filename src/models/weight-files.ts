@@ -9,19 +9,28 @@
  */
 import {
   encodePending,
-  isStoredFloat,
   openSafetensors,
   type PendingTensor,
+  type SafetensorsEntry,
   type SafetensorsFile,
+  SCALED_FLOAT,
   STORED_FLOATS,
 } from '../formats/safetensors.ts';
-import { byteLength } from '../graph/dtype.ts';
+import { byteLength, type DType } from '../graph/dtype.ts';
 import { float32, sizeOf } from '../graph/ir.ts';
 import type { ParameterSpec, ParameterStore } from '../nn/parameters.ts';
 import { assert, GaslawError } from '../util/errors.ts';
 import { type FileStore, readJson } from '../util/files.ts';
 import { encodeFloats } from '../util/float16.ts';
 import type { CausalModel, WeightNames } from './model.ts';
+import {
+  checkScales,
+  isScales,
+  type ScaleBlock,
+  type StoredTensor,
+  scaledReader,
+  scalesOf,
+} from './scaled-weights.ts';
 
 const WEIGHTS = 'model.safetensors';
 const INDEX = `${WEIGHTS}.index.json`;
@@ -85,11 +94,9 @@ export function wholeReader(
   };
 }
 
-interface Source {
-  readonly file: SafetensorsFile;
-  readonly path: string;
-  /** Its name there. */
-  readonly stored: string;
+interface Source extends StoredTensor {
+  /** Present for 8-bit floats. */
+  readonly scales?: StoredTensor;
 }
 
 /** What weight files are held against. */
@@ -100,6 +107,8 @@ export interface ExpectedWeights {
   readonly what: string;
   /** The file that says so. */
   readonly config: string;
+  /** The block of 8-bit floats that shares a scale; absent when there are none. */
+  readonly scaleBlock?: ScaleBlock;
 }
 
 /**
@@ -110,10 +119,11 @@ export async function openWeights(
   files: FileStore,
   folder: string,
   model: CausalModel,
-  file?: string,
+  { file, scaleBlock }: { file?: string; scaleBlock?: ScaleBlock } = {},
 ): Promise<OpenWeights> {
   const { parameters, weights, architecture } = model;
-  const expected = { parameters, weights, what: `${architecture} model`, config: 'config.json' };
+  const what = `${architecture} model`;
+  const expected = { parameters, weights, what, config: 'config.json', scaleBlock };
   if (file !== undefined) return openFiles(files, [file], expected, file);
   const paths = (await weightFiles(files, folder)).map(name => `${folder}/${name}`);
   return openFiles(files, paths, expected, `${folder}/${WEIGHTS}`);
@@ -126,16 +136,21 @@ export async function openFiles(
   expected: ExpectedWeights,
   origin: string,
 ): Promise<OpenWeights> {
-  const sources = new Map<string, Source>();
+  const found: Found = { sources: new Map(), scales: new Map() };
+  const { sources } = found;
   let bytes = 0;
   for (const path of paths) {
     bytes += await files.size(path);
-    addSources(sources, await openSafetensors(files, path), path, expected);
+    addSources(found, await openSafetensors(files, path), path, expected);
   }
   checkSources(sources, expected, origin);
-  const readFloats = (name: string, out: Float32Array, first?: number): Promise<void> => {
-    const { file, stored } = sources.get(name) as Source;
-    return file.readFloats(stored, out, first);
+  addScales(found, expected.scaleBlock);
+  const readScaled = scaledReader();
+  const readFloats: FloatReader = (name, out, first) => {
+    const source = sources.get(name) as Source;
+    const { file, stored, scales } = source;
+    if (!scales) return file.readFloats(stored, out, first);
+    return readScaled(source, scales, expected.scaleBlock as ScaleBlock, out, first); // checked by addScales
   };
   return {
     bytes,
@@ -174,8 +189,15 @@ async function checkListed(files: FileStore, folder: string, name: unknown, inde
   );
 }
 
+interface Found {
+  /** By parameter. */
+  readonly sources: Map<string, Source>;
+  /** Scales by their names in files. */
+  readonly scales: Map<string, StoredTensor>;
+}
+
 function addSources(
-  sources: Map<string, Source>,
+  { sources, scales }: Found,
   file: SafetensorsFile,
   path: string,
   { parameters, weights, what, config }: ExpectedWeights,
@@ -183,6 +205,10 @@ function addSources(
   const known = new Map(parameters.map(spec => [spec.name, spec]));
   for (const [stored, { dtype, dims }] of file.entries) {
     const tensor = `${path}: tensor "${stored}"`;
+    if (isScales(stored)) {
+      scales.set(stored, { file, path, stored });
+      continue;
+    }
     const name = weights?.parameterOf(stored) ?? stored;
     const spec = known.get(name);
     if (!spec && weights?.isSpare(stored)) continue;
@@ -192,8 +218,22 @@ function addSources(
       dims.join() === spec.dims.join(),
       `${tensor} has shape [${dims}] but ${config} asks for [${spec.dims}]`,
     );
-    assert(isStoredFloat(dtype), `${tensor} is ${dtype}; weights must be ${STORED_FLOATS.join(', ')}`);
+    assert(isWeight(dtype), `${tensor} is ${dtype}; weights must be ${WEIGHT_FLOATS.join(', ')}`);
     sources.set(name, { file, path, stored });
+  }
+}
+
+const WEIGHT_FLOATS = [...STORED_FLOATS, SCALED_FLOAT] as const;
+const isWeight = (dtype: DType): boolean => (WEIGHT_FLOATS as readonly DType[]).includes(dtype);
+
+/** Gives 8-bit floats their scales. */
+function addScales({ sources, scales }: Found, block: ScaleBlock | undefined): void {
+  for (const [name, source] of sources) {
+    const entry = source.file.entries.get(source.stored) as SafetensorsEntry; // it was found there
+    if (entry.dtype !== SCALED_FLOAT) continue;
+    const own = scales.get(scalesOf(source.stored));
+    checkScales(source, entry, own, block);
+    sources.set(name, { ...source, scales: own });
   }
 }
 
