@@ -40,13 +40,18 @@ export function jsonOf({ status, stdout, stderr }: Ended): unknown {
 }
 
 /** Writes a small untrained model of the characters in `alphabet`. */
-export async function writeTinyModel(folder: string, alphabet: string, context = 32): Promise<void> {
+export async function writeTinyModel(
+  folder: string,
+  alphabet: string,
+  context = 32,
+  layers = 1,
+): Promise<void> {
   const tokenizer = CharacterTokenizer.fromAlphabet(alphabet);
   const model = denseModel(
     denseConfig({
       vocabSize: tokenizer.vocabSize,
       hiddenSize: 16,
-      numHiddenLayers: 1,
+      numHiddenLayers: layers,
       numAttentionHeads: 2,
       intermediateSize: 32,
       maxPositionEmbeddings: context,

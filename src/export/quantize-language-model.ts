@@ -2,8 +2,8 @@
  * A language model, in whatever form it is stored, in few bits: as a transformers.js directory (int8, int4, float16) or as
  * GGUF.
  *
- * 1. Of a text its first nine tenths are for calibration, the rest is scored before and after: quality is perplexity on
- *    tokens that no choice has seen. What is scored after is the file, read back.
+ * 1. Of a text (text.ts) the held-out end is scored before and after: quality is perplexity on tokens that no choice has seen.
+ *    What is scored after is the file, read back.
  * 2. With a text the default method is `gptq`, without one `mse`.
  * 3. GGUF types have a search of their own for scales (`mse`), weighted by an importance matrix where there is a text;
  *    `gptq` chooses codes within them, `awq` scales channels before.
@@ -18,20 +18,18 @@ import type { MethodName } from '../compress/quantize/methods/index.ts';
 import { openGgufModel } from '../models/gguf/files.ts';
 import { GGUF_FILE_TYPES, type GgufFileType } from '../models/gguf/mixtures.ts';
 import { ggufOf } from '../models/gguf/write.ts';
-import type { CausalModel } from '../models/model.ts';
 import { ParameterStore } from '../nn/parameters.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { ggufVocabulary } from '../tokenizer/gguf-vocabulary.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { scoreText } from '../train/perplexity.ts';
 import { UsageError } from '../util/errors.ts';
-import { type FileStore, nameOf, readText } from '../util/files.ts';
+import { type FileStore, nameOf } from '../util/files.ts';
 import { calibrate, calibrateParameters } from './calibration.ts';
 import { exportModel } from './directory.ts';
 import type { ExportDType, ExportOptions } from './dtypes.ts';
 import { type LanguageModel, openLanguageModel } from './language-model.ts';
 import { loadOnnxModel } from './load.ts';
 import { exportedPerplexity } from './score.ts';
+import { type CalibrationText, perplexityOf, readCalibrationText } from './text.ts';
 
 const GRAPH_DTYPES = { int8: 'int8', int4: 'int4', float16: 'f16' } as const satisfies Record<
   string,
@@ -71,9 +69,6 @@ export interface QuantizeLanguageReport {
   readonly qualityAfter?: number;
 }
 
-const HELD_OUT = 0.1;
-const [SEQUENCES, LENGTH, SCORED] = [64, 128, 16_384];
-
 /** Writes the quantized model. Throws one sentence naming what does not fit together. */
 export async function quantizeLanguageModel(
   files: FileStore,
@@ -88,15 +83,16 @@ export async function quantizeLanguageModel(
     throw new UsageError(
       `${language.origin}: an exported file is not quantized again; give the model that it came from`,
     );
-  const text = options.data === undefined ? undefined : await readIds(files, options.data, tokenizer, model);
+  const text =
+    options.data === undefined ? undefined : await readCalibrationText(files, options.data, tokenizer, model);
   const runtime = text && (await openRuntime());
   const job: Job = { files, model, store, tokenizer, method, options, runtime, sequences: text?.sequences };
   const written = isGraph(options.dtype) ? await writeGraph(job) : await writeGguf(job);
   const macs = model.forwardFlops(1) / 2;
   const quality = text &&
     runtime && {
-      qualityBefore: await perplexity(runtime, model, store, text.heldOut, text.length),
-      qualityAfter: await written.perplexity(runtime, text.heldOut, text.length),
+      qualityBefore: await perplexityOf(runtime, { model, store }, text),
+      qualityAfter: await written.perplexity(runtime, text),
     };
   return {
     output: written.output,
@@ -123,7 +119,7 @@ interface Job extends Pick<LanguageModel, 'model' | 'tokenizer'> {
 interface Written {
   /** The file with the weights. */
   readonly output: string;
-  perplexity(runtime: Runtime, ids: Int32Array, length: number): Promise<number>;
+  perplexity(runtime: Runtime, text: CalibrationText): Promise<number>;
 }
 
 const isGraph = (dtype: string): dtype is GraphDType => dtype in GRAPH_DTYPES;
@@ -150,44 +146,6 @@ function methodOf({ dtype, method, data, out }: QuantizeLanguageOptions): Langua
   return chosen;
 }
 
-interface Text {
-  readonly sequences: readonly (readonly number[])[];
-  readonly heldOut: Int32Array;
-  readonly length: number;
-}
-
-async function readIds(
-  files: FileStore,
-  path: string,
-  tokenizer: Tokenizer,
-  model: CausalModel,
-): Promise<Text> {
-  const text = await readText(files, path);
-  const cut = Math.floor(text.length * (1 - HELD_OUT));
-  const [train, heldOut] = [text.slice(0, cut), text.slice(cut)].map(part =>
-    Int32Array.from(tokenizer.encode(part)),
-  );
-  const length = Math.min(LENGTH, model.maxPositions);
-  if (!train || !heldOut || train.length <= length || heldOut.length < 2)
-    throw new UsageError(
-      `--data ${path}: too short to calibrate on; give more than ${2 * length} tokens of text`,
-    );
-  const count = Math.min(SEQUENCES, Math.ceil(train.length / length));
-  const sequences = Array.from({ length: count }, (_, i) => {
-    const at = Math.floor((i * (train.length - length)) / count);
-    return [...train.subarray(at, at + length)];
-  });
-  return { sequences, heldOut: heldOut.subarray(0, SCORED), length };
-}
-
-const perplexity = async (
-  runtime: Runtime,
-  model: CausalModel,
-  store: ParameterStore,
-  ids: Int32Array,
-  length: number,
-): Promise<number> => (await scoreText(runtime, model, store, ids, { bytes: 1, length })).perplexity;
-
 /** The store with what its matrices read, where there is a text. */
 async function calibrated({ model, store, runtime, sequences }: Job): Promise<CalibratedStore> {
   const statistics = runtime && sequences && (await calibrateParameters(runtime, model, store, sequences));
@@ -204,8 +162,8 @@ async function writeGraph(job: Job): Promise<Written> {
   });
   return {
     output: path,
-    perplexity: async (runtime, ids, length) =>
-      exportedPerplexity(runtime, (await loadOnnxModel(files, path)).onnx, model, ids, length),
+    perplexity: async (runtime, { heldOut, length }) =>
+      exportedPerplexity(runtime, (await loadOnnxModel(files, path)).onnx, model, heldOut, length),
   };
 }
 
@@ -241,11 +199,11 @@ async function writeGguf(job: Job): Promise<Written> {
   await files.write(options.out, ggufOf(model, store, { type, name, vocabulary, quantize }));
   return {
     output: options.out,
-    async perplexity(runtime, ids, length) {
+    async perplexity(runtime, text) {
       const read = await openGgufModel(files, options.out);
       const back = new ParameterStore(read.model.parameters);
       await read.weights.readInto(back);
-      return perplexity(runtime, read.model, back, ids, length);
+      return perplexityOf(runtime, { model: read.model, store: back }, text);
     },
   };
 }

@@ -9,12 +9,14 @@ import {
 import { macsOf } from '../../compress/prune/structured.ts';
 import { qualityOf } from '../../compress/quality.ts';
 import { deviceOf } from '../../devices/index.ts';
+import { pruneLanguageModel } from '../../export/prune-language-model.ts';
 import { encodeModelChunks } from '../../graph/protobuf.ts';
 import { importModel } from '../../import/index.ts';
-import { loadOnnx } from '../../models/resolve.ts';
+import { loadOnnx, locateModel } from '../../models/resolve.ts';
 import { inferShapes } from '../../ops/infer.ts';
 import { bytes, percent, si } from '../../report/format.ts';
 import { UsageError } from '../../util/errors.ts';
+import type { FileStore } from '../../util/files.ts';
 import { openLearningData } from '../data.ts';
 import { openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
@@ -36,7 +38,7 @@ interface Options {
   readonly samples: number;
   readonly recover?: number;
   readonly rounds: number;
-  readonly rate: number;
+  readonly rate?: number;
   readonly seed: number;
   readonly out: string;
   readonly json?: boolean;
@@ -45,7 +47,7 @@ interface Options {
 export const pruneCommand = (): Command =>
   new Command('prune')
     .description('remove channels until a share of the work is left, remove layers, or set weights to 0')
-    .argument('<model>', '.onnx file')
+    .argument('<model>', '.onnx file, or a language model (--layers, --keep of its channels and heads)')
     .option('--keep <share>', 'share of the work that may be left', within('--keep', 0.01, 0.99))
     .option('--of <what>', 'macs or parameters', oneOf('--of', ['macs', 'parameters']), 'macs')
     .option(
@@ -59,7 +61,7 @@ export const pruneCommand = (): Command =>
     .option('--device <ID>', 'align channels as this device computes them; see gaslaw devices')
     .option(
       '--layers <N>',
-      'instead: how many residual branches go, least influence first',
+      'instead: how many residual branches (of a language model: layers) go, the least needed first',
       whole('--layers', 1),
     )
     .option('--sparsity <pattern>', 'instead: share of zeros (0.5) or N:M kept (2:4)', patternOf)
@@ -69,7 +71,10 @@ export const pruneCommand = (): Command =>
       oneOf('--method', SPARSITY_METHODS),
       'magnitude',
     )
-    .option('--data <DATA>', 'what importance and recovery learn from: .npz, .npy, .json or a folder')
+    .option(
+      '--data <DATA>',
+      'what importance and recovery learn from: .npz, .npy, .json or a folder; for language models a text',
+    )
     .option('--eval <DATA>', 'what quality is measured on (default: what is left of --data)')
     .option('--samples <N>', 'how many examples importance is measured on', whole('--samples', 1), 1000)
     .option(
@@ -78,7 +83,11 @@ export const pruneCommand = (): Command =>
       whole('--recover', 1),
     )
     .option('--rounds <N>', 'prune and recover in so many rounds', whole('--rounds', 1), 1)
-    .option('--rate <rate>', 'learning rate of recovery (SGD)', within('--rate', 0, 10), 0.02)
+    .option(
+      '--rate <rate>',
+      'learning rate of recovery (default: 0.02 with SGD; language models: 0.005 with Muon)',
+      within('--rate', 0, 10),
+    )
     .option('--seed <N>', 'of the choice of samples and of recovery', whole('--seed', 0), 1)
     .requiredOption('--out <path>', 'where the pruned model goes')
     .option(...JSON_OPTION)
@@ -115,8 +124,10 @@ function warnOfDense(o: Options, output: Output): void {
 
 async function run(path: string, o: Options): Promise<void> {
   const output = createOutput(o.json ?? false);
-  const task = taskOf(o, output);
   const files = nodeFiles();
+  const place = await locateModel(files, path);
+  if (place.kind !== 'onnx') return pruneLanguage(files, path, o, output);
+  const task = taskOf(o, output);
   const { model } = importModel((await loadOnnx(files, path)).model, { foldNorms: false });
   inferShapes(model.graph);
   const training = o.recover !== undefined;
@@ -134,7 +145,7 @@ async function run(path: string, o: Options): Promise<void> {
     ...(o.recover !== undefined && {
       recovery: {
         epochs: o.recover,
-        rate: o.rate,
+        rate: o.rate ?? 0.02,
         batchSize: 64,
         seed: o.seed,
         onStep: (step, steps, loss) => output.progress(progressOf(step, steps, loss, started)),
@@ -170,4 +181,34 @@ function progressOf(step: number, steps: number, loss: number, started: number) 
     tokensPerSecond: 0,
     etaSeconds: (seconds / step) * (steps - step),
   };
+}
+
+/** Layers and widths of a language model; recovery is on its own answers to the text. */
+async function pruneLanguage(files: FileStore, path: string, o: Options, output: Output): Promise<void> {
+  if (o.sparsity !== undefined) throw new UsageError('--sparsity: language models take --layers and --keep');
+  if (o.layers === undefined && o.keep === undefined)
+    throw new UsageError('give either --keep SHARE (channels and heads) or --layers N, or both');
+  if (o.data === undefined)
+    throw new UsageError('give --data TEXT: what goes is chosen by what the model predicts of a text');
+  const started = performance.now();
+  const report = await pruneLanguageModel(files, await openRuntime(output), path, {
+    layers: o.layers,
+    keep: o.keep,
+    align: o.align,
+    data: o.data,
+    out: o.out,
+    recovery:
+      o.recover === undefined
+        ? undefined
+        : {
+            epochs: o.recover,
+            rate: o.rate,
+            seed: o.seed,
+            onStep: (step, steps, loss) => output.progress(progressOf(step, steps, loss, started)),
+          },
+  });
+  output.result(report, () => [
+    `perplexity ${report.qualityBefore.toFixed(3)} → ${report.qualityAfter.toFixed(3)}`,
+    `${si(report.parametersBefore)} → ${si(report.parametersAfter)} parameters, ${si(report.macsBefore)} → ${si(report.macsAfter)} multiply-adds a token, ${bytes(report.bytesBefore)} → ${bytes(report.bytesAfter)}: ${report.output}`,
+  ]);
 }
