@@ -301,6 +301,27 @@ describe('files', () => {
     }
   });
 
+  it('with its tensors in a second file a directory decodes as with one, and transformers.js is told', async () => {
+    const files = memoryFiles();
+    const { model, store } = small;
+    const answers = [];
+    for (const [folder, externalFrom] of [
+      ['one', undefined],
+      ['two', 1000],
+    ] as const) {
+      const { path } = await exportModel(files, folder, model, store, tokenizer, 'int8', { externalFrom });
+      using decoder = await onnxDecoder(runtime, await loadOnnxModel(files, path));
+      answers.push(await engineGreedy(decoder));
+    }
+    expect(answers[1]).toEqual(answers[0]);
+    expect(await files.list('two/onnx')).toEqual(['model_quantized.onnx', 'model_quantized.onnx_data']);
+    // transformers.js, src/utils/model-loader.js: how many data files a file has, by its name
+    expect(await readJson(files, 'two/config.json')).toMatchObject({
+      'transformers.js_config': { use_external_data_format: { 'model_quantized.onnx': 1 } },
+    });
+    expect(await readJson(files, 'one/config.json')).not.toHaveProperty(['transformers.js_config']);
+  });
+
   it('says what is missing', async () => {
     const files = memoryFiles();
     const { model, store } = small;

@@ -10,6 +10,7 @@ import type { Model } from '../graph/ir.ts';
 import { decodeModel } from '../graph/protobuf.ts';
 import { modelFromConfig } from '../models/index.ts';
 import type { CausalModel } from '../models/model.ts';
+import { onnxBytes, readOnnx } from '../models/onnx-files.ts';
 import type { ParameterStore } from '../nn/parameters.ts';
 import type { CompileOptions, Runtime } from '../runtime/runtime.ts';
 import { readTokenizer } from '../tokenizer/directory.ts';
@@ -26,7 +27,7 @@ export interface LoadedOnnx {
   readonly tokenizer: Tokenizer;
   /** Path of the .onnx file. */
   readonly path: string;
-  /** Its bytes. */
+  /** Its bytes and those of its external data. */
   readonly bytes: number;
 }
 
@@ -35,13 +36,13 @@ export async function loadOnnxModel(files: FileStore, path: string): Promise<Loa
   const file = await onnxFileOf(files, path);
   const folder = await directoryOf(files, file);
   const config = (await readJson(files, `${folder}/config.json`)) as Record<string, unknown>;
-  const bytes = await files.read(file);
+  const { model: onnx, bytes } = await readOnnx(files, file);
   return {
     model: modelFromConfig(config, `${folder}/config.json`),
-    onnx: decodeModel(bytes, { file }),
+    onnx,
     tokenizer: await readTokenizer(files, folder),
     path: file,
-    bytes: bytes.byteLength,
+    bytes,
   };
 }
 
@@ -76,7 +77,7 @@ async function onnxFileOf(files: FileStore, path: string): Promise<string> {
   const found = await onnxFilesIn(files, `${path}/onnx`);
   if (found.length === 0)
     throw new GaslawError(`${path}: no onnx/*.onnx file; export a model there or name a file`);
-  const sizes = await Promise.all(found.map(file => files.size(file)));
+  const sizes = await Promise.all(found.map(file => onnxBytes(files, file)));
   return found[sizes.indexOf(Math.min(...sizes))] as string;
 }
 

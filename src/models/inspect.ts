@@ -25,7 +25,7 @@ import { GaslawError } from '../util/errors.ts';
 import type { LoadedWeights } from './files.ts';
 import { modelFromConfig } from './index.ts';
 import { type CausalModel, elementsPerToken } from './model.ts';
-import type { OnnxFile } from './resolve.ts';
+import type { OnnxContent } from './onnx-files.ts';
 
 export interface Inspection {
   readonly architecture: string;
@@ -89,7 +89,7 @@ function described(model: CausalModel): Inspection {
 }
 
 /** Any ONNX file. */
-export function inspectOnnx({ model, bytes }: OnnxFile): Inspection {
+export function inspectOnnx({ model, bytes }: OnnxContent): Inspection {
   const { graph, opsets, producer } = model;
   const imported = importedOf(model);
   const byOp = parametersByOp(graph);

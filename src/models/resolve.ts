@@ -8,12 +8,11 @@
  */
 
 import { fromTflite } from '../formats/tflite/to-graph.ts';
-import type { Model } from '../graph/ir.ts';
-import { decodeModel, externalLocations } from '../graph/protobuf.ts';
 import { modelFor } from '../ops/opset.ts';
 import { GaslawError, UsageError } from '../util/errors.ts';
 import { type FileStore, folderOf, joinPath, nameOf, readJson } from '../util/files.ts';
 import { hasWeights } from './files.ts';
+import { type OnnxContent, onnxBytes, readOnnx } from './onnx-files.ts';
 import { isDirectoryWeights } from './weight-files.ts';
 
 export type ModelPlace =
@@ -27,12 +26,6 @@ export type ModelPlace =
   | { readonly kind: 'onnx'; readonly path: string }
   | { readonly kind: 'gguf'; readonly path: string }
   | { readonly kind: 'llama2c'; readonly path: string };
-
-export interface OnnxFile {
-  readonly model: Model;
-  /** Bytes of the file and of its external data. */
-  readonly bytes: number;
-}
 
 const KINDS =
   'a run folder, a Hugging Face directory, a .safetensors, a .gguf, a .bin (llama2.c), an .onnx or a .tflite file';
@@ -72,7 +65,7 @@ async function placeOf(files: FileStore, folder: string): Promise<ModelPlace> {
   const exported = await Promise.all(
     names.map(async name => ({
       path: `${folder}/onnx/${name}`,
-      bytes: await files.size(`${folder}/onnx/${name}`),
+      bytes: await onnxBytes(files, `${folder}/onnx/${name}`),
     })),
   );
   return {
@@ -82,30 +75,10 @@ async function placeOf(files: FileStore, folder: string): Promise<ModelPlace> {
 }
 
 /** Reads an ONNX file with its external data, or a TFLite file as the same kind of graph. */
-export async function loadOnnx(files: FileStore, path: string): Promise<OnnxFile> {
+export async function loadOnnx(files: FileStore, path: string): Promise<OnnxContent> {
+  if (!path.endsWith('.tflite')) return readOnnx(files, path);
   const content = await files.read(path);
-  if (path.endsWith('.tflite'))
-    return { model: modelFor(fromTflite(content, path), [['format', 'tflite']]), bytes: content.byteLength };
-  const external = new Map<string, Uint8Array>();
-  for (const location of locationsOf(content, path)) {
-    external.set(location, await files.read(joinPath(folderOf(path), location)));
-  }
-  const readExternal = (location: string, offset: number, length: number): Uint8Array =>
-    external.get(location)?.subarray(offset, offset + length) ?? new Uint8Array();
-  const model = decodeModel(content, { file: path, readExternal });
-  return {
-    model,
-    bytes: [...external.values()].reduce((sum, data) => sum + data.byteLength, content.byteLength),
-  };
-}
-
-function locationsOf(content: Uint8Array, path: string): string[] {
-  try {
-    return externalLocations(new Uint8Array(content.buffer, content.byteOffset, content.byteLength));
-  } catch (error) {
-    if (error instanceof GaslawError) throw new GaslawError(`${path}: ${error.message}`);
-    throw error;
-  }
+  return { model: modelFor(fromTflite(content, path), [['format', 'tflite']]), bytes: content.byteLength };
 }
 
 async function isFile(files: FileStore, path: string): Promise<boolean> {

@@ -10,6 +10,7 @@ import { readImportance } from '../../models/gguf/importance.ts';
 import { GGUF_FILE_TYPES, type GgufFileType } from '../../models/gguf/mixtures.ts';
 import { ggufOf, type WriteGgufOptions } from '../../models/gguf/write.ts';
 import type { CausalModel } from '../../models/model.ts';
+import { onnxBytes } from '../../models/onnx-files.ts';
 import { loadOnnx } from '../../models/resolve.ts';
 import { WEIGHT_DTYPES, type WeightDType } from '../../models/weight-files.ts';
 import { ParameterStore } from '../../nn/parameters.ts';
@@ -151,7 +152,8 @@ async function convertGraph(files: FileStore, path: string, o: Options, output: 
 
 /** Bytes of a file, or of the weights in a folder. */
 async function sizeOf(files: FileStore, path: string): Promise<number> {
-  if (/\.(gguf|onnx)$/.test(path)) return files.size(path);
+  if (path.endsWith('.onnx')) return onnxBytes(files, path);
+  if (path.endsWith('.gguf')) return files.size(path);
   const weights = (await files.list(path)).filter(name => name.endsWith('.safetensors'));
   const sizes = await Promise.all(weights.map(name => files.size(`${path}/${name}`)));
   return sizes.reduce((a, b) => a + b, 0);
