@@ -12,6 +12,7 @@ import { latency } from './latency.ts';
 import { benchLlamaCpp } from './llama-cpp.ts';
 import { benchMnist } from './mnist/main.ts';
 import { benchOnnxBackend } from './onnx-backend.ts';
+import { benchPruning } from './pruning.ts';
 import { benchQuantize } from './quantize/index.ts';
 import { benchQuantizers } from './quantizers.ts';
 import { benchRealModels } from './real-models.ts';
@@ -106,10 +107,11 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   ...Object.fromEntries(
     Object.keys(EXPERIMENTS).map(name => [name, () => architecture(name as ExperimentName)]),
   ),
+  pruning: () => benchPruning(Number(values.seeds ?? 3), values.data),
   recovery: () =>
     benchRecovery({
       seeds: Number(values.seeds ?? 3),
-      steps: Number(values.steps ?? 800),
+      steps: Number(values.steps ?? 3000),
       rounds: Number(values.rounds ?? 1),
       threads: Number(values.threads ?? 0),
       log: values.log,

@@ -2,7 +2,8 @@
  * Pruning as it is asked for: channels, layers or single weights, with what importances need of data, and recovery.
  *
  * 1. All on a graph with a free batch where that can be; the batch that a model fixes is fixed again at the end.
- * 2. In recovery, weights that were set to 0 stay so: they are trained times a mask.
+ * 2. Statistics of batch normalizations are measured anew at the end, where there are data.
+ * 3. In recovery, weights that were set to 0 stay so: they are trained times a mask.
  */
 import { type Examples, subset } from '../../data/examples/examples.ts';
 import type { Graph, Model, Tensor } from '../../graph/ir.ts';
@@ -20,6 +21,7 @@ import { exampleFeeds } from '../quantize/static/feeds.ts';
 import { branchInfluence, layerBranches, withoutBranches } from './depth.ts';
 import type { ChannelGroup } from './groups.ts';
 import { activation, magnitude, scale, taylor } from './importance.ts';
+import { remeasuredNorms } from './norms.ts';
 import { type IterativeOptions, pruneAndRecover, type RecoverOptions, recover } from './recover.ts';
 import { type SparsityMethod, type SparsityPattern, sparsifyWeights } from './sparsity.ts';
 import { activationMeans, dimsOfExamples, lossGradients } from './statistics.ts';
@@ -73,7 +75,9 @@ export async function prune(
   inferShapes(free.graph);
   const some = data && subset(data, [...Array(Math.min(samples, data.count)).keys()]);
   const work = new Work(runtime, free, some, recovery && data && recoverOptions(free.graph, recovery, data));
-  const { graph, lines } = await work.run(task, minElements);
+  const { graph: left, lines } = await work.run(task, minElements);
+  const after = { ...free, graph: left };
+  const graph = some ? await remeasuredNorms(runtime, after, exampleFeeds(after, some)) : left;
   return { model: { ...model, graph: free === model ? graph : rebound(graph, model.graph) }, lines };
 }
 
