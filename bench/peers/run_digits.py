@@ -6,6 +6,7 @@ Needs ai-edge-litert, ethos-u-vela, openvino, numpy. A folder holds `model.tflit
 `answers.bin`: what Gaslaw's runtime says to each digit of ../test.bin, float32 [digits, 10]. Prints for each folder and program the
 accuracy, how many digits get the same class, and the largest difference of a logit, in steps of the output's scale for integers.
 """
+import csv
 import json
 import pathlib
 import re
@@ -57,17 +58,21 @@ def in_openvino(path, labels, images, wanted):
 
 
 def in_vela(path):
+    out = path.parent / "vela"
     run = subprocess.run(
-        [str(pathlib.Path(sys.executable).with_name("vela")), str(path), "--accelerator-config=ethos-u55-128", "--verbose-performance", f"--output-dir={path.parent}/vela"],
+        [str(pathlib.Path(sys.executable).with_name("vela")), str(path), "--accelerator-config=ethos-u55-128", f"--output-dir={out}"],
         capture_output=True, text=True)
-    figure = lambda pattern: (m := re.search(pattern, run.stdout)) and float(m.group(1))
+    if run.returncode != 0:
+        return dict(compiles=False, error=(run.stdout + run.stderr)[-400:])
+    left = re.search(r"CPU operators = (\d+)", run.stdout)
+    with open(next(out.glob("*_summary_*.csv"))) as file:
+        row = next(csv.DictReader(file))
     return dict(
-        compiles=run.returncode == 0,
-        operatorsLeftToProcessor=figure(r"CPU operators = (\d+)"),
-        sramKiB=figure(r"Total SRAM used\s+([\d.]+) KiB"),
-        flashKiB=figure(r"Total Off-chip Flash used\s+([\d.]+) KiB"),
-        milliseconds=figure(r"Batch Inference time\s+([\d.]+)\s*ms"),
-        **({} if run.returncode == 0 else dict(error=(run.stdout + run.stderr)[-400:])),
+        compiles=True,
+        operatorsLeftToProcessor=int(left.group(1)),
+        sramKiB=float(row["sram_memory_used"]),
+        flashKiB=float(row["off_chip_flash_memory_used"]),
+        milliseconds=1000 * float(row["inference_time"]),
     )
 
 

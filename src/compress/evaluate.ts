@@ -7,9 +7,9 @@
  * 3. A graph of fixed batch gets its last batch filled up; what was filled in counts for nothing.
  * 4. SQNR = 10 log10(Σ y² / Σ (y - ŷ)²) over all examples, in dB, for each output.
  */
-import { batchesOf, type Examples, labelsOf } from '../data/examples/examples.ts';
+import { batchesOf, type Examples, fixedBatch, labelsOf } from '../data/examples/examples.ts';
 import { isFloat } from '../graph/dtype.ts';
-import type { Model, Tensor, ValueInfo } from '../graph/ir.ts';
+import type { Model, Tensor } from '../graph/ir.ts';
 import { doubles } from '../runtime/reference/tensor.ts';
 import type { Program, Runtime } from '../runtime/runtime.ts';
 import { type Interval, wilson } from '../tasks/statistics.ts';
@@ -111,12 +111,6 @@ async function callWith(
 
 const filledTo = (indices: readonly number[], count: number): number[] =>
   Array.from({ length: count }, (_, i) => indices[Math.min(i, indices.length - 1)]);
-
-/** The batch that the graph is fixed to, if it is. */
-function fixedBatch(inputs: readonly ValueInfo[]): number | undefined {
-  const first = inputs.map(({ shape }) => shape?.[0]).find(dim => typeof dim === 'number');
-  return typeof first === 'number' ? first : undefined;
-}
 
 /** Classes of the first `rows` rows of [N], [N, classes] or [N, classes, 1, …]. */
 function classesOf(name: string, output: Tensor | undefined, rows: number, threshold: number): number[] {

@@ -3,14 +3,14 @@ import type { Graph, ValueInfo } from '../graph/ir.ts';
 import { cloneGraph } from '../graph/walk.ts';
 import { inferShapes } from './infer.ts';
 
-/** What becomes of symbols without a number: the first axis of an input (the batch) is 1, or every symbol is. */
-export type OtherDims = 'batch' | 'all';
+/** What becomes of symbols without a number: the first axis of an input (the batch) is 1, every symbol is, or none. */
+export type OtherDims = 'batch' | 'all' | 'none';
 
 /** A copy with the symbols of inputs and outputs bound to `dims`. Types have to be inferred anew, in today's op forms. */
 export function bindDims(graph: Graph, dims: ReadonlyMap<string, number>, others: OtherDims): Graph {
   const bound = cloneGraph(graph);
   const known = new Map(dims);
-  for (const { shape } of bound.inputs) {
+  for (const { shape } of others === 'none' ? [] : bound.inputs) {
     for (const dim of others === 'all' ? (shape ?? []) : (shape ?? []).slice(0, 1))
       if (typeof dim === 'string' && !known.has(dim)) known.set(dim, 1);
   }

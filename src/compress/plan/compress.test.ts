@@ -172,6 +172,21 @@ describe('what cannot be done is one sentence', () => {
     expect((await compress(open, given)).done[0].quality.kind).toBe('fidelity');
   });
 
+  it('a dimension whose size nothing says', async () => {
+    const open = cloneModel(model);
+    open.graph.inputs = [{ ...open.graph.inputs[0], shape: ['N', 3, 'H', 8] }];
+    open.graph.types.clear();
+    await expect(compress(open, options({ device: deviceOf('intel-cpu'), data: {} }))).rejects.toThrow(
+      'dimension without a number (H), and without data its size is not known; give --dim H=N, or --data',
+    );
+    const dims = new Map([['H', 8]]);
+    const { done } = await compress(
+      open,
+      options({ device: deviceOf('intel-cpu'), data: {}, shares: [], dims }),
+    );
+    expect(done[0].macs).toBe(64 * 9 * (3 * 16 + 16 * 16) + 16 * 5);
+  });
+
   it('latency where nothing is published', async () => {
     const device = deviceOf('ambarella-cv72');
     await expect(compress(model, options({ device, budget: { maxLatencyMs: 1 } }))).rejects.toThrow(
@@ -215,3 +230,32 @@ function pixelsOf({ dims, data }: Tensor): Tensor {
     Float32Array.from({ length: data.length }, (_, i) => Number(data[at(i)])),
   );
 }
+
+it('a model whose state has the batch in another place is compared one example at a time', async () => {
+  const b = new Builder('stateful');
+  const [x, gain, state] = [
+    b.input('x', 'float32', ['batch', 8]),
+    b.input('gain', 'float32', []),
+    b.input('state', 'float32', [2, 'batch', 8]),
+  ];
+  const weight = b.initializer(
+    'w',
+    float32(
+      [8, 8],
+      Float32Array.from({ length: 64 }, (_, i) => Math.sin(i)),
+    ),
+  );
+  b.output(
+    x
+      .mul(gain)
+      .matmul(weight)
+      .add(state.sum([0], false)),
+    'y',
+  );
+  const { done } = await compress(
+    modelFor(b.graph),
+    options({ data: {}, device: deviceOf('intel-cpu'), shares: [] }),
+  );
+  expect(done[0].quality.value).toBe(1);
+  expect(done.find(d => d.name === 'int8')?.quality.value).toBeGreaterThan(0.9);
+});

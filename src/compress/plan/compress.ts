@@ -12,6 +12,7 @@
  * 3. Milder pruning that loses far more than is allowed ends the row: stronger pruning is not tried.
  */
 
+import { fixedBatch } from '../../data/examples/examples.ts';
 import { DEVICES } from '../../devices/index.ts';
 import { measuredKinds } from '../../devices/latency/estimate.ts';
 import type { Fit } from '../../devices/latency/fit.ts';
@@ -20,6 +21,8 @@ import type { Model } from '../../graph/ir.ts';
 import { decodeModel, encodeModel } from '../../graph/protobuf.ts';
 import { freeBatch } from '../../import/batch.ts';
 import { importModel } from '../../import/index.ts';
+import { bindDims, type OtherDims } from '../../ops/bind-dims.ts';
+import { inferShapes } from '../../ops/infer.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { ProgressUpdate } from '../../train/loop.ts';
 import { crc32c } from '../../util/crc32c.ts';
@@ -128,7 +131,23 @@ function prepared(model: Model, { device, dims }: CompressOptions): Model {
       `node "${unknown.node}" is ${unknown.op}, which is no op that is known here, so the model cannot be measured or rewritten; replace it by ops of ONNX`,
     );
   checkDims(imported, device, dims);
-  return freeBatch(imported);
+  // with numbers for its dims a model may have branches that are known
+  const known =
+    dims.size > 0 ? importModel(bound(imported, dims, 'none'), { foldNorms: false }).model : imported;
+  return ofOneBatch(freeBatch(known));
+}
+
+function bound(model: Model, dims: ReadonlyMap<string, number>, others: OtherDims): Model {
+  const graph = bindDims(model.graph, dims, others);
+  inferShapes(graph);
+  return { ...model, graph };
+}
+
+/** With a batch of one where inputs have no batch in common: examples go in one at a time then. */
+function ofOneBatch(model: Model): Model {
+  const { initializers, inputs } = model.graph;
+  if (fixedBatch(inputs.filter(i => !initializers.has(i.name))) !== 1) return model;
+  return bound(model, new Map(), 'batch');
 }
 
 function checkLatency({ budget, device }: CompressOptions): void {

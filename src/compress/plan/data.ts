@@ -7,6 +7,7 @@
  */
 import { type Examples, splitExamples, subset } from '../../data/examples/examples.ts';
 import type { Model, Tensor } from '../../graph/ir.ts';
+import { UsageError } from '../../util/errors.ts';
 import { Random } from '../../util/random.ts';
 import { randomFeeds } from '../quantize/static/feeds.ts';
 
@@ -61,6 +62,7 @@ function chosen(examples: Examples, count: number, seed: number): Examples {
 }
 
 function randomData(model: Model, seed: number, dims: ReadonlyMap<string, number>): SplitData {
+  checkKnown(model, dims);
   const [calibration, evaluation] = [seed, seed + 1].map(s => randomExamples(model, s, dims)) as [
     Examples,
     Examples,
@@ -70,6 +72,19 @@ function randomData(model: Model, seed: number, dims: ReadonlyMap<string, number
     evaluation,
     note: 'no data: random inputs calibrate and compare with the original; accuracy is not known',
   };
+}
+
+/** Throws a UsageError when an input has a dim without a number besides its batch: random inputs of any size may say nothing. */
+function checkKnown({ graph }: Model, dims: ReadonlyMap<string, number>): void {
+  const inputs = graph.inputs.filter(input => !graph.initializers.has(input.name));
+  const batches = new Set(inputs.map(({ shape }) => shape?.[0]));
+  for (const { name, shape } of inputs) {
+    const open = shape?.find(dim => typeof dim === 'string' && !dims.has(dim) && !batches.has(dim));
+    if (open !== undefined)
+      throw new UsageError(
+        `input "${name}" has a dimension without a number (${open}), and without data its size is not known; give --dim ${open}=N, or --data`,
+      );
+  }
 }
 
 /** Random inputs as examples, one row each. */

@@ -2,9 +2,9 @@
  * Weights stored as float16 with a Cast to float32 where they are read: files halve, arithmetic stays float32, which is
  * what CPUs are fast at. Runtimes fold the casts when they load the model.
  */
+import { DTYPE_CODES } from '../../graph/dtype.ts';
 import { type Graph, sizeOf, type Tensor } from '../../graph/ir.ts';
-import { sortTopologically } from '../../graph/walk.ts';
-import { Builder } from '../../ops/builder.ts';
+import { FreshNames, sortTopologically } from '../../graph/walk.ts';
 import { encodeFloats } from '../../util/float16.ts';
 
 export interface Float16Report {
@@ -19,13 +19,13 @@ const LARGEST = 65504;
 export function toFloat16(graph: Graph, minElements = 64): Float16Report {
   const converted: string[] = [];
   const kept: string[] = [];
-  const builder = new Builder(graph);
+  const names = new FreshNames(graph);
   for (const [name, tensor] of [...graph.initializers]) {
     if (tensor.dtype !== 'float32' || sizeOf(tensor.dims) < minElements) continue;
     const values = tensor.data as Float32Array;
     if (values.some(x => Math.abs(x) > LARGEST)) kept.push(name);
     else {
-      convert(builder, name, tensor);
+      convert(graph, names, name, tensor);
       converted.push(name);
     }
   }
@@ -33,11 +33,19 @@ export function toFloat16(graph: Graph, minElements = 64): Float16Report {
   return { converted, kept };
 }
 
-function convert(b: Builder, name: string, tensor: Tensor): void {
+/** The Cast takes the weight's name, so that nothing that reads it changes, in bodies of If and Loop neither. */
+function convert(graph: Graph, names: FreshNames, name: string, tensor: Tensor): void {
   const data = encodeFloats(tensor.data as Float32Array, 'float16');
-  const half = b.initializer(`${name}.float16`, { dtype: 'float16', dims: tensor.dims, data });
-  const value = b.scope(name, () => half.cast('float32'));
-  b.graph.initializers.delete(name);
-  for (const node of b.graph.nodes)
-    node.inputs = node.inputs.map(input => (input === name ? value.name : input));
+  const half = names.fresh(`${name}.float16`);
+  graph.initializers.delete(name);
+  graph.initializers.set(half, { dtype: 'float16', dims: tensor.dims, data });
+  graph.types.set(name, { dtype: 'float32', shape: tensor.dims });
+  graph.nodes.push({
+    name: half,
+    domain: '',
+    opType: 'Cast',
+    inputs: [half],
+    outputs: [name],
+    attributes: { to: { type: 'int', value: DTYPE_CODES.float32 } },
+  });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { float32, type Graph, int32, modelOf, type Tensor } from '../../graph/ir.ts';
+import { emptyGraph, float32, type Graph, int32, modelOf, type Tensor } from '../../graph/ir.ts';
 import { verify } from '../../graph/verify.ts';
 import { cloneGraph } from '../../graph/walk.ts';
 import { Builder } from '../../ops/builder.ts';
@@ -209,6 +209,43 @@ it('float16 weights are the rounded ones, in half the bytes', () => {
   const exact = outputOf(graph);
   // each of three factors is off by at most 2^−11 of itself
   expectClose(outputOf(half), exact, 0.05);
+});
+
+it('float16 weights that only the bodies of an If read are found there', async () => {
+  const b = new Builder('branches');
+  const x = b.input('x', 'float32', [1, 8]);
+  const flag = b.input('flag', 'bool', []);
+  const weight = b.initializer(
+    'weight',
+    float32(
+      [8, 8],
+      Float32Array.from({ length: 64 }, (_, i) => i / 64),
+    ),
+  );
+  const branch = (op: 'MatMul' | 'Add', other: string, outputs: string): Graph => ({
+    ...emptyGraph(outputs),
+    outputs: [{ name: outputs, dtype: 'float32', shape: op === 'Add' ? [8, 8] : [1, 8] }],
+    nodes: [
+      { name: outputs, domain: '', opType: op, inputs: [x.name, other], outputs: [outputs], attributes: {} },
+    ],
+  });
+  b.graph.nodes.push({
+    name: 'if',
+    domain: '',
+    opType: 'If',
+    inputs: [flag.name],
+    outputs: ['y'],
+    attributes: {
+      then_branch: { type: 'graph', value: branch('MatMul', weight.name, 'product') },
+      else_branch: { type: 'graph', value: branch('Add', weight.name, 'sum') },
+    },
+  });
+  b.graph.outputs = [{ name: 'y', dtype: 'float32' }];
+  expect(toFloat16(b.graph).converted).toEqual(['weight']);
+  using program = await (await nativeRuntime()).compile(modelOf(b.graph));
+  const flagged = { dtype: 'bool', dims: [], data: Uint8Array.of(1) } as const;
+  const { y } = await program.call({ x: float32([1, 8], [1, 0, 0, 0, 0, 0, 0, 0]), flag: flagged });
+  expect([...(y.data as Float32Array)]).toEqual([0, 1, 2, 3, 4, 5, 6, 7].map(i => i / 64));
 });
 
 it('float16 leaves what it cannot hold', () => {

@@ -4,7 +4,7 @@
  * 1. `batch` is a pure function of its indices, so calibration, evaluation and training read the same data in any order.
  * 2. Splits are by seed: what calibrates never evaluates.
  */
-import type { Tensor } from '../../graph/ir.ts';
+import type { Tensor, ValueInfo } from '../../graph/ir.ts';
 import { GaslawError } from '../../util/errors.ts';
 import { Random } from '../../util/random.ts';
 
@@ -56,4 +56,14 @@ export function* batchesOf(count: number, size: number): Generator<number[]> {
   for (let from = 0; from < count; from += size) {
     yield Array.from({ length: Math.min(size, count - from) }, (_, i) => from + i);
   }
+}
+
+/**
+ * Examples that a graph with these inputs takes at a time: their first dim where it is fixed, one where inputs have no batch in
+ * common (a state with the batch in another place, a number beside it), `undefined` where any count will do.
+ */
+export function fixedBatch(inputs: readonly ValueInfo[]): number | undefined {
+  const firsts = [...new Set(inputs.map(({ shape }) => shape?.[0]))];
+  if (firsts.every(dim => typeof dim === 'string')) return undefined;
+  return firsts.length === 1 && typeof firsts[0] === 'number' ? firsts[0] : 1;
 }
