@@ -8,6 +8,7 @@ import { benchAgreement } from './agreement.ts';
 import { experiment } from './architecture/experiment.ts';
 import { EXPERIMENTS, type ExperimentName } from './architecture/variants.ts';
 import { benchExperts } from './experts.ts';
+import { benchFineTune } from './fine-tune.ts';
 import { latency } from './latency.ts';
 import { benchLlamaCpp } from './llama-cpp.ts';
 import { benchMnist } from './mnist/main.ts';
@@ -69,6 +70,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   latency: async () => latency(),
   experts: () => benchExperts(rounds),
   'onnx-backend': async () => benchOnnxBackend(values.data),
+  'fine-tune': () => benchFineTune({ data: values.data, python: values.python, rounds }),
   'real-models': () => benchRealModels(values.data),
   agreement: () => benchAgreement(needed('peer'), values.models, Number(values.seeds ?? 1)),
   quantize: () => benchQuantize(needed('data')),

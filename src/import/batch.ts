@@ -8,6 +8,7 @@ import { type Graph, int64, type Model, opKey, type Shape, typeOf } from '../gra
 import { cloneGraph, FreshNames } from '../graph/walk.ts';
 import { inferShapes } from '../ops/infer.ts';
 import { Attributes } from '../ops/rule.ts';
+import { GaslawError } from '../util/errors.ts';
 
 const SYMBOL = 'batch';
 
@@ -25,7 +26,8 @@ export function freeBatch(model: Model): Model {
   graph.types.clear();
   try {
     inferShapes(graph);
-  } catch {
+  } catch (error) {
+    if (!(error instanceof GaslawError)) throw error;
     return model; // some size is computed from the batch in a way that does not follow
   }
   return graph.outputs.every(o => typeOf(graph, o.name)?.shape?.[0] === SYMBOL) ? { ...model, graph } : model;

@@ -14,7 +14,6 @@ import { doubles } from '../runtime/reference/tensor.ts';
 import { Random } from '../util/random.ts';
 import { foldConstants } from './fold.ts';
 import { importModel } from './index.ts';
-import { anyBatch } from './rebatch.ts';
 import { upgrade } from './upgrade.ts';
 
 const data = new URL('../../../shared/data/', import.meta.url);
@@ -359,29 +358,5 @@ describe.skipIf(!existsSync(data))('models of others (needs ../shared/data)', ()
       graph: bindDims(graph, new Map(), 'all'),
     });
     expect(opTypes(model.graph)).not.toContain('Shape');
-  });
-});
-
-describe('a graph of one example takes any number of them', () => {
-  it('each row is what it was alone', () => {
-    const graph = traced([1, 2, 3], (b, x) => {
-      const flat = x.exp().reshape([1, 6]);
-      return flat.matmul(b.initializer('w', noise([6, 4]))).reshape([1, 2, 2]);
-    });
-    const many = anyBatch(graph);
-    expect(many.outputs[0]?.shape).toEqual(['batch', 2, 2]);
-    const x = noise([3, 2, 3], 4);
-    const y = doubles(evaluate(many, { x }).y as Tensor);
-    for (let row = 0; row < 3; row++) {
-      const own = float32([1, 2, 3], (x.data as Float32Array).slice(6 * row, 6 * row + 6));
-      expect(y.subarray(4 * row, 4 * row + 4)).toEqual(doubles(evaluate(graph, { x: own }).y as Tensor));
-    }
-  });
-
-  it('is left alone where it does already, and refused where examples mix', () => {
-    const free = traced(['N', 3], (_, x) => x.exp());
-    expect(anyBatch(free)).toBe(free);
-    const mixed = traced([1, 3], (_, x) => x.sum(undefined, false));
-    expect(() => anyBatch(mixed)).toThrow('output "y" comes out as [] for a batch of examples');
   });
 });

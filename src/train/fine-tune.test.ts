@@ -287,6 +287,12 @@ describe('fine-tuning', () => {
     const b = new Builder('none');
     b.output(b.input('x', 'float32', [2]).exp(), 'y');
     expect(() => trainable(b.graph)).toThrow('it has no weights to train');
+    const mixed = new Builder('mixed');
+    const w = mixed.initializer('w', float32([3, 2], [1, 2, 3, 4, 5, 6]));
+    mixed.output(mixed.input('x', 'float32', [1, 3]).matmul(w).sum([0]), 'y');
+    await expect(fineTuning(runtime, mixed.graph, options)).rejects.toThrow(
+      'it is for batches of 1 and cannot take 32',
+    );
     using training = await fineTuning(runtime, graph, { ...options, data: () => [{ x: float32([1], [1]) }] });
     await expect(training.step(0)).rejects.toThrow(
       'the batch\'s "x" is float32[1], float32[32,1,6,6] is needed',

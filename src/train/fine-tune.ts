@@ -6,13 +6,14 @@
  * 2. The result is the graph that came in with other values in it. The moving average of the parameters, when kept, is what
  *    deploys.
  */
-import { float32, type Graph, type Model, type Tensor, type ValueInfo } from '../graph/ir.ts';
+import { float32, type Graph, type Model, modelOf, type Tensor, type ValueInfo } from '../graph/ir.ts';
 import { cloneGraph } from '../graph/walk.ts';
-import { anyBatch } from '../import/rebatch.ts';
+import { freeBatch } from '../import/batch.ts';
 import { movingAverage } from '../nn/optim/elementwise.ts';
 import { rateAt, type Schedule } from '../nn/optim/schedule.ts';
 import { bindDims } from '../ops/bind-dims.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { GaslawError } from '../util/errors.ts';
 import { Random } from '../util/random.ts';
 import { type Feeds, GraphLearner, type GraphLoss } from './graph-learner.ts';
 import { classification } from './graph-losses.ts';
@@ -51,8 +52,7 @@ export async function fineTuning(
   options: FineTuneOptions,
 ): Promise<GraphTraining> {
   const random = new Random(options.seed).fork('fine-tune');
-  const fixed = firstInput(graph)?.shape?.[0] === options.batchSize;
-  const batched = fixed ? graph : anyBatch(graph);
+  const batched = batchOf(graph, options.batchSize);
   const form = trainable(bindDims(batched, dimsOf(batched, options), 'all'), options);
   const learner = await GraphLearner.create(
     runtime,
@@ -96,6 +96,17 @@ export async function fineTuning(
 
 const firstInput = (graph: Graph): ValueInfo | undefined =>
   graph.inputs.find(input => !graph.initializers.has(input.name));
+
+/** The graph for that many examples at once. */
+function batchOf(graph: Graph, batchSize: number): Graph {
+  const size = firstInput(graph)?.shape?.[0];
+  if (typeof size !== 'number' || size === batchSize) return graph;
+  const freed = freeBatch(modelOf(graph)).graph;
+  if (freed !== graph) return freed;
+  throw new GaslawError(
+    `graph "${graph.name}": it is for batches of ${size} and cannot take ${batchSize}; export it with a dynamic batch`,
+  );
+}
 
 /** Numbers for symbolic dims: the batch is the first axis of the first input. */
 export function dimsOf(
