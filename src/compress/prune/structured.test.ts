@@ -60,6 +60,19 @@ describe.runIf(here)('a plan (needs ../shared/data)', () => {
     for (const dims of weightShapes(graph)) expect((dims[0] as number) % 16).toBe(0);
   });
 
+  it('comes close where heads of equal importance would all go at once', () => {
+    const sort = load('gpt_nano_sort.onnx');
+    const own = magnitude(sort);
+    // a head has several channels of each weight
+    const isHead = (group: Parameters<typeof own>[0]) => (group.weights[0]?.channels.length ?? 0) > 1;
+    const { report } = pruneStructured(sort, {
+      target: { keep: 0.5, of: 'macs' },
+      importance: group => (isHead(group) ? 1 : own(group)),
+    });
+    expect(report.macsAfter / report.macsBefore).toBeLessThanOrEqual(0.5);
+    expect(report.macsAfter / report.macsBefore).toBeGreaterThan(0.48);
+  });
+
   it('uniform takes the same share of all', () => {
     const { report } = pruneStructured(ds, {
       target: { keep: 0.5, of: 'macs' },

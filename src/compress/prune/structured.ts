@@ -5,6 +5,7 @@
  *    `maxShare` of its groups.
  * 2. What a dimension keeps is rounded up to a multiple of `align` channels, since a device computes whole blocks.
  * 3. How far down the ranking to go is found by bisection on the cost of the graph that is left.
+ *    Where the last group is a large step (a head), it stays and the next ones go instead, if that comes closer.
  * 4. `uniform` takes the same share of every dimension, which suits networks whose layers should stay alike.
  */
 import type { Graph } from '../../graph/ir.ts';
@@ -63,11 +64,13 @@ export function pruneStructured(
       'nothing of this model can be pruned: every channel is seen from outside or mixed with others',
     );
   const plan = new Plan(graph, dimensions, options);
-  const found = plan.bisect();
+  const found = plan.closest();
   return { graph: found.graph, report: reportOf(graph, found.graph, dimensions, found.removed) };
 }
 
 interface Candidate {
+  /** Index of the highest score that goes. */
+  readonly level: number;
   readonly graph: Graph;
   readonly removed: readonly ReadonlySet<ChannelGroup>[];
 }
@@ -79,6 +82,8 @@ class Plan {
   /** For each dimension its groups, least important first, with their score. */
   readonly #ranked: readonly { group: ChannelGroup; score: number }[][];
   readonly #levels: readonly number[];
+  /** Groups that stay because their removal would overshoot the target. */
+  readonly #kept = new Set<ChannelGroup>();
 
   constructor(graph: Graph, dimensions: readonly PruningDimension[], options: StructuredOptions) {
     this.#graph = graph;
@@ -93,6 +98,38 @@ class Plan {
         : ranked;
     });
     this.#levels = [...new Set(this.#ranked.flat().map(r => r.score))].sort((a, b) => a - b);
+  }
+
+  /** The mildest level that meets the target; where its last step overshoots, levels beyond it without that step's groups. */
+  closest(): Candidate {
+    let best = this.bisect();
+    for (let attempt = 0; attempt < MOST_ATTEMPTS && this.#overshoots(best); attempt++) {
+      for (const group of this.#lastStep(best)) this.#kept.add(group);
+      const other = this.#bisectIfPossible();
+      if (!other) break;
+      if (this.#measure(other.graph) > this.#measure(best.graph)) best = other;
+    }
+    return best;
+  }
+
+  #overshoots({ graph }: Candidate): boolean {
+    if (this.#options.ranking === 'uniform') return false;
+    const goal = this.#options.target.keep * this.#measure(this.#graph);
+    return this.#measure(graph) < (1 - OVERSHOOT) * goal;
+  }
+
+  /** What the level of a candidate removes that the level before it does not. */
+  #lastStep({ level }: Candidate): ChannelGroup[] {
+    const score = this.#levels[level];
+    return this.#ranked.flatMap(ranked => ranked.filter(r => r.score === score).map(r => r.group));
+  }
+
+  #bisectIfPossible(): Candidate | undefined {
+    try {
+      return this.bisect();
+    } catch {
+      return undefined; // without these groups the target is out of reach
+    }
   }
 
   /** The mildest level that meets the target. */
@@ -120,16 +157,16 @@ class Plan {
   #at(level: number): Candidate {
     const threshold = this.#levels[level] as number;
     const removed = this.#ranked.map((ranked, i) => {
-      const wanted = ranked.filter(r => r.score <= threshold).length;
-      const count = this.#allowed(this.#dimensions[i] as PruningDimension, wanted);
-      return new Set(ranked.slice(0, count).map(r => r.group));
+      const wanted = ranked.filter(r => r.score <= threshold && !this.#kept.has(r.group));
+      const count = this.#allowed(this.#dimensions[i] as PruningDimension, wanted.length);
+      return new Set(wanted.slice(0, count).map(r => r.group));
     });
     const graph = cloneGraph(this.#graph);
     removeGroups(
       graph,
       removed.flatMap(set => [...set]),
     );
-    return { graph, removed };
+    return { level, graph, removed };
   }
 
   /** How many of `wanted` groups may go, so that the rest is aligned and not too small. */
@@ -147,6 +184,9 @@ class Plan {
 }
 
 const MAX_SHARE = 0.9;
+/** Share of the target below it that a plan may end without looking for a closer one. */
+const OVERSHOOT = 0.02;
+const MOST_ATTEMPTS = 8;
 
 /** Multiply-adds at a batch of one. */
 export const macsOf = (graph: Graph): number => graphCost(batchOfOne(graph)).macs;
