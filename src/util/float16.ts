@@ -132,7 +132,7 @@ export const fromFloat8e8m0 = (code: number): number => (code === 255 ? Number.N
 const TABLES = new Map<SmallFloat, Float64Array>();
 
 /** All values of a format by code. */
-export function floatValues(dtype: SmallFloat): Float64Array {
+function valuesOf(dtype: SmallFloat): Float64Array {
   const known = TABLES.get(dtype);
   if (known) return known;
   const f = FLOAT_FORMATS[dtype];
@@ -143,7 +143,7 @@ export function floatValues(dtype: SmallFloat): Float64Array {
 
 /** Decodes an array of codes (one a slot) to doubles. */
 export function decodeFloats(codes: ArrayLike<number>, dtype: SmallFloat): Float64Array {
-  const table = floatValues(dtype);
+  const table = valuesOf(dtype);
   const out = new Float64Array(codes.length);
   for (let i = 0; i < out.length; i++) out[i] = table[codes[i]];
   return out;
@@ -156,7 +156,7 @@ export function decodeFloatsInto(out: Float32Array, codes: ArrayLike<number>, dt
     for (let i = 0; i < bits.length; i++) bits[i] = (codes[i] as number) << 16;
     return;
   }
-  const table = floatValues(dtype);
+  const table = valuesOf(dtype);
   for (let i = 0; i < out.length; i++) out[i] = table[codes[i] as number] as number;
 }
 

@@ -7,7 +7,6 @@
  * 1. Both keep every value bit for bit. Types with a minimum, a scale of scales or five bits have no such form.
  * 2. Two bytes are moved at a time: files align tensors to even addresses and both blocks have an even length.
  */
-import { floatValues } from '../../util/float16.ts';
 import { GGML_TYPES, type GgmlType } from './types.ts';
 
 export const PACKED_TYPES = {
@@ -34,12 +33,15 @@ export function packStored(
 ): void {
   const { bytes } = GGML_TYPES[type];
   const { bits, blockSize } = PACKED_TYPES[type];
-  const half = floatValues('float16');
+  const patterns = new Int32Array(scales.buffer, scales.byteOffset, scales.length);
   const from = pairs(stored.byteOffset % 2 === 0 ? stored : stored.slice());
   const into = pairs(codes);
   const move = type === 'Q4_0' ? moveNibbles : moveBytes;
   for (let at = 0, block = first; at < from.length; at += bytes / 2, block++) {
-    scales[block] = half[from[at] as number] as number;
+    // the exponent's bias is 15, not 127: exact, but for infinity and NaN, which no scale is
+    const half = from[at] as number;
+    patterns[block] = ((half & 0x8000) << 16) | ((half & 0x7fff) << 13);
+    scales[block] = (scales[block] as number) * 2 ** 112;
     move(from, at + 1, into, (block * blockSize * bits) / 16);
   }
 }

@@ -82,13 +82,14 @@ export function mergesFrom(
   for (const [left, right] of merges) {
     const made =
       left + right.slice(right.startsWith(continuingSubwordPrefix) ? continuingSubwordPrefix.length : 0);
-    const ids = [left, right, made].map(text => vocabulary.get(text));
-    const missing = ids.indexOf(undefined);
-    if (missing >= 0)
+    const [leftId, rightId, madeId] = [vocabulary.get(left), vocabulary.get(right), vocabulary.get(made)];
+    if (leftId === undefined || rightId === undefined || madeId === undefined) {
+      const missing = leftId === undefined ? left : rightId === undefined ? right : made;
       throw new GaslawError(
-        `tokenizer: merge ${rank} "${left} ${right}": "${[left, right, made][missing]}" is not in the vocabulary`,
+        `tokenizer: merge ${rank} "${left} ${right}": "${missing}" is not in the vocabulary`,
       );
-    table.add(ids[0] as number, ids[1] as number, rank, ids[2] as number);
+    }
+    table.add(leftId, rightId, rank, madeId);
     rank++;
   }
   return table;
