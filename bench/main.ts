@@ -73,7 +73,13 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   'fine-tune': () => benchFineTune({ data: values.data, python: values.python, rounds }),
   'real-models': () => benchRealModels(values.data),
   agreement: () => benchAgreement(needed('peer'), values.models, Number(values.seeds ?? 1)),
-  quantize: () => benchQuantize(needed('data')),
+  quantize: () =>
+    benchQuantize({
+      folder: needed('data'),
+      only: values.models,
+      python: values.python,
+      seed: Number(values.seed ?? 1),
+    }),
   quantizers: () => benchQuantizers(needed('peer'), values.models),
   'llama-cpp': () =>
     benchLlamaCpp({

@@ -1,9 +1,15 @@
 /**
- * Quantized graphs: `npm run bench -- quantize --data DIR [--python PY]`.
+ * Quantized graphs: `npm run bench -- quantize --data DIR [--models NAME] [--python PY] [--seed N]`.
+ *
+ * Our variants, and with `--python` other quantizers on the same model and calibration arrays; every file is scored by the
+ * same runtime on the same inputs. Variants stand here before scores are seen: `W8A8` and `W4A8` are what `--rounding output`
+ * makes with everything else as it is by default.
  */
 import { quantizeStatic, type StaticOptions } from '../../src/compress/quantize/static/index.ts';
 import { nativeRuntime } from '../../src/runtime/native/native.ts';
+import type { Runtime } from '../../src/runtime/runtime.ts';
 import { keywords, type QuantizeCase, resnet20, sorter } from './cases.ts';
+import { peersOf } from './peers.ts';
 
 const VARIANTS: Readonly<Record<string, StaticOptions>> = {
   'W8A8 nearest': {},
@@ -13,22 +19,45 @@ const VARIANTS: Readonly<Record<string, StaticOptions>> = {
   W4A8: { weights: 'int4', rounding: 'output' },
 };
 
-export async function benchQuantize(folder: string): Promise<unknown> {
+/** The sorter, below 4 bits. */
+const FEWER: Readonly<Record<string, StaticOptions>> = {
+  'W3A8 nearest': { weights: 'int4', weightBits: 3 },
+  W3A8: { weights: 'int4', weightBits: 3, rounding: 'output' },
+  'W2A8 nearest': { weights: 'int4', weightBits: 2 },
+  W2A8: { weights: 'int4', weightBits: 2, rounding: 'output' },
+};
+
+const CASES: Readonly<
+  Record<string, (runtime: Runtime, folder: string, seed: number) => QuantizeCase | Promise<QuantizeCase>>
+> = { keywords, resnet20, sorter };
+
+export interface QuantizeBenchOptions {
+  readonly folder: string;
+  /** One of the cases; all when absent. */
+  readonly only?: string;
+  readonly python?: string;
+  readonly seed: number;
+}
+
+export async function benchQuantize({ folder, only, python, seed }: QuantizeBenchOptions): Promise<unknown> {
   const runtime = await nativeRuntime();
-  const cases = [keywords(runtime, folder), resnet20(runtime, folder), await sorter(runtime, folder)];
   const rows: unknown[] = [];
-  for (const c of cases) {
-    rows.push({ model: c.name, float: await c.score(c.model), of: c.count });
-    for (const [name, options] of Object.entries(VARIANTS)) rows.push(await measured(c, name, options));
+  for (const [name, open] of Object.entries(CASES)) {
+    if (only !== undefined && only !== name) continue;
+    const c = await open(runtime, folder, seed);
+    rows.push({ model: name, float: await c.score(c.model), of: c.count });
+    const variants = name === 'sorter' ? { ...VARIANTS, ...FEWER } : VARIANTS;
+    for (const [variant, options] of Object.entries(variants))
+      rows.push(await measured(runtime, c, variant, options));
+    if (python !== undefined)
+      for (const result of await peersOf(c, python, seed)) rows.push({ model: name, of: c.count, ...result });
   }
   return rows;
 }
 
-async function measured(c: QuantizeCase, variant: string, options: StaticOptions) {
+async function measured(runtime: Runtime, c: QuantizeCase, variant: string, options: StaticOptions) {
   const start = performance.now();
-  const { model } = await quantizeStatic(await nativeRuntime(), c.model, c.feeds, options);
+  const { model } = await quantizeStatic(runtime, c.model, c.feeds, options);
   const seconds = (performance.now() - start) / 1000;
-  const row = { model: c.name, variant, right: await c.score(model), of: c.count, seconds };
-  process.stderr.write(`${JSON.stringify(row)}\n`);
-  return row;
+  return { model: c.name, variant, right: await c.score(model), of: c.count, seconds };
 }

@@ -28,7 +28,7 @@ import type { FileStore } from '../../util/files.ts';
 import { openLearningData } from '../data.ts';
 import { openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { JSON_OPTION, nameAndValue, oneOf, whole } from '../options.ts';
+import { JSON_OPTION, nameAndValue, oneOf, whole, within } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { VERSION } from '../version.ts';
 
@@ -45,6 +45,11 @@ const WIDTHS: Readonly<Record<Exclude<DType, 'float16'>, Widths>> = {
 interface Options {
   readonly dtype: string;
   readonly method?: string;
+  readonly rounding?: Rounding;
+  readonly biasCorrection?: boolean;
+  readonly equalize?: boolean;
+  readonly averageBits?: number;
+  readonly train?: number;
   readonly device?: string;
   readonly data?: string;
   readonly eval?: string;
@@ -72,6 +77,26 @@ export const quantizeCommand = (): Command =>
       '--method <name>',
       `how ranges are chosen: ${OBSERVERS.join(', ')} (default: mse); how a language model's weights are: ${LANGUAGE_METHODS.join(', ')} (default: gptq with --data)`,
       oneOf('--method', [...new Set([...OBSERVERS, ...LANGUAGE_METHODS])]),
+    )
+    .option(
+      '--rounding <name>',
+      "codes of weights: nearest, or output (those that leave each layer's output as it was; default with --data)",
+      oneOf('--rounding', ROUNDINGS),
+    )
+    .option(
+      '--bias-correction',
+      'biases make up for what the mean of each output loses (part of output rounding)',
+    )
+    .option('--equalize', 'make the ranges of layers that follow each other alike first')
+    .option(
+      '--average-bits <N>',
+      'int4 weights where they cost least, int8 elsewhere, so many bits on average',
+      within('--average-bits', 4, 8),
+    )
+    .option(
+      '--train <EPOCHS>',
+      'train what was quantized on --data, against the float model',
+      whole('--train', 1),
     )
     .option('--device <ID>', 'integers as this device takes them; see gaslaw devices')
     .option(

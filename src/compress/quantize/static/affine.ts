@@ -24,6 +24,8 @@ export interface Scheme {
   readonly powerOfTwo?: boolean;
   /** Leave the lowest signed code out: what integer kernels ask of weights (−127..127). */
   readonly narrow?: boolean;
+  /** Fewer bits than the dtype stores. */
+  readonly bits?: number;
 }
 
 export interface Affine {
@@ -43,8 +45,8 @@ const BITS: Readonly<Record<CodeDType, number>> = {
 export const isSigned = (dtype: CodeDType): boolean => dtype.startsWith('int');
 
 /** The least and the greatest code. */
-export function codesOf({ dtype, narrow = false }: Pick<Scheme, 'dtype' | 'narrow'>): Range {
-  const half = 2 ** (BITS[dtype] - 1);
+export function codesOf({ dtype, narrow = false, bits = BITS[dtype] }: Omit<Scheme, 'symmetric'>): Range {
+  const half = 2 ** (bits - 1);
   return isSigned(dtype) ? { low: -half + (narrow ? 1 : 0), high: half - 1 } : { low: 0, high: 2 * half - 1 };
 }
 

@@ -28,6 +28,7 @@ import {
 import { type Rounding, refineLayers } from './refine.ts';
 import { type Chosen, writeQdq } from './rewrite.ts';
 import { groupsOf, Simulation } from './simulate.ts';
+import { type QuantizedTrainingOptions, trainQuantized } from './train.ts';
 import { dequantized, type QuantizedTensor, quantizeTensor, type WeightMethod } from './weights.ts';
 
 export interface StaticOptions {
@@ -35,6 +36,8 @@ export interface StaticOptions {
   readonly activations?: CodeDType;
   /** Default int8. */
   readonly weights?: CodeDType;
+  /** Fewer bits than `weights` stores: its codes then use part of their range. */
+  readonly weightBits?: number;
   /** One scale a weight, or one for each of its output channels (default). */
   readonly granularity?: 'per-tensor' | 'per-channel';
   /** Overrides `granularity` for products (MatMul, Gemm), which some devices take with one scale alone. */
@@ -61,6 +64,8 @@ export interface StaticOptions {
   readonly unified?: readonly string[];
   /** Names of nodes that stay float. */
   readonly float?: ReadonlySet<string>;
+  /** Train what was chosen, against the float model's answers. */
+  readonly training?: QuantizedTrainingOptions;
   /** The dtype of a weight by its name, for mixed precision; undefined for the others. */
   readonly dtypeOf?: (weight: string) => CodeDType | undefined;
 }
@@ -106,7 +111,12 @@ export async function quantizeStatic(
     const layers = { rounding, biasCorrection };
     biases = await refineLayers(runtime, prepared, plan, simulation, weights, data, layers);
   }
-  return written(prepared, plan, { activations, groups, weights, biases }, kept);
+  const chosen: Chosen = { activations, groups, weights, biases };
+  const { training } = options;
+  const last = training
+    ? await trainQuantized(runtime, prepared, plan, chosen, planOptions(options), training)
+    : chosen;
+  return written(prepared, plan, last, kept);
 }
 
 export const planOptions = ({ coverage = 'kernels', unified, float }: StaticOptions): PlanOptions => ({
@@ -155,7 +165,15 @@ export function weightOptions(
   } = options;
   const isProduct = weight.places.every(({ node }) => node.opType === 'MatMul' || node.opType === 'Gemm');
   const each = (isProduct ? options.productGranularity : undefined) ?? granularity;
-  const scheme = { dtype, symmetric: symmetricWeights, powerOfTwo, narrow: dtype !== 'int4' };
+  const { weightBits: bits } = options;
+  const narrow = dtype !== 'int4';
+  const scheme = {
+    dtype,
+    symmetric: symmetricWeights,
+    powerOfTwo,
+    narrow,
+    ...(bits !== undefined && { bits }),
+  };
   return { scheme, method: weightMethod, ...(each === 'per-channel' && { axis: weight.channelAxis }) };
 }
 

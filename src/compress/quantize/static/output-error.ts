@@ -18,6 +18,7 @@ import { channelsOf, type QuantizedTensor } from './weights.ts';
 /** λ as a share of G's mean diagonal. */
 const DAMPING = 0.01;
 const SWEEPS = 30;
+const PAIR_SWEEPS = 6;
 const COARSE = [0.7, 0.76, 0.82, 0.88, 0.94, 1, 1.06] as const;
 
 export interface RefineOptions {
@@ -49,7 +50,8 @@ export function refined(
     );
     const best = tried.reduce((a, b) => (b.error < a.error ? b : a));
     const range = rangeOf(bounds, best.affine);
-    descendPairs(row, best.r, best.affine.scale, range);
+    // with more codes one at a time comes near enough
+    if (coarse) descendPairs(row, best.r, best.affine.scale, range);
     at.forEach((i, k) => {
       codes[i] = best.r[k] + best.affine.zeroPoint;
     });
@@ -79,6 +81,7 @@ export function correctedBias(
 /** Of a group: [columns, columns], and λ, which is in it. */
 interface Gram {
   readonly gram: Float64Array;
+  readonly diagonal: Float64Array;
   readonly damping: number;
 }
 
@@ -92,7 +95,11 @@ function gramsOf({ groups, columns, gram, meanX }: Moments, centred: boolean): G
     for (let i = 0; i < columns; i++) trace += g[i * columns + i];
     const damping = (DAMPING * trace) / columns || 1;
     for (let i = 0; i < columns; i++) g[i * columns + i] += damping;
-    return { gram: g, damping };
+    return {
+      gram: g,
+      damping,
+      diagonal: Float64Array.from({ length: columns }, (_, i) => g[i * columns + i]),
+    };
   });
 }
 
@@ -100,12 +107,14 @@ interface Row {
   /** [columns, columns] */
   readonly gram: Float64Array;
   readonly cross: Float64Array;
+  /** Of `gram`. */
+  readonly diagonal: Float64Array;
 }
 
 /** What one output channel wants. */
 function rowOf(
   { rows, columns, cross, meanX, meanY }: Moments,
-  { gram, damping }: Gram,
+  { gram, diagonal, damping }: Gram,
   channel: number,
   w: Float64Array,
   centred: boolean,
@@ -113,7 +122,7 @@ function rowOf(
   const from = Math.floor(channel / rows) * columns;
   const c = cross.slice(channel * columns, (channel + 1) * columns);
   for (let i = 0; i < columns; i++) c[i] += damping * w[i] - (centred ? meanY[channel] * meanX[from + i] : 0);
-  return { gram, cross: c };
+  return { gram, cross: c, diagonal };
 }
 
 interface Descent {
@@ -151,13 +160,11 @@ function descended(row: Row, w: Float64Array, start: Affine, bounds: Range, free
 
 /** Changes `r`, and `gr` = G r with it. */
 function descend(row: Row, r: Float64Array, gr: Float64Array, scale: number, range: Range): void {
-  const { gram, cross } = row;
-  const n = r.length;
+  const { cross, diagonal } = row;
   for (let sweep = 0; sweep < SWEEPS; sweep++) {
     let changed = false;
-    for (let k = 0; k < n; k++) {
-      const diagonal = gram[k * n + k];
-      const exact = r[k] + (cross[k] / scale - gr[k]) / diagonal;
+    for (let k = 0; k < r.length; k++) {
+      const exact = r[k] + (cross[k] / scale - gr[k]) / diagonal[k];
       const code = Math.min(range.high, Math.max(range.low, Math.round(exact)));
       const step = code - r[k];
       // a tie would go back and forth for ever
@@ -172,7 +179,7 @@ function descend(row: Row, r: Float64Array, gr: Float64Array, scale: number, ran
 /** Moves one code by 1 and another by what then is best, wherever both together make the error smaller. */
 function descendPairs(row: Row, r: Float64Array, scale: number, range: Range): void {
   const gr = product(row.gram, r);
-  for (let sweep = 0; sweep < SWEEPS; sweep++) {
+  for (let sweep = 0; sweep < PAIR_SWEEPS; sweep++) {
     let changed = false;
     for (let k = 0; k < r.length; k++)
       for (const a of [-1, 1]) {
@@ -189,7 +196,7 @@ function descendPairs(row: Row, r: Float64Array, scale: number, range: Range): v
 
 /** The code j ≠ k whose step helps most when r_k moves by a; none when the error would not shrink. Errors are over s². */
 function partnerOf(
-  { gram, cross }: Row,
+  { gram, cross, diagonal }: Row,
   r: Float64Array,
   gr: Float64Array,
   scale: number,
@@ -198,17 +205,17 @@ function partnerOf(
   a: number,
 ): { j: number; step: number } | undefined {
   const n = r.length;
-  const alone = gram[k * n + k] + 2 * a * (gr[k] - cross[k] / scale);
-  let best: { j: number; step: number } | undefined;
-  let least = -1e-9 * gram[k * n + k];
+  const alone = diagonal[k] + 2 * a * (gr[k] - cross[k] / scale);
+  let [best, bestStep, least] = [-1, 0, -1e-9 * diagonal[k]];
   for (let j = 0; j < n; j++) {
-    const diagonal = gram[j * n + j];
     const slope = gr[j] + a * gram[k * n + j] - cross[j] / scale;
-    const step = Math.min(range.high - r[j], Math.max(range.low - r[j], Math.round(-slope / diagonal)));
-    const change = alone + step * (step * diagonal + 2 * slope);
-    if (j !== k && change < least) [best, least] = [{ j, step }, change];
+    const exact = -slope / diagonal[j];
+    if (j === k || (exact < 0.5 && exact > -0.5)) continue;
+    const step = Math.min(range.high - r[j], Math.max(range.low - r[j], Math.round(exact)));
+    const change = alone + step * (step * diagonal[j] + 2 * slope);
+    if (change < least) [best, bestStep, least] = [j, step, change];
   }
-  return best;
+  return best < 0 ? undefined : { j: best, step: bestStep };
 }
 
 /** r_k ← r_k + step, and gr = G r with it. */

@@ -23,8 +23,12 @@ export interface Chosen {
   readonly biases: ReadonlyMap<PlannedBias, Float32Array>;
 }
 
-/** Rewrites `graph` in place. */
-export function writeQdq(graph: Graph, plan: QdqPlan, chosen: Chosen): void {
+/** Rewrites `graph` in place; returns the names of each group's scale and zero point. */
+export function writeQdq(
+  graph: Graph,
+  plan: QdqPlan,
+  chosen: Chosen,
+): ReadonlyMap<Group, readonly [string, string]> {
   const writer = new QdqWriter(graph, chosen);
   for (const weight of plan.weights) writer.weight(weight);
   for (const bias of plan.biases) writer.bias(bias, plan.groups.get(bias.activation));
@@ -33,6 +37,7 @@ export function writeQdq(graph: Graph, plan: QdqPlan, chosen: Chosen): void {
     if (affine) writer.value(name, affine, plan, group);
   }
   writer.finish();
+  return writer.parameters;
 }
 
 class QdqWriter {
@@ -46,6 +51,10 @@ class QdqWriter {
     this.#graph = graph;
     this.#chosen = chosen;
     this.#names = new FreshNames(graph);
+  }
+
+  get parameters(): ReadonlyMap<Group, readonly [string, string]> {
+    return this.#parameters;
   }
 
   weight(weight: PlannedWeight): void {

@@ -4,7 +4,7 @@
  */
 import { float32, type Graph, type Model, type Tensor } from '../../../graph/ir.ts';
 import { cloneGraph, FreshNames } from '../../../graph/walk.ts';
-import type { Program, Runtime } from '../../../runtime/runtime.ts';
+import type { CompileOptions, Program, Runtime } from '../../../runtime/runtime.ts';
 import type { Affine, Scheme } from './affine.ts';
 import { tapped } from './observe.ts';
 import { type Group, type PlanOptions, planQdq, type QdqPlan } from './plan.ts';
@@ -12,6 +12,7 @@ import { writeQdq } from './rewrite.ts';
 
 export class Simulation {
   readonly #model: Model;
+  readonly #options: CompileOptions;
   /** A plan of its own, in the order of the plan that was given. */
   readonly plan: QdqPlan;
   readonly #weights: string[];
@@ -24,6 +25,8 @@ export class Simulation {
     groups: readonly (Affine | undefined)[],
     activations: Scheme,
   ) {
+    // ONNX Runtime fuses activations of 4 bits into kernels that do not take them
+    this.#options = activations.dtype.endsWith('int4') ? { optimization: 'basic' } : {};
     const graph = cloneGraph(model.graph);
     this.plan = planQdq(graph, options);
     const known = new Map<Group, Affine>();
@@ -60,7 +63,7 @@ export class Simulation {
   compile(runtime: Runtime, outputs?: readonly string[]): Promise<Program> {
     const { graph } = this.#model;
     const model = outputs ? { ...this.#model, graph: tapped(graph, outputs) } : this.#model;
-    return runtime.compile(model);
+    return runtime.compile(model, this.#options);
   }
 }
 

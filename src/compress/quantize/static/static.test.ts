@@ -8,6 +8,7 @@ import { Builder, type Value } from '../../../ops/builder.ts';
 import { Qdq } from '../../../ops/qdq.ts';
 import { nativeRuntime } from '../../../runtime/native/native.ts';
 import { referenceRuntime } from '../../../runtime/reference/index.ts';
+import { doubles } from '../../../runtime/reference/tensor.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
 import { Random } from '../../../util/random.ts';
 import { quantizeStatic, type StaticOptions } from './index.ts';
@@ -173,6 +174,15 @@ describe('options', () => {
     const graph = await quantized({ powerOfTwo: true });
     const scales = [...weightsOf(graph).flatMap(w => w?.scale ?? []), ...(inputOf(graph)?.scale ?? [])];
     expect(scales.filter(s => !Number.isInteger(Math.log2(s)))).toEqual([]);
+  });
+
+  it.each([2, 3])('%s bits of int4: no code is outside of theirs', async weightBits => {
+    const graph = await quantized({ weights: 'int4', weightBits });
+    const codes = doubles(graph.initializers.get('w10_quantized') as Tensor);
+    expect([Math.min(...codes), Math.max(...codes)]).toEqual([
+      -(2 ** (weightBits - 1)),
+      2 ** (weightBits - 1) - 1,
+    ]);
   });
 
   it('a dtype for one weight', async () => {
