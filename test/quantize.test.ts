@@ -180,6 +180,8 @@ describe('gaslaw quantize', () => {
       2,
       /--input-range 1: give two numbers/,
     ],
+    [['small.onnx', '--dtype', 'int8', '--train', '1', '--out', 'x.onnx'], 2, /training needs examples/],
+    [['small.onnx', '--dtype', 'int8', '--average-bits', '3', '--out', 'x.onnx'], 2, /--average-bits/],
     [['absent.onnx', '--dtype', 'int8', '--out', 'x.onnx'], 1, /absent\.onnx: no such file/],
   ])('%j is refused in one sentence', (args, code, message) => {
     const { status, stderr } = cli(...args);

@@ -6,6 +6,7 @@
  */
 import { type Graph, int64, type Model, opKey, type Shape, typeOf } from '../graph/ir.ts';
 import { cloneGraph, FreshNames } from '../graph/walk.ts';
+import { bindDims } from '../ops/bind-dims.ts';
 import { inferShapes } from '../ops/infer.ts';
 import { Attributes } from '../ops/rule.ts';
 import { GaslawError } from '../util/errors.ts';
@@ -31,6 +32,17 @@ export function freeBatch(model: Model): Model {
     return model; // some size is computed from the batch in a way that does not follow
   }
   return graph.outputs.every(o => typeOf(graph, o.name)?.shape?.[0] === SYMBOL) ? { ...model, graph } : model;
+}
+
+/** `graph`, made of what `freeBatch` made of `original`, with the batch of the inputs that it had. */
+export function batchAgain(graph: Graph, original: Graph): Graph {
+  const sizes = original.inputs.flatMap((input, i) => {
+    const [now, was] = [graph.inputs[i]?.shape?.[0], input.shape?.[0]];
+    return typeof now === 'string' && typeof was === 'number' ? [[now, was] as const] : [];
+  });
+  const bound = bindDims(graph, new Map(sizes), 'batch');
+  inferShapes(bound);
+  return bound;
 }
 
 /** 0 in a Reshape's sizes means "as the input has it". */

@@ -2,12 +2,12 @@
 import { Command } from 'commander';
 import { macsOf } from '../../compress/prune/structured.ts';
 import { qualityOf } from '../../compress/quality.ts';
-import type { Feeds } from '../../compress/quantize/calibrate.ts';
 import { toFloat16 } from '../../compress/quantize/float16.ts';
 import { optionsFor, type Widths } from '../../compress/quantize/static/device.ts';
-import { exampleFeeds, randomFeeds } from '../../compress/quantize/static/feeds.ts';
-import { quantizeStatic, type StaticOptions } from '../../compress/quantize/static/index.ts';
+import type { StaticOptions } from '../../compress/quantize/static/index.ts';
 import { OBSERVERS } from '../../compress/quantize/static/observers.ts';
+import { ROUNDINGS, type Rounding } from '../../compress/quantize/static/refine.ts';
+import { quantizeGraph as runQuantization } from '../../compress/quantize/static/run.ts';
 import type { Examples } from '../../data/examples/examples.ts';
 import { deviceOf } from '../../devices/index.ts';
 import {
@@ -30,6 +30,7 @@ import { openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
 import { JSON_OPTION, nameAndValue, oneOf, whole, within } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
+import { progressOf } from '../progress.ts';
 import { VERSION } from '../version.ts';
 
 const DTYPES = ['int8', 'int4', 'int16', 'float16'] as const;
@@ -148,7 +149,9 @@ async function quantizeGraph(files: FileStore, path: string, o: Options, output:
   if (!dtype)
     throw new UsageError(`--dtype ${o.dtype} is for language models; graphs take ${DTYPES.join(', ')}`);
   const { model, bytes: bytesBefore } = await loadOnnx(files, path);
-  const data = await openLearningData(files, importModel(model).model.graph.inputs, o, o.samples, 0.5);
+  const wanted = o.train === undefined ? o.samples : Number.POSITIVE_INFINITY;
+  const share = o.train === undefined ? 0.5 : 0.8;
+  const data = await openLearningData(files, importModel(model).model.graph.inputs, o, wanted, share);
   const macs = macsOf(importModel(model).model.graph);
   const { model: made, details } =
     dtype === 'float16' ? halved(model) : await integers(model, dtype, data.learning, o, output);
@@ -179,25 +182,30 @@ async function integers(
   output: Output,
 ): Promise<Quantized> {
   const options = staticOptions(dtype, o);
-  const imported = importModel(model).model;
-  const feeds = examples ? exampleFeeds(imported, examples) : randomData(imported, o, output);
-  const { model: made, report } = await quantizeStatic(await openRuntime(output), model, feeds, options);
+  if (!examples && o.train === undefined) warnOfRandom(o, output);
+  const range = o.inputRange && { low: o.inputRange[0], high: o.inputRange[1] };
+  const started = performance.now();
+  const { model: made, report } = await runQuantization(await openRuntime(output), model, examples, {
+    random: { samples: o.samples, seed: o.seed, dims: new Map(o.dim), ...(range && { range }) },
+    options,
+    ...(o.averageBits !== undefined && { averageBits: o.averageBits }),
+    ...(o.train !== undefined && { epochs: o.train }),
+    onStep: (step, steps, loss) => output.progress(progressOf('train', step, steps, loss, started)),
+  });
   const { weights, activations, kept } = report;
   for (const { name, reason } of kept) output.log(`float: ${name} stays so: ${reason}`);
   const calibration = {
     data: o.data ?? 'random',
-    samples: examples?.count ?? o.samples,
+    samples: Math.min(o.samples, examples?.count ?? o.samples),
     method: o.method ?? 'mse',
   };
-  return { model: made, details: { weights: weights.length, activations, kept, calibration } };
+  const dtypes = Object.fromEntries(weights.map(w => [w.name, w.dtype]));
+  return { model: made, details: { weights: weights.length, dtypes, activations, kept, calibration } };
 }
 
-function randomData({ graph }: Model, o: Options, output: Output): Feeds[] {
-  const range = o.inputRange && { low: o.inputRange[0], high: o.inputRange[1] };
-  const kind = range ? '' : ' (standard normal; --input-range LOW,HIGH tells more)';
+function warnOfRandom(o: Options, output: Output): void {
+  const kind = o.inputRange ? '' : ' (standard normal; --input-range LOW,HIGH tells more)';
   output.warn(`no --data: ranges come from ${o.samples} random inputs${kind}`);
-  const dims = new Map(o.dim);
-  return randomFeeds(graph, { samples: o.samples, seed: o.seed, dims, ...(range && { range }) });
 }
 
 /** What the device wants, and what was asked for besides. */
@@ -213,6 +221,9 @@ function staticOptions(dtype: keyof typeof WIDTHS, o: Options): StaticOptions {
     ...(o.perTensor && { granularity: 'per-tensor' as const, productGranularity: 'per-tensor' as const }),
     ...(o.symmetric && { symmetric: true }),
     ...(o.powerOfTwo && { powerOfTwo: true }),
+    ...(o.rounding && { rounding: o.rounding }),
+    ...(o.biasCorrection && { biasCorrection: true }),
+    ...(o.equalize && { equalize: true }),
   };
 }
 

@@ -8,8 +8,7 @@
 import { type Examples, subset } from '../../data/examples/examples.ts';
 import type { Graph, Model, Tensor } from '../../graph/ir.ts';
 import { cloneGraph, sortTopologically } from '../../graph/walk.ts';
-import { freeBatch } from '../../import/batch.ts';
-import { bindDims } from '../../ops/bind-dims.ts';
+import { batchAgain, freeBatch } from '../../import/batch.ts';
 import { Builder } from '../../ops/builder.ts';
 import { inferShapes } from '../../ops/infer.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
@@ -78,18 +77,7 @@ export async function prune(
   const { graph: left, lines } = await work.run(task, minElements);
   const after = { ...free, graph: left };
   const graph = some ? await remeasuredNorms(runtime, after, exampleFeeds(after, some)) : left;
-  return { model: { ...model, graph: free === model ? graph : rebound(graph, model.graph) }, lines };
-}
-
-/** `graph` with the batch of the inputs that it had. */
-function rebound(graph: Graph, original: Graph): Graph {
-  const sizes = original.inputs.flatMap((input, i) => {
-    const [now, was] = [graph.inputs[i]?.shape?.[0], input.shape?.[0]];
-    return typeof now === 'string' && typeof was === 'number' ? [[now, was] as const] : [];
-  });
-  const bound = bindDims(graph, new Map(sizes), 'batch');
-  inferShapes(bound);
-  return bound;
+  return { model: { ...model, graph: free === model ? graph : batchAgain(graph, model.graph) }, lines };
 }
 
 function recoverOptions(graph: Graph, r: PruneRecovery, data: Examples): RecoverOptions {

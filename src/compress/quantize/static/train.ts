@@ -28,6 +28,8 @@ export interface QuantizedTrainingOptions {
   /** Batches of a step, as for recovery: `transferBatches` makes them of examples. */
   readonly data: FineTuneOptions['data'];
   readonly batchSize: number;
+  /** Of the model's symbols but for the batch. */
+  readonly dims?: FineTuneOptions['dims'];
   readonly steps: number;
   /** Peak of the learning rate. Default 1e-3. */
   readonly rate?: number;
