@@ -79,6 +79,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
       only: values.models,
       python: values.python,
       seed: Number(values.seed ?? 1),
+      ...(values.steps !== undefined && { epochs: Number(values.steps) }),
     }),
   quantizers: () => benchQuantizers(needed('peer'), values.models),
   'llama-cpp': () =>

@@ -25,10 +25,10 @@ export interface QuantizeCase {
   readonly model: Model;
   readonly feeds: readonly Feeds[];
   readonly count: number;
-  /** What is scored, for other programs. */
-  readonly inputs: readonly Feeds[];
+  /** What may train, where there is more than what calibrates. */
+  readonly training?: Examples;
   /** How many of `count` are right. */
-  score(model: Model): Promise<number>;
+  score(model: Model, runtime?: Runtime): Promise<number>;
 }
 
 const SAMPLES = { resnet20: 512, keywords: 128, sorter: 64 } as const;
@@ -58,19 +58,16 @@ function classifier(
     model,
     feeds: exampleFeeds(model, calibration),
     count: scored.count,
-    inputs: exampleFeeds(model, scored),
-    score: async made => (await accuracyOf(runtime, made, scored)).correct,
+    score: async (made, own = runtime) => (await accuracyOf(own, made, scored)).correct,
   };
 }
 
 export function resnet20(runtime: Runtime, folder: string, seed = 1): QuantizeCase {
   const model = loadModel(folder, 'cifar_resnet20.onnx');
-  const [calibration] = splitExamples(
-    images(folder, 'cifar10_train_5000.bin', model),
-    SAMPLES.resnet20,
-    seed,
-  );
-  return classifier(runtime, 'resnet20', model, calibration, images(folder, 'cifar10_test_2000.bin', model));
+  const training = images(folder, 'cifar10_train_5000.bin', model);
+  const [calibration] = splitExamples(training, SAMPLES.resnet20, seed);
+  const scored = images(folder, 'cifar10_test_2000.bin', model);
+  return { ...classifier(runtime, 'resnet20', model, calibration, scored), training };
 }
 
 export function keywords(runtime: Runtime, folder: string, seed = 1): QuantizeCase {
@@ -105,8 +102,7 @@ export async function sorter(runtime: Runtime, folder: string, seed = 1): Promis
     model,
     feeds: [rowsOf(chosen, await answersOf(program, chosen))],
     count: all.length,
-    inputs: [rows],
-    score: made => sortedRight(runtime, made, rows, all),
+    score: (made, own = runtime) => sortedRight(own, made, rows, all),
   };
 }
 
