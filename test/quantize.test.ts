@@ -82,6 +82,8 @@ describe('gaslaw quantize', () => {
       ['--method', 'entropy', '--samples', '8', '--seed', '3', '--input-range', '0,1'],
       { dtype: 'int8' },
     ],
+    ['int8', ['--equalize', '--bias-correction'], { dtype: 'int8' }],
+    ['int8', ['--rounding', 'output', '--average-bits', '4'], { dtype: 'int4' }],
     ['int8', ['--device', 'ti-am62a'], { dtype: 'int8' }],
   ])('%s %j', (dtype, args, expected) => {
     jsonOf(cli('small.onnx', '--dtype', dtype, ...args, '--out', 'other.onnx', '--json'));
@@ -107,6 +109,17 @@ describe('gaslaw quantize', () => {
     expect(result.qualityAfter).toBeGreaterThan(result.qualityBefore - 0.01);
     const [low, high] = result.qualityInterval;
     expect(low < result.qualityAfter && result.qualityAfter < high).toBe(true);
+  });
+
+  const keywords = (...more: string[]) => {
+    const args = ['kws.onnx', '--dtype', 'int4', '--data', KEYWORDS, '--out', 'kws4.onnx', '--json'];
+    return jsonOf(cli(...args, ...more)) as Quality & { readonly dtypes: Readonly<Record<string, string>> };
+  };
+
+  it.runIf(here)('in 4 bits keeps what the nearest codes lose (needs ../shared/data)', () => {
+    const [output, nearest] = [keywords(), keywords('--rounding', 'nearest')];
+    expect(output.qualityAfter).toBeGreaterThan(output.qualityBefore - 0.015);
+    expect(nearest.qualityAfter).toBeLessThan(output.qualityAfter);
   });
 
   it.runIf(here)('measures on other data where it is told to (needs ../shared/data)', () => {
@@ -150,7 +163,7 @@ describe('gaslaw quantize', () => {
     writeFileSync(join(folder, 'text.txt'), 'abc 12+34=46 '.repeat(200));
     const args = ['--dtype', 'q8_0', '--data', 'text.txt', '--out', 'lm.gguf', '--json'];
     const result = jsonOf(cli('lm', ...args)) as Record<string, number>;
-    expect(result).toMatchObject({ output: 'lm.gguf', dtype: 'q8_0', method: 'mse' });
+    expect(result).toMatchObject({ output: 'lm.gguf', dtype: 'q8_0', method: 'gptq' });
     expect(result.qualityBefore).toBeGreaterThan(1);
     expect(result.qualityAfter).not.toBe(result.qualityBefore);
     expect(result.qualityAfter).toBeCloseTo(result.qualityBefore as number, 1);
