@@ -1,11 +1,13 @@
 /** `gaslaw compress` on a real model, run as users run it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { gaslaw, jsonOf, MAIN } from './gaslaw.ts';
+
+vi.setConfig({ testTimeout: 300_000 }); // whole runs of the program, several each
 
 const root = join(import.meta.dirname, '..');
 const model = join(root, '../shared/data/mlperftiny_kws_dscnn.onnx');
@@ -72,6 +74,61 @@ describe.skipIf(!existsSync(model))('gaslaw compress of the keyword model', () =
     expect([ended.status, ended.stdout]).toEqual([status, '']);
     expect(ended.stderr).toContain(message);
     expect(ended.stderr).not.toContain('    at ');
+  });
+});
+
+const stories = join(root, '../shared/data/stories260K.bin');
+
+describe.skipIf(!existsSync(stories))('gaslaw compress of a language model', () => {
+  const text = join(folder, 'text.txt');
+  const all = join(root, '../shared/data/tinystories_niklas6_197k.txt');
+  if (existsSync(all)) writeFileSync(text, readFileSync(all, 'utf8').slice(0, 30_000));
+  const base = ['compress', stories, '--device', 'cpu-x86-vnni', '--json'];
+
+  interface Language {
+    readonly met: boolean;
+    readonly missed: readonly string[];
+    readonly baseline: { readonly bytes: number; readonly perplexity: number };
+    readonly result: {
+      readonly name: string;
+      readonly output: string;
+      readonly bytes: number;
+      readonly perplexity: number;
+    };
+    readonly candidates: readonly {
+      readonly name: string;
+      readonly bytes: number;
+      readonly perplexity: number;
+    }[];
+  }
+
+  it('takes the fewest bits within a hundredth of perplexity, and the next time reads what it knows', () => {
+    const args = [...base, '--data', text, '--max-drop', '1', '--out', 'stories'];
+    const ended = gaslaw(folder, args);
+    const result = jsonOf(ended) as Language;
+    expect(result.met).toBe(true);
+    expect(result.result.perplexity).toBeLessThan(1.01 * result.baseline.perplexity);
+    const sizes = result.candidates.map(c => c.bytes);
+    expect(sizes).toEqual([...sizes].sort((a, b) => b - a));
+    const smaller = result.candidates.filter(c => c.bytes < result.result.bytes);
+    for (const c of smaller) expect(c.perplexity).toBeGreaterThan(1.01 * result.baseline.perplexity);
+    expect(existsSync(join(folder, result.result.output))).toBe(true);
+    const narrow = jsonOf(
+      gaslaw(folder, [...base, '--data', text, '--max-memory', '1000', '--out', 'stories']),
+    ) as Language;
+    expect(narrow.met).toBe(false);
+    expect(narrow.missed[0]).toMatch(/^memory \d+ bytes where 1000 are allowed/);
+    expect(narrow.result.bytes).toBe(Math.min(...sizes));
+  });
+
+  it.each([
+    [[], 'without --data TEXT nothing is known of quality'],
+    [['--data', text, '--max-latency', '1'], '--max-latency is for graphs'],
+    [['--data', text, '--device', 'arm-ethos-u55-128'], 'none of which a language model is written in'],
+  ])('%s is one sentence', (args, message) => {
+    const ended = gaslaw(folder, [...base, ...args]);
+    expect([ended.status, ended.stdout]).toEqual([2, '']);
+    expect(ended.stderr).toContain(message);
   });
 });
 

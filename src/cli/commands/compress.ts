@@ -6,6 +6,8 @@ import type { GivenData } from '../../compress/plan/data.ts';
 import { openExamples } from '../../data/examples/open.ts';
 import { deviceOf } from '../../devices/index.ts';
 import { fitMachine } from '../../devices/latency/this-machine.ts';
+import type { DeviceProfile } from '../../devices/profile.ts';
+import { type CompressedLanguage, compressLanguageModel } from '../../export/compress-language-model.ts';
 import type { Model } from '../../graph/ir.ts';
 import { freeBatch } from '../../import/batch.ts';
 import { importModel } from '../../import/index.ts';
@@ -16,7 +18,7 @@ import { nameOf } from '../../util/files.ts';
 import { checkpointSeconds, loadModule, openRuntime, stopSignal } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
 import { JSON_OPTION, nameAndValue, repeated, whole, within } from '../options.ts';
-import { createOutput } from '../output.ts';
+import { createOutput, type Output } from '../output.ts';
 import { table } from '../table.ts';
 import { VERSION } from '../version.ts';
 
@@ -37,13 +39,16 @@ interface Options {
 export function compressCommand(): Command {
   const command = new Command('compress')
     .description('the smallest model that still does the job on a device, with its files and a report')
-    .argument('<model>', '.onnx or .tflite file')
+    .argument('<model>', '.onnx or .tflite file, or a language model')
     .requiredOption('--device <ID>', 'see gaslaw devices')
-    .option('--data <path>', 'folder of pictures, .npz, .jsonl, .mjs, or a .json that describes data')
+    .option(
+      '--data <path>',
+      'folder of pictures, .npz, .jsonl, .mjs, or a .json that describes data; a text for language models',
+    )
     .option('--train-data <path>', 'what calibrates and recovers, kept apart from --data')
     .option('--max-latency <ms>', 'of one run', within('--max-latency', 0, 1e9))
     .option('--max-memory <bytes>', 'at its peak', whole('--max-memory', 1))
-    .option('--max-drop <points>', 'of accuracy', within('--max-drop', 0, 100))
+    .option('--max-drop <points>', 'of accuracy; hundredths of perplexity', within('--max-drop', 0, 100))
     .option('--epochs <N>', 'of recovery after pruning; 0 trains nothing', whole('--epochs', 0), 5)
     .option('--seed <N>', 'splits the data and seeds recovery', whole('--seed', 0), 1)
     .option('--out <dir>', 'default: compressed/<model>-<device>; the same folder goes on where it was');
@@ -56,12 +61,9 @@ async function run(path: string, o: Options): Promise<void> {
   const output = createOutput(o.json ?? false);
   const [device, files] = [deviceOf(o.device), nodeFiles()];
   const place = await locateModel(files, path);
-  if (place.kind !== 'onnx')
-    throw new UsageError(
-      `${path}: compress takes .onnx and .tflite files; for a language model use gaslaw quantize, or convert --to gguf`,
-    );
+  const folder = o.out ?? `compressed/${nameOf(path.replace(/\/+$/, '')).replace(/\.\w+$/, '')}-${device.id}`;
+  if (place.kind !== 'onnx') return language(path, folder, device, o, output);
   const { model } = await loadOnnx(files, place.path);
-  const folder = o.out ?? `compressed/${nameOf(place.path).replace(/\.\w+$/, '')}-${device.id}`;
   const runtime = await openRuntime(output);
   const result = await compress(model, {
     runtime,
@@ -88,6 +90,55 @@ async function run(path: string, o: Options): Promise<void> {
     progress: output.progress,
   });
   output.result(resultOf(result, folder), () => lines(result, folder));
+}
+
+/** A language model: GGUF types, or ONNX directories, with perplexity as quality. */
+async function language(
+  path: string,
+  folder: string,
+  device: DeviceProfile,
+  o: Options,
+  output: Output,
+): Promise<void> {
+  if (o.maxLatency !== undefined)
+    throw new UsageError(
+      '--max-latency is for graphs; how fast a language model answers is what gaslaw bench tells',
+    );
+  if (o.trainData !== undefined)
+    throw new UsageError(
+      '--train-data is for graphs; a language model calibrates on the first nine tenths of --data',
+    );
+  const result = await compressLanguageModel(path, {
+    files: nodeFiles(),
+    folder,
+    device,
+    data: o.data,
+    budget: {
+      ...(o.maxMemory !== undefined && { maxMemoryBytes: o.maxMemory }),
+      ...(o.maxDrop !== undefined && { maxDropPoints: o.maxDrop }),
+    },
+    version: VERSION,
+    openRuntime: () => openRuntime(output),
+    signal: stopSignal(output),
+    log: output.log,
+  });
+  output.result(result, () => languageLines(result));
+}
+
+function languageLines({ candidates, result, front, baseline, missed }: CompressedLanguage): string[] {
+  const names = new Set(front.map(c => c.name));
+  const rows = candidates.map(c => [
+    `${c.name === result.name ? '→ ' : '  '}${c.name}${names.has(c.name) ? ' *' : ''}`,
+    bytes(c.bytes),
+    c.perplexity?.toFixed(3) ?? '',
+  ]);
+  const whole = ['  as it came', bytes(baseline.bytes), baseline.perplexity?.toFixed(3) ?? ''];
+  return [
+    ...table([['', 'file', 'perplexity'], whole, ...rows], ['left', 'right', 'right']),
+    '* on the Pareto front',
+    ...(missed.length > 0 ? [`the budget is not met: nearest is ${result.name}: ${missed.join('; ')}`] : []),
+    result.output,
+  ];
 }
 
 async function dataOf(model: Model, o: Options): Promise<GivenData> {
