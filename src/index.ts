@@ -2,9 +2,14 @@
 export { gradients } from './autodiff/gradients.ts';
 export { lower } from './autodiff/lower.ts';
 export { nodeFiles } from './cli/node-files.ts';
+export { accuracyOf, compareModels } from './compress/evaluate.ts';
+export { type CompressOptions, compress } from './compress/plan/compress.ts';
 export { pruneLayers, pruneWidth } from './compress/prune/decoder.ts';
 export { packBase } from './compress/quantize/frozen.ts';
 export { batchesByLength } from './data/by-length.ts';
+export type { Examples } from './data/examples/examples.ts';
+export { openExamples } from './data/examples/open.ts';
+export { deviceOf } from './devices/index.ts';
 export { calibrateParameters } from './export/calibration.ts';
 export { exportModel } from './export/directory.ts';
 export { EXPORT_DTYPES, type ExportDType } from './export/dtypes.ts';
