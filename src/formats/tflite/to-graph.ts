@@ -2,7 +2,8 @@
  * TFLite files as graphs: float ones plain, quantized ones with Q/DQ pairs, so that every pass works on them.
  *
  * 1. Inputs and outputs are float and in the file's order of axes (NHWC); integers behind them become a Q/DQ pair.
- * 2. Convolutions and pools read and write channels first; a value is transposed once, where somebody needs the other order.
+ * 2. Convolutions and pools read and write channels first; a value is transposed once, where somebody needs the other order,
+ *    and gets a Q/DQ pair of its own there: without one ONNX Runtime 1.30 inserts one with a zero point of the wrong type.
  * 3. Weights keep their integers; a bias of int32 keeps its own, with the scale s_x s_w.
  */
 import { float32, type Graph, type Tensor } from '../../graph/ir.ts';
@@ -114,7 +115,7 @@ class Raising {
     if (known) return known;
     const other = this.#values.get(`${i} ${order === 'first' ? 'last' : 'first'}`);
     const made = other
-      ? other.transpose(order === 'first' ? TO_FIRST : TO_LAST)
+      ? this.#quantized(this.tensor(i), other.transpose(order === 'first' ? TO_FIRST : TO_LAST))
       : this.stored(i, order === 'first' ? TO_FIRST : undefined);
     this.#values.set(`${i} ${order}`, made);
     return made;
