@@ -28,18 +28,28 @@ const WIDTHS: readonly (readonly [name: string, widths: Widths])[] = [
   ['int8x4', { activations: 8, weights: 4 }],
 ];
 
+export interface PlanOptions {
+  readonly shares?: readonly number[];
+  /** The model has integers already: they are not rounded again. */
+  readonly quantized?: boolean;
+}
+
 /** The candidates of a device, cheap ones first; parents stand before their children. */
-export function candidatesFor(device: DeviceProfile, shares: readonly number[] = SHARES): Candidate[] {
-  const whole: Candidate = { name: 'float32', title: 'the model as it came' };
+export function candidatesFor(
+  device: DeviceProfile,
+  { shares = SHARES, quantized = false }: PlanOptions = {},
+): Candidate[] {
+  const whole: Candidate = { name: quantized ? 'original' : 'float32', title: 'the model as it came' };
+  const precisions = (from: Candidate) => (quantized ? [] : precisionsOf(device, from));
   const pruned = shares.flatMap((share, i): Candidate[] => {
     const name = `pruned-${Math.round(100 * share)}`;
     const before = i === 0 ? 1 : (shares[i - 1] as number);
     const from = i === 0 ? whole.name : `pruned-${Math.round(100 * before)}`;
     const title = `${Math.round(100 * share)} % of the multiply-adds`;
     const candidate = { name, from, title, step: prune(share / before) };
-    return [candidate, ...precisionsOf(device, candidate)];
+    return [candidate, ...precisions(candidate)];
   });
-  return [whole, ...precisionsOf(device, whole), ...pruned];
+  return [whole, ...precisions(whole), ...pruned];
 }
 
 /** A model in each precision that the device computes in; of pruned ones the smallest widths that all take. */

@@ -72,6 +72,8 @@ const options = (replace: Partial<CompressOptions> = {}): CompressOptions => ({
 });
 
 describe('a network for a microcontroller', () => {
+  const files = memoryFiles();
+
   it('is made smaller, written as TFLite, and computes there what was measured', async () => {
     const given = options();
     const result = await compress(model, given);
@@ -94,6 +96,15 @@ describe('a network for a microcontroller', () => {
       expect(page).toContain(text);
     const written = modelFor(fromTflite(await given.files.read('out/model.tflite'), 'model.tflite'));
     expect(written.graph.inputs[0].shape).toEqual([1, 8, 8, 3]);
+  });
+
+  it('that has integers already is not rounded again', async () => {
+    const { choice } = await compress(model, options({ files, shares: [] }));
+    expect(choice.chosen.name).toBe('int8');
+    const written = modelFor(fromTflite(await files.read('out/model.tflite'), 'model.tflite'));
+    const again = await compress(written, options({ data: {}, shares: [] }));
+    expect(again.done.map(d => [d.name, d.quality.value])).toEqual([['original', 1]]);
+    expect(again.files[0]).toBe('out/model.tflite');
   });
 
   it('without labels is held against the original', async () => {

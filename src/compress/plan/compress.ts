@@ -23,6 +23,7 @@ import { freeBatch } from '../../import/batch.ts';
 import { importModel } from '../../import/index.ts';
 import { bindDims, type OtherDims } from '../../ops/bind-dims.ts';
 import { inferShapes } from '../../ops/infer.ts';
+import { Qdq } from '../../ops/qdq.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { ProgressUpdate } from '../../train/loop.ts';
 import { crc32c } from '../../util/crc32c.ts';
@@ -108,7 +109,8 @@ export async function compress(model: Model, options: CompressOptions): Promise<
   const { device, budget, data, seed, dims, recoveryEpochs, log = () => {} } = options;
   const split = splitData(original, data, seed, recoveryEpochs > 0, dims);
   await claimFolder(original, split, options);
-  const plan = candidatesFor(device, options.shares);
+  const quantized = new Qdq(original.graph).quantized;
+  const plan = candidatesFor(device, { shares: options.shares, quantized });
   log(`plan: ${plan.length} candidates for ${device.id}: ${plan.map(c => c.name).join(', ')}`);
   log(`data: ${split.note}`);
   const work = new Work(original, split, options);
