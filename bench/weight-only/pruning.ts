@@ -3,8 +3,7 @@
  * the same small shape trained from its initial values on the same tokens in the same order.
  * Usage: npm run bench -- decoder-pruning [--data DIR] [--models DIR] [--seeds N] [--steps N] [--log FILE]
  *
- * 1. The whole model answers the training part; the
- *    loss is forward KL and cross-entropy, one each.
+ * 1. The whole model answers the training part; the loss is forward KL and cross-entropy, one each.
  * 2. Muon and a cosine for all; rate 0.01 from initial values (the rate that the whole model was trained with), 0.005 from
  *    pruned ones. Scores are of the held-out end.
  */
