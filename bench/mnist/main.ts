@@ -81,7 +81,7 @@ function compressed(
   { train, test }: DigitFiles,
   seed: number,
 ): Result {
-  const data = ['--data', test, '--train-data', train, '--seed', String(seed)];
+  const data = ['--data', train, '--eval', test, '--seed', String(seed)];
   const args = [
     'compress',
     model,

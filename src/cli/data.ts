@@ -3,6 +3,7 @@ import { type Examples, splitExamples } from '../data/examples/examples.ts';
 import { openExamples } from '../data/examples/open.ts';
 import type { ValueInfo } from '../graph/ir.ts';
 import type { FileStore } from '../util/files.ts';
+import { loadModule } from './environment.ts';
 
 export interface DataNames {
   readonly data?: string;
@@ -27,7 +28,7 @@ export async function openLearningData(
   wanted: number,
   share: number,
 ): Promise<LearningData> {
-  const open = (path: string | undefined) => path && openExamples(files, path, inputs);
+  const open = (path: string | undefined) => path && openExamples(files, path, inputs, { loadModule });
   const [data, separate] = await Promise.all([open(names.data), open(names.eval)]);
   if (!data) return separate ? { evaluation: separate } : {};
   const count = Math.min(wanted, separate ? data.count : Math.ceil(share * data.count));

@@ -49,6 +49,14 @@ export function nameAndValue(option: string, pair: string): [name: string, value
   return [pair.slice(0, at), pair.slice(at + 1)];
 }
 
+/** Throws a UsageError for the first of `names` that was given: an option that would do nothing is refused, not passed over. */
+export function refuse(command: Command, names: readonly string[], why: string): void {
+  for (const name of names) {
+    const key = name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+    if (command.getOptionValueSource(key) === 'cli') throw new UsageError(`--${name}: ${why}`);
+  }
+}
+
 /** In what format the weights are opened. */
 export const DTYPE_OPTION = [
   '--dtype <name>',

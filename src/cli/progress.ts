@@ -43,7 +43,7 @@ function learning(m: ProgressUpdate['metrics']): string[] {
 function speed(u: ProgressUpdate): string[] {
   const left = u.step < u.steps ? [`${clock(u.etaSeconds)} left`] : [];
   const share = u.matmulShare === undefined ? [] : [`${(100 * u.matmulShare).toFixed(0)} % of matmul`];
-  const rate = u.tokensPerSecond > 0 ? [`${thousands(u.tokensPerSecond)} tok/s`] : []; // images have no tokens
+  const rate = u.tokensPerSecond ? [`${thousands(u.tokensPerSecond)} tok/s`] : [];
   return [...left, ...rate, ...share];
 }
 
@@ -51,3 +51,14 @@ const thousands = (n: number): string => (n >= 1000 ? `${(n / 1000).toFixed(1)}k
 
 const clock = (seconds: number): string =>
   `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`;
+
+/** What a training loop without tokens tells: the time left goes by the steps so far. */
+export function trainingProgress(
+  stage: string,
+  started: number,
+): (step: number, steps: number, metrics: ProgressUpdate['metrics']) => ProgressUpdate {
+  return (step, steps, metrics) => {
+    const seconds = (performance.now() - started) / 1000;
+    return { stage, step, steps, metrics, etaSeconds: (seconds / step) * (steps - step) };
+  };
+}

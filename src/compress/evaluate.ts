@@ -7,7 +7,7 @@
  * 3. A graph of fixed batch gets its last batch filled up; what was filled in counts for nothing.
  * 4. SQNR = 10 log10(Σ y² / Σ (y - ŷ)²) over all examples, in dB, for each output.
  */
-import { batchesOf, type Examples, fixedBatch, labelsOf } from '../data/examples/examples.ts';
+import { batchesOf, type Examples, filledTo, fixedBatch, labelsOf } from '../data/examples/examples.ts';
 import { isFloat } from '../graph/dtype.ts';
 import type { Model, Tensor } from '../graph/ir.ts';
 import { doubles } from '../runtime/reference/tensor.ts';
@@ -109,9 +109,6 @@ async function callWith(
   return program.call(Object.fromEntries(program.inputs.map(({ name }) => [name, inputs[name]])));
 }
 
-const filledTo = (indices: readonly number[], count: number): number[] =>
-  Array.from({ length: count }, (_, i) => indices[Math.min(i, indices.length - 1)]);
-
 /** Classes of the first `rows` rows of [N], [N, classes] or [N, classes, 1, …]. */
 function classesOf(name: string, output: Tensor | undefined, rows: number, threshold: number): number[] {
   if (!output) throw new GaslawError(`the model has no output "${name}"; name one of its outputs`);
@@ -122,6 +119,8 @@ function classesOf(name: string, output: Tensor | undefined, rows: number, thres
     );
   }
   const values = doubles(output);
+  // one integer is the class itself (ArgMax), one float how likely class 1 is
+  if (width === 1 && !isFloat(output.dtype)) return Array.from(values.subarray(0, rows));
   if (width === 1) return Array.from({ length: rows }, (_, i) => (values[i] > threshold ? 1 : 0));
   return Array.from({ length: rows }, (_, i) => largestAt(values.subarray(i * width, (i + 1) * width)));
 }
@@ -133,7 +132,7 @@ function largestAt(row: Float64Array): number {
 }
 
 export interface Comparison {
-  /** dB for each float output; Infinity when equal. */
+  /** dB for each float output, or for all where none is float; Infinity when equal. */
   readonly sqnr: Readonly<Record<string, number>>;
   /** Share of examples of which both predict the same class; absent when the first output has no classes. */
   readonly agreement?: Omit<Accuracy, 'predictions'>;
@@ -165,10 +164,11 @@ export async function compareModels(
   return { sqnr, ...(classes && { agreement: shareOf(got, wanted) }) };
 }
 
-/** Float values of the first `rows` rows of each output. */
+/** Values of the first `rows` rows of each float output, or of every output where none is float. */
 function valuesOf(outputs: Readonly<Record<string, Tensor>>, rows: number): Record<string, Float64Array> {
-  const floats = Object.entries(outputs).filter(([, t]) => isFloat(t.dtype));
-  return Object.fromEntries(floats.map(([name, t]) => [name, rowsOf(t, rows)]));
+  const all = Object.entries(outputs);
+  const floats = all.filter(([, t]) => isFloat(t.dtype));
+  return Object.fromEntries((floats.length > 0 ? floats : all).map(([name, t]) => [name, rowsOf(t, rows)]));
 }
 
 function rowsOf(t: Tensor, rows: number): Float64Array {

@@ -10,8 +10,35 @@ import type { Runtime } from '../runtime/runtime.ts';
 import type { Interval } from '../tasks/statistics.ts';
 import { accuracyOf, compareModels } from './evaluate.ts';
 
+export type QualityKind = 'accuracy' | 'agreement' | 'fidelity';
+
+/** How good one model is, `original` being the one that it was made of. */
+export interface Measured {
+  readonly kind: QualityKind;
+  /** From 0 to 1. */
+  readonly value: number;
+  /** At 95 %; fidelity has none. */
+  readonly interval?: Interval;
+}
+
+/** Accuracy on labelled examples, else nearness to `original`. */
+export async function measuredQuality(
+  runtime: Runtime,
+  original: Model,
+  model: Model,
+  examples: Examples,
+): Promise<Measured> {
+  if (examples.labels) {
+    const { accuracy, interval } = await accuracyOf(runtime, model, examples);
+    return { kind: 'accuracy', value: accuracy, interval };
+  }
+  const { agreement, sqnr } = await compareModels(runtime, original, model, examples);
+  if (agreement) return { kind: 'agreement', value: agreement.accuracy, interval: agreement.interval };
+  return { kind: 'fidelity', value: fidelityOf(Object.values(sqnr)) };
+}
+
 export interface Quality {
-  readonly quality: 'accuracy' | 'agreement' | 'fidelity';
+  readonly quality: QualityKind;
   /** From 0 to 1, as all here. */
   readonly qualityBefore: number;
   readonly qualityAfter: number;
@@ -26,20 +53,16 @@ export async function qualityOf(
   after: Model,
   examples: Examples,
 ): Promise<Quality> {
-  if (examples.labels) {
-    const was = await accuracyOf(runtime, before, examples);
-    return judged('accuracy', was.accuracy, await accuracyOf(runtime, after, examples));
-  }
-  const { agreement, sqnr } = await compareModels(runtime, before, after, examples);
-  if (agreement) return judged('agreement', 1, agreement);
-  return { quality: 'fidelity', qualityBefore: 1, qualityAfter: fidelityOf(Object.values(sqnr)) };
+  const { kind, value, interval } = await measuredQuality(runtime, before, after, examples);
+  // near to itself a model is entirely
+  const was = kind === 'accuracy' ? (await measuredQuality(runtime, before, before, examples)).value : 1;
+  return {
+    quality: kind,
+    qualityBefore: was,
+    qualityAfter: value,
+    ...(interval && { qualityInterval: interval }),
+  };
 }
-
-const judged = (
-  quality: Quality['quality'],
-  qualityBefore: number,
-  { accuracy, interval }: { accuracy: number; interval: Interval },
-): Quality => ({ quality, qualityBefore, qualityAfter: accuracy, qualityInterval: interval });
 
 /** Ratios in dB, as noise. */
 const fidelityOf = (sqnr: readonly number[]): number => Math.max(0, 1 - 10 ** (-Math.min(...sqnr) / 20));

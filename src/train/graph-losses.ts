@@ -27,15 +27,6 @@ export const classification =
     return { loss, metrics: { accuracy: accuracy(logits, target) } };
   };
 
-/** Mean squared error of an output against input `targets` of its shape. */
-export const squaredError =
-  (output = 0, targets = 'targets'): GraphLoss =>
-  c => {
-    const y = c.outputs[output] as Value;
-    const error = y.sub(c.input(targets, 'float32', y.shape));
-    return { loss: error.mul(error).mean(undefined, false) };
-  };
-
 /** Logits [N, classes], whatever axes of length 1 the graph leaves behind the classes. */
 export function flatLogits(c: GraphLossContext, output = 0): Value {
   const logits = c.logits(output);

@@ -39,7 +39,8 @@ export interface ProgressUpdate {
   readonly step: number;
   readonly steps: number;
   readonly metrics: Readonly<Record<string, number>>;
-  readonly tokensPerSecond: number;
+  /** Absent where examples have no tokens. */
+  readonly tokensPerSecond?: number;
   readonly etaSeconds: number;
   /** Share of the machine's own matrix-product rate that the stage's model FLOPs reach; absent when not measured. */
   readonly matmulShare?: number;
@@ -146,7 +147,8 @@ const save = (context: RunContext, t: Trainable, path: string, totals: Totals): 
   );
 
 interface Speed {
-  readonly tokensPerSecond: number;
+  /** Absent where examples have no tokens. */
+  readonly tokensPerSecond?: number;
   readonly etaSeconds: number;
   readonly matmulShare?: number;
 }

@@ -25,7 +25,7 @@ import { VERSION } from '../version.ts';
 interface Options {
   readonly device: string;
   readonly data?: string;
-  readonly trainData?: string;
+  readonly eval?: string;
   readonly maxLatency?: number;
   readonly maxMemory?: number;
   readonly maxDrop?: number;
@@ -45,7 +45,10 @@ export function compressCommand(): Command {
       '--data <path>',
       'folder of pictures, .npz, .jsonl, .mjs, or a .json that describes data; a text for language models',
     )
-    .option('--train-data <path>', 'what calibrates and recovers, kept apart from --data')
+    .option(
+      '--eval <path>',
+      'what the result is told with (default: a part of --data that nothing learns from)',
+    )
     .option('--max-latency <ms>', 'of one run', within('--max-latency', 0, 1e9))
     .option('--max-memory <bytes>', 'at its peak', whole('--max-memory', 1))
     .option('--max-drop <points>', 'of accuracy; hundredths of perplexity', within('--max-drop', 0, 100))
@@ -104,9 +107,9 @@ async function language(
     throw new UsageError(
       '--max-latency is for graphs; how fast a language model answers is what gaslaw bench tells',
     );
-  if (o.trainData !== undefined)
+  if (o.eval !== undefined)
     throw new UsageError(
-      '--train-data is for graphs; a language model calibrates on the first nine tenths of --data',
+      '--eval is for graphs; a language model calibrates on the first nine tenths of --data and is scored on the last',
     );
   const result = await compressLanguageModel(path, {
     files: nodeFiles(),
@@ -144,11 +147,11 @@ function languageLines({ candidates, result, front, baseline, missed }: Compress
 async function dataOf(model: Model, o: Options): Promise<GivenData> {
   const { inputs } = freeBatch(importModel(model).model).graph;
   const open = (path: string) => openExamples(nodeFiles(), path, inputs, { loadModule });
-  if (o.data === undefined && o.trainData !== undefined)
-    throw new UsageError('--train-data needs --data, on which the result is evaluated');
+  if (o.data === undefined && o.eval !== undefined)
+    throw new UsageError('--eval needs --data, which calibrates and trains');
   return {
     ...(o.data !== undefined && { examples: await open(o.data) }),
-    ...(o.trainData !== undefined && { training: await open(o.trainData) }),
+    ...(o.eval !== undefined && { evaluation: await open(o.eval) }),
   };
 }
 

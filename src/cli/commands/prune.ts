@@ -20,8 +20,9 @@ import type { FileStore } from '../../util/files.ts';
 import { openLearningData } from '../data.ts';
 import { openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { JSON_OPTION, oneOf, whole, within } from '../options.ts';
+import { JSON_OPTION, oneOf, refuse, whole, within } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
+import { trainingProgress } from '../progress.ts';
 
 interface Options {
   readonly keep?: number;
@@ -93,6 +94,9 @@ export const pruneCommand = (): Command =>
     .option(...JSON_OPTION)
     .action(run);
 
+/** What language models are pruned without. */
+const OF_GRAPHS = ['device', 'eval', 'samples', 'rounds', 'importance', 'ranking', 'of', 'method'];
+
 /** `0.5` or `2:4`. */
 function patternOf(text: string): SparsityPattern {
   const match = /^(\d+):(\d+)$/.exec(text);
@@ -122,13 +126,19 @@ function warnOfDense(o: Options, output: Output): void {
     output.warn(`${o.device} computes zeros like any number: --keep makes models faster there`);
 }
 
-async function run(path: string, o: Options): Promise<void> {
+async function run(path: string, o: Options, command: Command): Promise<void> {
   const output = createOutput(o.json ?? false);
   const files = nodeFiles();
   const place = await locateModel(files, path);
-  if (place.kind !== 'onnx') return pruneLanguage(files, path, o, output);
+  if (place.kind !== 'onnx') {
+    refuse(command, OF_GRAPHS, `${path} is a language model; this is for other graphs`);
+    return pruneLanguage(files, path, o, output);
+  }
   const task = taskOf(o, output);
-  const { model } = importModel((await loadOnnx(files, path)).model, { foldNorms: false });
+  if (o.recover === undefined)
+    refuse(command, ['rounds', 'rate'], 'this is about recovery; give --recover EPOCHS');
+  if (o.sparsity === undefined) refuse(command, ['method'], 'this chooses zeros; give --sparsity PATTERN');
+  const { model } = importModel((await loadOnnx(files, place.path)).model, { foldNorms: false });
   inferShapes(model.graph);
   const training = o.recover !== undefined;
   const { learning, evaluation } = await openLearningData(
@@ -139,7 +149,7 @@ async function run(path: string, o: Options): Promise<void> {
     training ? 0.8 : 0.5,
   );
   const runtime = await openRuntime(output);
-  const started = performance.now();
+  const told = trainingProgress('recover', performance.now());
   const pruned = await prune(runtime, model, task, learning, {
     samples: o.samples,
     ...(o.recover !== undefined && {
@@ -148,7 +158,7 @@ async function run(path: string, o: Options): Promise<void> {
         rate: o.rate ?? 0.02,
         batchSize: 64,
         seed: o.seed,
-        onStep: (step, steps, loss) => output.progress(progressOf(step, steps, loss, started)),
+        onStep: (step, steps, loss) => output.progress(told(step, steps, { loss })),
       },
     }),
   });
@@ -156,7 +166,7 @@ async function run(path: string, o: Options): Promise<void> {
   const quality = evaluation && (await qualityOf(runtime, model, pruned.model, evaluation));
   const result = {
     output: o.out,
-    bytesBefore: await files.size(path),
+    bytesBefore: await files.size(place.path),
     bytesAfter: await files.size(o.out),
     macsBefore: macsOf(model.graph),
     macsAfter: macsOf(pruned.model.graph),
@@ -171,18 +181,6 @@ async function run(path: string, o: Options): Promise<void> {
   ]);
 }
 
-function progressOf(step: number, steps: number, loss: number, started: number) {
-  const seconds = (performance.now() - started) / 1000;
-  return {
-    stage: 'recover',
-    step,
-    steps,
-    metrics: { loss },
-    tokensPerSecond: 0,
-    etaSeconds: (seconds / step) * (steps - step),
-  };
-}
-
 /** Layers and widths of a language model; recovery is on its own answers to the text. */
 async function pruneLanguage(files: FileStore, path: string, o: Options, output: Output): Promise<void> {
   if (o.sparsity !== undefined) throw new UsageError('--sparsity: language models take --layers and --keep');
@@ -190,7 +188,7 @@ async function pruneLanguage(files: FileStore, path: string, o: Options, output:
     throw new UsageError('give either --keep SHARE (channels and heads) or --layers N, or both');
   if (o.data === undefined)
     throw new UsageError('give --data TEXT: what goes is chosen by what the model predicts of a text');
-  const started = performance.now();
+  const told = trainingProgress('recover', performance.now());
   const report = await pruneLanguageModel(files, await openRuntime(output), path, {
     layers: o.layers,
     keep: o.keep,
@@ -204,7 +202,7 @@ async function pruneLanguage(files: FileStore, path: string, o: Options, output:
             epochs: o.recover,
             rate: o.rate,
             seed: o.seed,
-            onStep: (step, steps, loss) => output.progress(progressOf(step, steps, loss, started)),
+            onStep: (step, steps, loss) => output.progress(told(step, steps, { loss })),
           },
   });
   output.result(report, () => [

@@ -9,7 +9,7 @@ import {
   type SearchResult,
   searchModel,
 } from '../../compress/search/run.ts';
-import type { Examples } from '../../data/examples/examples.ts';
+import { type Examples, labelsOf } from '../../data/examples/examples.ts';
 import { openExamples } from '../../data/examples/open.ts';
 import { deviceOf } from '../../devices/index.ts';
 import { featuresIfFixed } from '../../devices/latency/features.ts';
@@ -20,14 +20,15 @@ import type { Graph, Model } from '../../graph/ir.ts';
 import { encodeModel } from '../../graph/protobuf.ts';
 import { freeBatch } from '../../import/batch.ts';
 import { importModel } from '../../import/index.ts';
-import { loadOnnx } from '../../models/resolve.ts';
+import { loadOnnx, locateModel } from '../../models/resolve.ts';
 import { bytes, milliseconds, percent, percentInterval, si } from '../../report/format.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { UsageError } from '../../util/errors.ts';
-import { openRuntime } from '../environment.ts';
+import { loadModule, openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { JSON_OPTION, oneOf, whole, within } from '../options.ts';
+import { JSON_OPTION, oneOf, refuse, whole, within } from '../options.ts';
 import { createOutput } from '../output.ts';
+import { trainingProgress } from '../progress.ts';
 import { table } from '../table.ts';
 
 interface Options {
@@ -101,21 +102,37 @@ function bitsOf(text: string): (8 | 32)[] {
   });
 }
 
-async function run(path: string, o: Options): Promise<void> {
+async function run(path: string, o: Options, command: Command): Promise<void> {
   const output = createOutput(o.json ?? false);
   const files = nodeFiles();
   const device = deviceOf(o.device);
-  const { model: imported, report } = importModel((await loadOnnx(files, path)).model);
+  if (o.method === 'blocks')
+    refuse(
+      command,
+      ['kernels', 'population', 'generations'],
+      'blocks are chosen exactly; leave it out, or use --method elastic',
+    );
+  else
+    refuse(
+      command,
+      ['points'],
+      'the front of elastic networks has as many as there are; use --method blocks',
+    );
+  const place = await locateModel(files, path);
+  if (place.kind !== 'onnx') throw new UsageError(`${path}: search takes .onnx and .tflite files`);
+  const { model: imported, report } = importModel((await loadOnnx(files, place.path)).model);
   if (report.unknown.length > 0)
     throw new UsageError(
       `${path}: node "${report.unknown[0].node}" (${report.unknown[0].op}): ${report.unknown[0].why}`,
     );
   const model = freeBatch(imported);
   const inputs = model.graph.inputs.filter(i => !model.graph.initializers.has(i.name));
-  const examples = await openExamples(files, o.data, inputs);
-  const test = o.eval === undefined ? undefined : await openExamples(files, o.eval, inputs);
+  const open = (data: string) => openExamples(files, data, inputs, { loadModule });
+  const examples = await open(o.data);
+  const test = o.eval === undefined ? undefined : await open(o.eval);
+  if (test) labelsOf(test);
   const runtime = await openRuntime(output);
-  const started = performance.now();
+  const told = trainingProgress('learn', performance.now());
   const search = o.method === 'blocks' ? searchBlocks : searchModel;
   const found = await search(runtime, model, {
     ...o,
@@ -126,17 +143,17 @@ async function run(path: string, o: Options): Promise<void> {
     batchSize: 64,
     maxLatencyMs: o.maxLatency,
     maxMemoryBytes: o.maxMemory,
-    onTraining: (step, steps, metrics) => output.progress(progressOf(step, steps, metrics, started)),
+    onTraining: (step, steps, metrics) => output.progress(told(step, steps, metrics)),
     onGeneration: (generation, front) => output.log(generationText(generation, o, front)),
   });
-  const told = await Promise.all(found.front.map(f => tell(runtime, f.judged.model, test)));
+  const tests = await Promise.all(found.front.map(f => tell(runtime, f.judged.model, test)));
   const front = [];
   for (const [i, { judged, genome, precision }] of found.front.entries()) {
     const file = `${o.out}/network-${i + 1}.onnx`;
     await files.write(file, encodeModel(judged.model));
     front.push({
       output: file,
-      ...qualityOf(judged.error, told[i]),
+      ...qualityOf(judged.error, tests[i]),
       ...costOf(judged),
       precision,
       choices: choicesOf(found, genome),
@@ -177,7 +194,7 @@ async function machineTimes(runtime: Runtime) {
 }
 
 const tell = async (runtime: Runtime, model: Model, test: Examples | undefined) =>
-  test?.labels ? accuracyOf(runtime, model, test) : undefined;
+  test && accuracyOf(runtime, model, test);
 
 interface Quality {
   readonly accuracy: number;
@@ -197,23 +214,6 @@ const costOf = ({ macs, bytes: size, peakMemoryBytes, estimatedMs }: ModelCost):
 
 const choicesOf = ({ axes }: SearchResult, genome: readonly number[]) =>
   axes.map(({ kind, name, choices }, i) => ({ kind, name, kept: choices[genome[i]], of: choices.at(-1) }));
-
-const progressOf = (
-  step: number,
-  steps: number,
-  metrics: Readonly<Record<string, number>>,
-  started: number,
-) => {
-  const seconds = (performance.now() - started) / 1000;
-  return {
-    stage: 'learn',
-    step,
-    steps,
-    metrics,
-    tokensPerSecond: 0,
-    etaSeconds: (seconds / step) * (steps - step),
-  };
-};
 
 function generationText(generation: number, o: Options, front: readonly SearchedModel[]): string {
   const best = front[0];

@@ -16,9 +16,6 @@ export interface RecoveryOptions extends Omit<FineTuneOptions, 'loss'> {
   readonly terms: readonly Term[];
 }
 
-/** Softened answers of the teacher, and the labels where there are some. */
-export const USUAL_TERMS: readonly Term[] = [{ kind: 'decoupled' }, { kind: 'labels' }];
-
 /** A stage in which `student` learns from `teacher`; both with types known, `student` made from `teacher`'s graph. */
 export async function recovery(
   runtime: Runtime,

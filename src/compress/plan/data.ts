@@ -20,8 +20,9 @@ export interface SplitData {
 }
 
 export interface GivenData {
+  /** What calibrates and trains, and without `evaluation` evaluates too, each with a part of its own. */
   readonly examples?: Examples;
-  readonly training?: Examples;
+  readonly evaluation?: Examples;
 }
 
 const CALIBRATION = 128;
@@ -29,16 +30,16 @@ const RANDOM = 64;
 
 export function splitData(
   model: Model,
-  { examples, training }: GivenData,
+  { examples, evaluation: apart }: GivenData,
   seed: number,
   trains: boolean,
   dims: ReadonlyMap<string, number>,
 ): SplitData {
   if (!examples) return randomData(model, seed, dims);
-  if (training) {
-    const calibration = chosen(training, Math.min(CALIBRATION, training.count), seed);
-    const note = `${examples.count} examples of ${examples.name} evaluate, ${training.count} of ${training.name} train, ${calibration.count} of them calibrate`;
-    return { calibration, training, evaluation: examples, note };
+  if (apart) {
+    const calibration = chosen(examples, Math.min(CALIBRATION, examples.count), seed);
+    const note = `${apart.count} examples of ${apart.name} evaluate, ${examples.count} of ${examples.name} train, ${calibration.count} of them calibrate`;
+    return { calibration, training: examples, evaluation: apart, note };
   }
   const [calibration, rest] = splitExamples(
     examples,

@@ -12,6 +12,7 @@ import { check, type Finding, fixed } from '../../devices/check.ts';
 import type { Estimate } from '../../devices/latency/estimate.ts';
 import { featuresIfFixed } from '../../devices/latency/features.ts';
 import { type Fit, predict } from '../../devices/latency/fit.ts';
+import { workingMemory } from '../../devices/memory.ts';
 import type { DeviceProfile } from '../../devices/profile.ts';
 import { activationsOverTime, weightBytes } from '../../devices/rules/from-profile.ts';
 import { type Model, staticDims } from '../../graph/ir.ts';
@@ -22,18 +23,11 @@ import { bindDims } from '../../ops/bind-dims.ts';
 import { Qdq } from '../../ops/qdq.ts';
 import { benchGraph } from '../../runtime/bench.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import type { Interval } from '../../tasks/statistics.ts';
 import { UsageError } from '../../util/errors.ts';
-import { accuracyOf, compareModels } from '../evaluate.ts';
 import { macsOf } from '../prune/structured.ts';
+import { type Measured, measuredQuality } from '../quality.ts';
 
-export type QualityKind = 'accuracy' | 'agreement' | 'fidelity';
-
-export interface Quality {
-  readonly kind: QualityKind;
-  /** From 0 to 1. */
-  readonly value: number;
-  readonly interval?: Interval;
+export interface Quality extends Measured {
   readonly examples: number;
 }
 
@@ -75,14 +69,16 @@ export async function measure(meter: Meter, model: Model): Promise<Measurements>
   const memory = activationsOverTime(view) ?? [];
   const weights = weightBytes(view);
   const activations = memory.length > 0 ? Math.max(...memory.map(m => m.bytes)) : undefined;
-  const inFlash = device.memory.flashBytes !== undefined || device.memory.flashBytesPerSecond !== undefined;
   return {
-    quality: await qualityOf(meter, model),
+    quality: {
+      ...(await measuredQuality(meter.runtime, meter.original, model, meter.evaluation)),
+      examples: meter.evaluation.count,
+    },
     weightBytes: weights,
     macs: macsOf(model.graph),
     ...(activations !== undefined && {
       activationBytes: activations,
-      peakMemoryBytes: activations + (inFlash ? 0 : weights),
+      peakMemoryBytes: workingMemory(device, activations, weights),
     }),
     memory,
     ...(device.id === 'this-machine'
@@ -135,18 +131,3 @@ async function here(
     machine && features && predict(machine.weights, machine.factors.get('this-machine') ?? 1, features);
   return { measuredMs: medianMs, ...(estimatedMs !== undefined && { estimatedMs }) };
 }
-
-async function qualityOf({ runtime, original, evaluation }: Meter, model: Model): Promise<Quality> {
-  const examples = evaluation.count;
-  if (evaluation.labels) {
-    const { accuracy, interval } = await accuracyOf(runtime, model, evaluation);
-    return { kind: 'accuracy', value: accuracy, interval, examples };
-  }
-  const { agreement, sqnr } = await compareModels(runtime, original, model, evaluation);
-  if (agreement)
-    return { kind: 'agreement', value: agreement.accuracy, interval: agreement.interval, examples };
-  return { kind: 'fidelity', value: fidelityOf(Object.values(sqnr)), examples };
-}
-
-/** 1 - √(noise / signal) of the worst ratio in dB, not below 0. */
-const fidelityOf = (sqnr: readonly number[]): number => Math.max(0, 1 - 10 ** (-Math.min(...sqnr) / 20));

@@ -93,11 +93,13 @@ describe('search by blocks', () => {
   });
 
   it('made networks learn: less error with epochs than without', async () => {
+    const whole = (await searchBlocks(runtime, model, options({ points: 1 }))).baseline;
+    const maxMemoryBytes = Math.round(0.6 * whole.peakMemoryBytes);
     const last = async (epochs: number) => {
       const { front, nearest } = await searchBlocks(
         runtime,
         model,
-        options({ epochs, points: 1, maxMemoryBytes: 9000 }),
+        options({ epochs, points: 1, maxMemoryBytes }),
       );
       return (front.at(-1) ?? nearest).judged.error;
     };

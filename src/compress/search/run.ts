@@ -4,19 +4,20 @@
  *
  * 1. Examples are split by seed: what trains, what chooses, and (given apart) what the result is told with.
  * 2. Cost is the milliseconds that are estimated for the device, or multiply-adds where nobody published measurements.
- * 3. Without labels the error is the share of examples on which the answer differs from the whole model's.
+ * 3. Without labels the error is how far the answers are from the whole model's.
  */
 import { batchesOf, type Examples, splitExamples, subset } from '../../data/examples/examples.ts';
 import type { TrainingBatchOptions } from '../../data/examples/training.ts';
 import { check } from '../../devices/check.ts';
+import { workingMemory } from '../../devices/memory.ts';
 import type { DeviceProfile } from '../../devices/profile.ts';
 import type { Graph, Model } from '../../graph/ir.ts';
 import { bindDims } from '../../ops/bind-dims.ts';
 import { inferShapes } from '../../ops/infer.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { accuracyOf, compareModels } from '../evaluate.ts';
 import { magnitude } from '../prune/importance.ts';
 import { macsOf } from '../prune/structured.ts';
+import { measuredQuality } from '../quality.ts';
 import { optionsFor } from '../quantize/static/device.ts';
 import { quantizeStatic } from '../quantize/static/index.ts';
 import { Elastic, type ElasticAxis } from './elastic.ts';
@@ -43,7 +44,7 @@ export interface SearchOptions {
   /** Milliseconds of a graph (dims fixed) where the device has no published ones: this machine, measured. */
   readonly estimateMs?: (graph: Graph) => number | undefined;
   readonly maxLatencyMs?: number;
-  /** Weights and activations at their peak, in bytes. */
+  /** Bytes of working memory at the peak. */
   readonly maxMemoryBytes?: number;
   readonly onTraining?: (step: number, steps: number, metrics: Readonly<Record<string, number>>) => void;
   readonly onGeneration?: (generation: number, front: readonly SearchedModel[]) => void;
@@ -53,7 +54,7 @@ export interface ModelCost {
   readonly macs: number;
   /** Of the weights. */
   readonly bytes: number;
-  /** Of weights, and of activations at their peak. */
+  /** What the device's working memory holds at the peak. */
   readonly peakMemoryBytes: number;
   readonly estimatedMs?: number;
 }
@@ -93,7 +94,7 @@ export async function searchModel(runtime: Runtime, model: Model, o: SearchOptio
     kernels: o.kernels,
     align: o.device.channelAlignment?.value,
   });
-  const steps = Math.max(1, Math.round((o.epochs * training.count) / o.batchSize));
+  const steps = Math.ceil((o.epochs * training.count) / o.batchSize);
   const trained = await trainElastic(runtime, elastic, model, training, {
     ...o,
     steps,
@@ -133,9 +134,7 @@ export function judgeOf(
 ) {
   return async (model: Model): Promise<Appraisal> => {
     const cost = costOn(model, o);
-    const right = examples.labels
-      ? (await accuracyOf(runtime, model, examples)).accuracy
-      : ((await compareModels(runtime, whole, model, examples)).agreement?.accuracy ?? 0);
+    const { value: right } = await measuredQuality(runtime, whole, model, examples);
     return {
       ...cost,
       model,
@@ -159,7 +158,7 @@ export function costOn(model: Model, o: Pick<SearchOptions, 'device' | 'estimate
   return {
     macs: macsOf(graph),
     bytes: weightBytes,
-    peakMemoryBytes: weightBytes + activationBytes,
+    peakMemoryBytes: workingMemory(o.device, activationBytes, weightBytes),
     ...(estimatedMs !== undefined && { estimatedMs }),
   };
 }

@@ -67,3 +67,7 @@ export function fixedBatch(inputs: readonly ValueInfo[]): number | undefined {
   if (firsts.every(dim => typeof dim === 'string')) return undefined;
   return firsts.length === 1 && typeof firsts[0] === 'number' ? firsts[0] : 1;
 }
+
+/** `indices` with the last one repeated until there are `count`: the last batch of a graph that fixes its batch. */
+export const filledTo = (indices: readonly number[], count: number): number[] =>
+  Array.from({ length: count }, (_, i) => indices[Math.min(i, indices.length - 1)]);

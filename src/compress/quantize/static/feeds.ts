@@ -4,7 +4,7 @@
  * 1. Floats are standard normal, which is what inputs are normalized to, or even within a range that is given.
  * 2. Ids are even over the rows of the table that they are looked up in; other integers are 0 or 1.
  */
-import { batchesOf, type Examples, fixedBatch } from '../../../data/examples/examples.ts';
+import { batchesOf, type Examples, filledTo, fixedBatch } from '../../../data/examples/examples.ts';
 import { type Graph, type Model, sizeOf, type Tensor, type ValueInfo } from '../../../graph/ir.ts';
 import { consumersOf } from '../../../graph/walk.ts';
 import { store } from '../../../runtime/reference/tensor.ts';
@@ -17,11 +17,10 @@ const BATCH = 32;
 
 /** The examples in batches, or in the one that the graph is fixed to. Labels are not looked at. */
 export function exampleFeeds({ graph }: Model, examples: Examples): Feeds[] {
-  const size = fixedBatch(graph.inputs.filter(input => !graph.initializers.has(input.name))) ?? BATCH;
-  const batches = [...batchesOf(examples.count, size)].filter(
-    indices => size === BATCH || indices.length === size,
+  const fixed = fixedBatch(graph.inputs.filter(input => !graph.initializers.has(input.name)));
+  return [...batchesOf(examples.count, fixed ?? BATCH)].map(indices =>
+    examples.batch(fixed === undefined ? indices : filledTo(indices, fixed)),
   );
-  return batches.map(indices => examples.batch(indices));
 }
 
 export interface RandomFeedsOptions {
