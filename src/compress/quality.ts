@@ -7,7 +7,7 @@
 import type { Examples } from '../data/examples/examples.ts';
 import type { Model } from '../graph/ir.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { Interval } from '../tasks/statistics.ts';
+import { type Interval, pairedLoss } from '../tasks/statistics.ts';
 import { accuracyOf, compareModels } from './evaluate.ts';
 
 export type QualityKind = 'accuracy' | 'agreement' | 'fidelity';
@@ -19,22 +19,36 @@ export interface Measured {
   readonly value: number;
   /** At 95 %; fidelity has none. */
   readonly interval?: Interval;
+  /** What is lost against `original`, at 95 %: a paired interval where the answers of both are known. */
+  readonly lost?: Interval;
 }
 
-/** Accuracy on labelled examples, else nearness to `original`. */
+/** Accuracy on labelled examples, else nearness to `original`, whose classes may be known `before`. */
 export async function measuredQuality(
   runtime: Runtime,
   original: Model,
   model: Model,
   examples: Examples,
+  before?: Int32Array,
 ): Promise<Measured> {
   if (examples.labels) {
-    const { accuracy, interval } = await accuracyOf(runtime, model, examples);
-    return { kind: 'accuracy', value: accuracy, interval };
+    const { accuracy, interval, predictions } = await accuracyOf(runtime, model, examples);
+    const lost = before && lostOf(examples.labels, before, predictions);
+    return { kind: 'accuracy', value: accuracy, interval, ...(lost && { lost }) };
   }
   const { agreement, sqnr } = await compareModels(runtime, original, model, examples);
-  if (agreement) return { kind: 'agreement', value: agreement.accuracy, interval: agreement.interval };
+  if (agreement) {
+    const { accuracy: value, interval } = agreement;
+    return { kind: 'agreement', value, interval, lost: [1 - interval[1], 1 - interval[0]] };
+  }
   return { kind: 'fidelity', value: fidelityOf(Object.values(sqnr)) };
+}
+
+/** Of the same examples' classes before and after. */
+function lostOf(labels: Int32Array, before: Int32Array, after: Int32Array): Interval {
+  const count = (right: Int32Array, wrong: Int32Array) =>
+    labels.reduce((n, label, i) => n + (right[i] === label && wrong[i] !== label ? 1 : 0), 0);
+  return pairedLoss(count(before, after), count(after, before), labels.length).interval;
 }
 
 export interface Quality {

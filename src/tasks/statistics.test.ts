@@ -4,6 +4,7 @@ import {
   bootstrapInterval,
   meanEstimate,
   pairedDifference,
+  pairedLoss,
   passAt1,
   passAtK,
   passAtKOf,
@@ -115,6 +116,18 @@ describe('means', () => {
     expect(interval[1]).toBeCloseTo(0.3498473650777201, 12);
     expect(() => pairedDifference([1], [1, 2])).toThrow(/1 and 2/);
     expect(() => meanEstimate([1])).toThrow(/needs 2 values/);
+  });
+
+  it('of pairs of 0 and 1 count half a pair more of each kind', () => {
+    // b = c = 0, n = 98: 0 ± z √1/100
+    const none = pairedLoss(0, 0, 98);
+    expect(none.value).toBe(0);
+    expect(none.interval[1]).toBeCloseTo(0.0195996398, 9);
+    expect(none.interval[0]).toBeCloseTo(-0.0195996398, 9);
+    // b = 10, c = 0: (10.5 − 0.5)/100 ± z √(11 − 10²/100)/100
+    const some = pairedLoss(10, 0, 98);
+    expect(some.value).toBeCloseTo(10 / 98, 12);
+    expect(some.interval[0]).toBeCloseTo(0.1 - 0.0195996398 * Math.sqrt(10), 8);
   });
 
   it('bootstrap near the normal interval', () => {

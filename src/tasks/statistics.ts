@@ -121,3 +121,20 @@ export function bootstrapInterval(values: readonly number[], random: Random, res
   const at = (share: number) => means[Math.min(resamples - 1, Math.floor(share * resamples))]!;
   return [at(0.025), at(0.975)];
 }
+
+/**
+ * How much rarer success is in the second of two paired series of 0 and 1: (b − c)/n for b pairs that the first alone got and c
+ * that the second alone did. The interval counts half a pair more of each of the four kinds, so that it does not vanish where
+ * nothing differs (Agresti and Min 2005, Statistics in Medicine 24, 729–740).
+ */
+export function pairedLoss(onlyFirst: number, onlySecond: number, count: number): Estimate {
+  const [b, c, n] = [onlyFirst + 0.5, onlySecond + 0.5, count + 2];
+  const middle = (b - c) / n;
+  const standardError = Math.sqrt(b + c - (b - c) ** 2 / n) / n;
+  const half = Z95 * standardError;
+  return {
+    value: (onlyFirst - onlySecond) / count,
+    standardError,
+    interval: [Math.max(-1, middle - half), Math.min(1, middle + half)],
+  };
+}

@@ -1,7 +1,13 @@
 /** `gaslaw compress <model> --device ID`: the smallest model that still does the job on a device, and its files. */
 import { Command } from 'commander';
 import { latencyOf } from '../../compress/plan/budget.ts';
-import { type Compressed, compress, type Done, missedText } from '../../compress/plan/compress.ts';
+import {
+  type Compressed,
+  chosenText,
+  compress,
+  type Done,
+  missedText,
+} from '../../compress/plan/compress.ts';
 import type { GivenData } from '../../compress/plan/data.ts';
 import { openExamples } from '../../data/examples/open.ts';
 import { deviceOf } from '../../devices/index.ts';
@@ -171,6 +177,7 @@ function figuresOf(d: Done): Record<string, unknown> {
           [quality.kind]: quality.value,
           ...(quality.interval && { [`${quality.kind}Interval`]: quality.interval }),
         }),
+    ...(quality.lost && { lostInterval: quality.lost }),
     bytes: size,
     weightBytes: d.weightBytes,
     macs,
@@ -189,6 +196,8 @@ function resultOf(result: Compressed, folder: string): Record<string, unknown> {
   return {
     device,
     met: choice.met,
+    rule: result.rule,
+    ...(choice.unsure && { unsure: choice.unsure }),
     ...(choice.met ? {} : { missed: choice.misses }),
     baseline: figuresOf(done[0]),
     result: {
@@ -223,6 +232,8 @@ function lines(result: Compressed, folder: string): string[] {
     ...table([head, ...rows], SIDES),
     '* on the Pareto front',
     ...(choice.met ? [] : [missedText(result)]),
+    `rule: ${result.rule}`,
+    chosenText(result),
     ...(files.length > 0
       ? files
       : [`nothing was written: ${choice.chosen.whyNotWritten ?? 'no format fits'}`]),

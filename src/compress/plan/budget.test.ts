@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Budget, choose, frontOf, type Judged, missesOf } from './budget.ts';
+import type { Interval } from '../../tasks/statistics.ts';
+import { type Budget, choose, frontOf, type Judged, lostText, missesOf, ruleOf } from './budget.ts';
 
 const judged = (
   name: string,
@@ -30,7 +31,7 @@ const all = [whole, int8, half];
 const chosen = (budget: Budget, from: readonly Judged[] = all) => choose(from, budget);
 
 describe('a choice', () => {
-  it('is the cheapest within a point when nothing is said', () => {
+  it('is the smallest within a point when nothing is said', () => {
     expect(chosen({}).chosen.name).toBe('int8');
     expect(chosen({ maxDropPoints: 5 }).chosen.name).toBe('half');
     expect(chosen({ maxDropPoints: 0 }).chosen.name).toBe('whole');
@@ -45,6 +46,36 @@ describe('a choice', () => {
   it('of estimates that a hundredth sets apart is the smaller file', () => {
     const same = judged('same', 0.9, 10.05, 50);
     expect(chosen({}, [whole, same]).chosen.name).toBe('same');
+  });
+
+  it('is the smaller file of two that lose little enough, though it be slower, but not slower than the original', () => {
+    const four = judged('four', 0.9, 9, 12);
+    const slow = judged('slow', 0.9, 12, 6);
+    expect(chosen({}, [whole, int8, four, slow]).chosen.name).toBe('four');
+    const equal = judged('equal', 0.89, 3, 12);
+    expect(chosen({}, [whole, int8, four, equal]).chosen.name).toBe('equal');
+  });
+
+  it('knows a latency from one that is not known', () => {
+    const float = judged('float', 0.9, undefined, 100);
+    const timed = judged('timed', 0.9, 5, 100);
+    expect(chosen({ maxMemoryBytes: 1e6 }, [float, timed]).chosen.name).toBe('timed');
+  });
+
+  it('says its rule, and where the data leave it open', () => {
+    expect(ruleOf({})).toBe(
+      'the smallest file with at most 1 point lost as measured that is no slower than the original',
+    );
+    expect(ruleOf({ maxLatencyMs: 5, maxDropPoints: 2 })).toBe(
+      'the least loss with at most 5 ms, at most 2 points lost as measured',
+    );
+    const of = (lost: Interval) =>
+      judged('int8', 0.895, 4, 25, { quality: { ...int8.quality, value: 0.895, lost } });
+    expect(chosen({}, [whole, of([-0.01, 0.02])]).unsure).toBe(
+      '100 examples do not exclude that more than 1 is lost',
+    );
+    expect(chosen({}, [whole, of([0, 0.009])]).unsure).toBeUndefined();
+    expect(lostText(of([-0.01, 0.02]), whole)).toBe('0.50 points of accuracy lost [-1.00, 2.00 at 95 %]');
   });
 
   it('that nothing meets is the nearest, and how near is said', () => {

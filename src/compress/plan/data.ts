@@ -36,6 +36,18 @@ export function splitData(
   dims: ReadonlyMap<string, number>,
 ): SplitData {
   if (!examples) return randomData(model, seed, dims);
+  const split = splitGiven(examples, apart, seed, trains);
+  const { name, labels } = split.evaluation;
+  const note = `${split.note}; ${name} has no labels, so what the original answers stands for what is right`;
+  return labels ? split : { ...split, note };
+}
+
+function splitGiven(
+  examples: Examples,
+  apart: Examples | undefined,
+  seed: number,
+  trains: boolean,
+): SplitData {
   if (apart) {
     const calibration = chosen(examples, Math.min(CALIBRATION, examples.count), seed);
     const note = `${apart.count} examples of ${apart.name} evaluate, ${examples.count} of ${examples.name} train, ${calibration.count} of them calibrate`;

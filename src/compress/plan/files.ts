@@ -6,6 +6,7 @@ import type { Model } from '../../graph/ir.ts';
 import { encodeModel } from '../../graph/protobuf.ts';
 import { Qdq } from '../../ops/qdq.ts';
 import { GaslawError } from '../../util/errors.ts';
+import { storedAs } from '../quantize/float16.ts';
 import { deployable } from './measure.ts';
 
 export interface DeviceFile {
@@ -38,7 +39,7 @@ export function deviceFiles(
     if (why) reasons.push(why);
   }
   if (takes.has('onnx-qdq') && quantized) files.push(onnx(repaired, 'onnx-qdq'));
-  else if (takes.has('onnx') && !quantized) files.push(onnx(repaired, 'onnx'));
+  else if (takes.has('onnx') && !quantized) files.push(onnx(storedAs(model, repaired), 'onnx'));
   if (!quantized && files.length === 0)
     reasons.push(
       `${device.id} takes ${device.formats.value.join(', ')}, none of which holds floats that are written here`,

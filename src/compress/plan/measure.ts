@@ -4,7 +4,8 @@
  * 1. Quality: accuracy where there are labels; else the share of examples that get the original's class; else fidelity, 1 - noise/signal of
  *    the worst output (amplitudes). All from 0 to 1.
  * 2. Costs are those of a batch of one, after the device's safe fixes.
- * 3. Memory at its peak is activations, and on devices without flash the weights too: both live in RAM there.
+ * 3. Weights of float16 count as they are stored; nodes are looked at as if they were widened.
+ * 4. Memory at its peak is activations, and on devices without flash the weights too: both live in RAM there.
  */
 
 import type { Examples } from '../../data/examples/examples.ts';
@@ -26,6 +27,7 @@ import type { Runtime } from '../../runtime/runtime.ts';
 import { UsageError } from '../../util/errors.ts';
 import { macsOf } from '../prune/structured.ts';
 import { type Measured, measuredQuality } from '../quality.ts';
+import { storedAs } from '../quantize/float16.ts';
 
 export interface Quality extends Measured {
   readonly examples: number;
@@ -53,6 +55,8 @@ export interface Meter {
   readonly device: DeviceProfile;
   readonly original: Model;
   readonly evaluation: Examples;
+  /** Classes that the original gives the labelled examples of `evaluation`, computed when first asked for. */
+  readonly before: () => Promise<Int32Array | undefined>;
   readonly dims: ReadonlyMap<string, number>;
   /** Prices of this machine, for the device of that name. */
   readonly machine?: Fit;
@@ -60,19 +64,19 @@ export interface Meter {
 
 /** Everything that is known of `model` there. */
 export async function measure(meter: Meter, model: Model): Promise<Measurements> {
-  const { device, dims } = meter;
+  const { runtime, device, dims, original, evaluation } = meter;
   const { model: repaired, applied } = deployable(model, device, dims);
   const one = { ...repaired, graph: bindDims(repaired.graph, dims, 'batch') };
   const { findings, deploys, estimate } = check(one, device);
   const { graph } = upgrade(one);
   const view = { graph, qdq: new Qdq(graph) };
   const memory = activationsOverTime(view) ?? [];
-  const weights = weightBytes(view);
+  const weights = weightBytes(storedAs(model, { ...one, graph }));
   const activations = memory.length > 0 ? Math.max(...memory.map(m => m.bytes)) : undefined;
   return {
     quality: {
-      ...(await measuredQuality(meter.runtime, meter.original, model, meter.evaluation)),
-      examples: meter.evaluation.count,
+      ...(await measuredQuality(runtime, original, model, evaluation, await meter.before())),
+      examples: evaluation.count,
     },
     weightBytes: weights,
     macs: macsOf(model.graph),

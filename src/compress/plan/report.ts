@@ -14,6 +14,7 @@ import { renderCompression } from '../../report/compression/index.ts';
 import { pairLayers } from '../../report/compression/layers.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { GaslawError } from '../../util/errors.ts';
+import { storedAs } from '../quantize/float16.ts';
 import { exampleFeeds } from '../quantize/static/feeds.ts';
 import { sensitivity } from '../quantize/static/sensitivity.ts';
 import type { Compressed } from './compress.ts';
@@ -35,7 +36,7 @@ export async function compressionPage(result: Compressed, options: PageOptions):
   const { device, model, command, version } = options;
   const { ramBytes, flashBytes } = device.memory;
   const original = importModel(options.original).model.graph;
-  const after = importModel(options.chosen).model.graph;
+  const after = storedAs(options.chosen, importModel(options.chosen).model).graph;
   const layers = await bearing(original, options);
   return renderCompression({
     model,
@@ -46,6 +47,8 @@ export async function compressionPage(result: Compressed, options: PageOptions):
       ...(flashBytes && { flashBytes: flashBytes.value }),
     },
     budget: result.budget,
+    rule: result.rule,
+    ...(result.choice.unsure && { unsure: result.choice.unsure }),
     met: result.choice.met,
     misses: result.choice.misses.map(m => m.text),
     data: `${result.data}.`,

@@ -7,7 +7,7 @@
  *    200 steps. A model that has no gradient stays as pruning left it, and that is said.
  */
 import type { Graph, Model } from '../../graph/ir.ts';
-import { cloneModel } from '../../graph/walk.ts';
+import { importModel } from '../../import/index.ts';
 import { trainLoop } from '../../train/loop.ts';
 import { GaslawError, Interrupted } from '../../util/errors.ts';
 import { recovery } from '../distil/recovery.ts';
@@ -21,9 +21,9 @@ import { quantizeStatic } from '../quantize/static/index.ts';
 import { assignBits, bytesOfAverage, sensitivity } from '../quantize/static/sensitivity.ts';
 import type { CompressionContext, CompressionStep } from './step.ts';
 
-/** Weights stored in 16 bits. */
+/** Weights stored in 16 bits, norms in the products before them. */
 export const halve: CompressionStep = async model => {
-  const copy = cloneModel(model);
+  const { model: copy } = importModel(model);
   const { converted, kept } = toFloat16(copy.graph);
   const notes = kept.map(name => `${name} stays float32: it has values that float16 cannot hold`);
   return { model: copy, notes: [`${converted.length} weights as float16`, ...notes] };

@@ -1,10 +1,11 @@
 /**
  * Weights stored as float16 with a Cast to float32 where they are read: files halve, arithmetic stays float32, which is
- * what CPUs are fast at. Runtimes fold the casts when they load the model.
+ * what CPUs are fast at. Runtimes fold the casts when they load the model, and importing does too: what imports a model
+ * to work on it stores the weights anew (`storedAs`).
  */
 import { DTYPE_CODES } from '../../graph/dtype.ts';
-import { type Graph, sizeOf, type Tensor } from '../../graph/ir.ts';
-import { FreshNames, sortTopologically } from '../../graph/walk.ts';
+import { type Graph, type Model, sizeOf, type Tensor } from '../../graph/ir.ts';
+import { cloneModel, FreshNames, sortTopologically } from '../../graph/walk.ts';
 import { encodeFloats } from '../../util/float16.ts';
 
 export interface Float16Report {
@@ -48,4 +49,18 @@ function convert(graph: Graph, names: FreshNames, name: string, tensor: Tensor):
     outputs: [name],
     attributes: { to: { type: 'int', value: DTYPE_CODES.float32 } },
   });
+}
+
+/** Whether `graph` has constants of float16 that a Cast widens. */
+const holdsFloat16 = (graph: Graph): boolean =>
+  graph.nodes.some(
+    n => n.opType === 'Cast' && graph.initializers.get(n.inputs[0] as string)?.dtype === 'float16',
+  );
+
+/** `model`, its weights in float16 where those of `like` are. */
+export function storedAs(like: Model, model: Model): Model {
+  if (!holdsFloat16(like.graph)) return model;
+  const copy = cloneModel(model);
+  toFloat16(copy.graph);
+  return copy;
 }

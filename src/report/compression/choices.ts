@@ -75,6 +75,11 @@ const columnsOf = (kind: string): readonly Column[] => [
     value: c => c.quality.interval?.[0],
     text: c => percentInterval(c.quality.interval),
   },
+  {
+    title: 'points lost at 95 %',
+    value: c => c.quality.lost?.[0],
+    text: ({ quality: { lost } }) => lost?.map(share => (100 * share).toFixed(1)).join(' to ') ?? NONE,
+  },
   { title: 'file', value: c => c.bytes, text: c => bytes(c.bytes) },
   { title: 'multiply-adds', value: c => c.macs, text: c => si(c.macs) },
   { title: 'memory', value: c => c.peakMemoryBytes, text: c => bytes(c.peakMemoryBytes) },

@@ -11,6 +11,8 @@ export interface CandidateFigures {
     /** From 0 to 1. */
     readonly value: number;
     readonly interval?: Interval;
+    /** Of what is lost against the first candidate. */
+    readonly lost?: Interval;
     readonly examples: number;
   };
   /** Of the file. */
@@ -64,6 +66,10 @@ export interface CompressionData {
     readonly flashBytes?: number;
   };
   readonly budget: BudgetFigures;
+  /** How the choice is made, in words. */
+  readonly rule: string;
+  /** Why the data leave open whether the choice loses too much. */
+  readonly unsure?: string;
   readonly met: boolean;
   /** What stands between the chosen candidate and the budget, in words. */
   readonly misses: readonly string[];

@@ -1,7 +1,7 @@
 /**
  * The layers of a graph: nodes that multiply by weights, with what they take.
  *
- * 1. A weight behind DequantizeLinear counts with its integers: that is what is stored.
+ * 1. A weight behind DequantizeLinear counts with its integers, behind a Cast as what is cast: that is what is stored.
  * 2. Before and after are paired by the node's name, which every rewrite here keeps; a layer that is on one side alone was
  *    taken out or put in.
  */
@@ -33,9 +33,9 @@ export interface LayerPair {
 /** The layers in the order in which they run. Symbolic dims count 1. */
 export function layersOf(given: Graph): Layer[] {
   const graph = batchOfOne(given);
-  const qdq = new Qdq(graph);
+  const stored = storedIn(graph);
   return graph.nodes.flatMap(node => {
-    const weight = weightOf(graph, qdq, node);
+    const weight = weightOf(stored, node);
     const macs = weight ? macsOf(graph, node) : 0;
     if (!weight || macs === 0) return [];
     return [
@@ -51,11 +51,22 @@ export function layersOf(given: Graph): Layer[] {
   });
 }
 
+/** The constant that a name stands for, as it is stored. */
+type Stored = (name: string) => Tensor | undefined;
+
+function storedIn(graph: Graph): Stored {
+  const qdq = new Qdq(graph);
+  const casts = graph.nodes.filter(n => n.opType === 'Cast');
+  const widened = new Map(casts.map(n => [n.outputs[0], n.inputs[0]]));
+  return name =>
+    graph.initializers.get(name) ??
+    qdq.behind(name)?.tensor ??
+    graph.initializers.get(widened.get(name) ?? '');
+}
+
 /** The largest constant that the node reads. */
-function weightOf(graph: Graph, qdq: Qdq, node: Node): Tensor | undefined {
-  const constants = node.inputs.flatMap(
-    name => graph.initializers.get(name) ?? qdq.behind(name)?.tensor ?? [],
-  );
+function weightOf(stored: Stored, node: Node): Tensor | undefined {
+  const constants = node.inputs.flatMap(name => stored(name) ?? []);
   const numeric = constants.filter(t => t.dtype !== 'string' && sizeOf(t.dims) > 1);
   return numeric.sort((a, b) => sizeOf(b.dims) - sizeOf(a.dims))[0];
 }

@@ -32,12 +32,12 @@ export function sentence(data: CompressionData): string {
   return `${data.model} on ${data.device.name}: ${words.join(', ')}.`;
 }
 
-function verdict({ met, misses, budget, data }: CompressionData): Markup {
+function verdict({ met, misses, budget, rule, unsure, data }: CompressionData): Markup {
   const asked = budgetText(budget);
   const text = met
     ? html`<strong class="yes">✓ The budget is met</strong>${asked && ` (${asked}).`}`
     : html`<strong class="no">✗ The budget is not met</strong>${asked && ` (${asked})`}. This comes nearest: ${misses.join('; ')}.`;
-  return html`<p class="verdict-line">${text} <span class="note">${data}</span></p>`;
+  return html`<p class="verdict-line">${text} <span class="note">Chosen: ${rule}${unsure && `; ${unsure}`}. ${data}</span></p>`;
 }
 
 export const budgetText = ({ maxLatencyMs, maxMemoryBytes, maxDropPoints }: BudgetFigures): string =>
@@ -55,7 +55,12 @@ function ladder(data: CompressionData): Markup {
     agreement: `Same class as the original, on ${examples} examples`,
     fidelity: 'Fidelity: 1 − error of the worst output',
   }[kind];
-  return html`<div class="tile ladder"><span class="label">${what}</span><ol>${rung('Before', before)}${rung('After', after)}</ol></div>`;
+  const { lost } = after.quality;
+  const note =
+    lost &&
+    after !== before &&
+    `lost: between ${lost.map(share => plain(100 * share)).join(' and ')} points at 95 %`;
+  return html`<div class="tile ladder"><span class="label">${what}</span><ol>${rung('Before', before)}${rung('After', after)}</ol>${note && html`<span class="note">${note}</span>`}</div>`;
 }
 
 const rung = (label: string, { quality }: CandidateFigures): Markup =>
