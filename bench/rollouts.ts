@@ -4,7 +4,7 @@
  * on every step.
  * Usage: npm run bench -- rollouts
  */
-import { decodeGraph, presentName } from '../src/generate/decoder.ts';
+import { decodeGraph, presentName } from '../src/generate/graphs.ts';
 import { modelOf, type Tensor, zeros } from '../src/graph/ir.ts';
 import { encodeModel } from '../src/graph/protobuf.ts';
 import { denseConfig, denseModel } from '../src/models/dense/index.ts';

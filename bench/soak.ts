@@ -1,28 +1,33 @@
 /**
  * Thousands of random requests to one engine: lengths, shared beginnings, stops, aborts, arrivals while others answer. Every
- * answer must be the one that the request gets alone, and memory must not grow.
+ * answer must be the one that the request gets alone and without drafts, and memory must not grow. Half of the requests go to
+ * a dense model that is drafted by prompt lookup, half to a DeepSeek model that is drafted by its own module.
  * Usage: npm run bench -- soak [--requests N] [--seed N]
  */
 import { Decoder } from '../src/generate/decoder.ts';
 import { promptLookup } from '../src/generate/drafts.ts';
 import { type Completion, Engine, type GenerateRequest } from '../src/generate/engine.ts';
+import { deepseekConfig, deepseekModel } from '../src/models/deepseek/index.ts';
 import { denseConfig, denseModel } from '../src/models/dense/index.ts';
 import { ParameterStore } from '../src/nn/parameters.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
 import { Random } from '../src/util/random.ts';
 
 const CONTEXT = 128;
-const model = denseModel(
-  denseConfig({
-    vocabSize: 64,
-    hiddenSize: 32,
-    numHiddenLayers: 2,
-    numAttentionHeads: 4,
-    numKeyValueHeads: 2,
-    maxPositionEmbeddings: CONTEXT,
-    initializerRange: 0.3,
-  }),
-);
+const VOCABULARY = 64;
+const SHAPE = {
+  vocabSize: VOCABULARY,
+  hiddenSize: 32,
+  numHiddenLayers: 2,
+  numAttentionHeads: 4,
+  maxPositionEmbeddings: CONTEXT,
+  initializerRange: 0.3,
+};
+const MODELS = {
+  lookup: () => denseModel(denseConfig({ ...SHAPE, numKeyValueHeads: 2 })),
+  module: () => deepseekModel(deepseekConfig(SHAPE), { aheadWeight: 1 }),
+} as const;
+type DraftedBy = keyof typeof MODELS;
 
 export interface SoakReport {
   readonly requests: number;
@@ -30,10 +35,11 @@ export interface SoakReport {
   /** How answers ended. */
   readonly ends: Readonly<Record<Completion['finishReason'], number>>;
   readonly cachedTokens: number;
+  readonly acceptedDrafts: Readonly<Record<DraftedBy, number>>;
   /** Requests whose answer was another one than alone. */
-  readonly wrong: readonly number[];
-  /** Resident memory after a fifth of the requests, and at the end. */
-  readonly rssBytes: readonly [early: number, end: number];
+  readonly wrong: readonly string[];
+  /** Resident memory of each half after a fifth of its requests, and at its end. */
+  readonly rssBytes: readonly (readonly [early: number, end: number])[];
 }
 
 interface Planned {
@@ -42,34 +48,70 @@ interface Planned {
   readonly abortAfter?: number;
 }
 
+/** Requests that arrive together at most. */
 const AT_ONCE = 48;
 
 /** Runs `count` requests; throws when the engine does. */
 export async function soak(count: number, seed: number): Promise<SoakReport> {
+  const halves = { lookup: Math.ceil(count / 2), module: Math.floor(count / 2) };
+  const [lookup, module] = [
+    await half('lookup', halves.lookup, seed),
+    await half('module', halves.module, seed),
+  ];
+  const sum = (of: (report: Half) => number) => of(lookup) + of(module);
+  return {
+    requests: count,
+    tokens: sum(r => r.tokens),
+    ends: {
+      stop: sum(r => r.ends.stop),
+      length: sum(r => r.ends.length),
+      aborted: sum(r => r.ends.aborted),
+    },
+    cachedTokens: sum(r => r.cachedTokens),
+    acceptedDrafts: { lookup: lookup.accepted, module: module.accepted },
+    wrong: [...lookup.wrong.map(i => `lookup ${i}`), ...module.wrong.map(i => `module ${i}`)],
+    rssBytes: [lookup.rssBytes, module.rssBytes],
+  };
+}
+
+interface Half {
+  tokens: number;
+  readonly ends: Record<Completion['finishReason'], number>;
+  cachedTokens: number;
+  accepted: number;
+  readonly wrong: number[];
+  readonly rssBytes: readonly [early: number, end: number];
+}
+
+async function half(by: DraftedBy, count: number, seed: number): Promise<Half> {
   const runtime = await nativeRuntime();
+  const model = MODELS[by]();
   const store = new ParameterStore(model.parameters).initialize(new Random(seed).fork('weights'));
-  using decoder = await Decoder.create(runtime, model, store, { prepacked: true, threads: 1 });
+  const options = { prepacked: true, threads: 1 };
+  using decoder = await Decoder.create(runtime, model, store, { ...options, ahead: by === 'module' });
+  using plain = await Decoder.create(runtime, model, store, options);
   using engine = new Engine(decoder, {
     slots: 12,
     capacity: CONTEXT,
     prefillPiece: 24,
     prefillPositions: 200,
     prefixCacheBytes: 200_000,
-    drafter: promptLookup(2, 1),
+    maxDraft: 3,
+    ...(by === 'lookup' && { drafter: promptLookup(2, 1) }),
   });
-  using alone = new Engine(decoder, { slots: 1, capacity: CONTEXT, prefillPiece: CONTEXT });
+  using alone = new Engine(plain, { slots: 1, capacity: CONTEXT, prefillPiece: CONTEXT });
   const random = new Random(seed).fork('requests');
   const beginnings = Array.from({ length: 5 }, () => someIds(random, 8 + random.int(50)));
   const report = {
-    requests: count,
     tokens: 0,
     ends: { stop: 0, length: 0, aborted: 0 },
     cachedTokens: 0,
     wrong: [] as number[],
   };
   let early = 0;
-  for (let first = 0; first < count; first += AT_ONCE) {
-    const wave = Array.from({ length: Math.min(AT_ONCE, count - first) }, () => plan(random, beginnings));
+  for (let first = 0; first < count; ) {
+    const size = random.int(4) === 0 ? 1 : 1 + random.int(AT_ONCE);
+    const wave = Array.from({ length: Math.min(size, count - first) }, () => plan(random, beginnings));
     const answers = await Promise.all(wave.map(planned => submitLater(engine, planned, random)));
     for (const [i, answer] of answers.entries()) {
       report.tokens += answer.ids.length;
@@ -78,12 +120,13 @@ export async function soak(count: number, seed: number): Promise<SoakReport> {
       if (!(await sameAlone(alone, wave[i] as Planned, answer))) report.wrong.push(first + i);
     }
     if (first < count / 5) early = process.memoryUsage.rss();
+    first += wave.length;
   }
-  return { ...report, rssBytes: [early, process.memoryUsage.rss()] };
+  return { ...report, accepted: engine.acceptedTokens, rssBytes: [early, process.memoryUsage.rss()] };
 }
 
 const someIds = (random: Random, count: number): number[] =>
-  Array.from({ length: count }, () => random.int(model.vocabSize));
+  Array.from({ length: count }, () => random.int(VOCABULARY));
 
 function plan(random: Random, beginnings: readonly number[][]): Planned {
   const shared = random.int(3) === 0 ? (beginnings[random.int(beginnings.length)] as number[]) : [];

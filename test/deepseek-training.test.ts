@@ -1,63 +1,26 @@
 /** A DeepSeek model from the first step to a file: it learns, balances, drafts, is saved, loaded, decoded and exported. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { randomWindows } from '../src/data/windows.ts';
 import { promptFeeds } from '../src/export/calibration.ts';
 import { EXPORT_DTYPES, exportAs } from '../src/export/dtypes.ts';
 import { Decoder } from '../src/generate/decoder.ts';
 import { Engine } from '../src/generate/engine.ts';
 import { float32, int32, modelOf, type Tensor } from '../src/graph/ir.ts';
-import { type DeepseekTraining, deepseekConfig, deepseekModel } from '../src/models/deepseek/index.ts';
+import { deepseekModel } from '../src/models/deepseek/index.ts';
 import { deepseekAhead, deepseekHidden } from '../src/models/deepseek/model.ts';
 import { loadModel, saveModel } from '../src/models/files.ts';
 import type { AheadModule } from '../src/models/model.ts';
-import { ParameterStore, ParameterTrace } from '../src/nn/parameters.ts';
+import { type ParameterStore, ParameterTrace } from '../src/nn/parameters.ts';
 import { Builder } from '../src/ops/builder.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
 import type { Runtime } from '../src/runtime/runtime.ts';
-import { CharacterTokenizer } from '../src/tokenizer/character.ts';
-import { languageModelTraining } from '../src/train/language-model.ts';
 import { memoryFiles } from '../src/util/files.ts';
-import { Random } from '../src/util/random.ts';
 import { patternedStore } from './patterned.ts';
+import { config, tokenizer, trained } from './trained-deepseek.ts';
 
 let runtime: Runtime;
 beforeAll(async () => {
   runtime = await nativeRuntime();
 });
-
-const tokenizer = CharacterTokenizer.fromAlphabet('abcdefgh ');
-const text = Int32Array.from(tokenizer.encode('abc abd abe hgf hge hgd '.repeat(40)));
-const config = deepseekConfig({
-  vocabSize: tokenizer.vocabSize,
-  hiddenSize: 32,
-  numHiddenLayers: 2,
-  numAttentionHeads: 2,
-  maxPositionEmbeddings: 32,
-  nRoutedExperts: 8,
-  numExpertsPerTok: 2,
-  numNextnPredictLayers: 1,
-  eosTokenId: tokenizer.eos,
-});
-
-async function trained(training: DeepseekTraining, steps = 40) {
-  const model = deepseekModel(config, training);
-  const store = new ParameterStore(model.parameters).initialize(new Random(3));
-  const windows = randomWindows(text, { rows: 4, length: 24 }, 5);
-  using stage = await languageModelTraining(runtime, model, store, {
-    data: { next: i => [windows(2 * i), windows(2 * i + 1)] },
-    schedule: { kind: 'constant', rate: 0.01 },
-    optimizer: { kind: 'adamw' },
-    packed: false,
-  });
-  const metrics: Record<string, number>[] = [];
-  for (let i = 0; i < steps; i++) metrics.push(await stage.step(i));
-  return {
-    model,
-    store,
-    first: metrics[0] as Record<string, number>,
-    last: metrics.at(-1) as Record<string, number>,
-  };
-}
 
 const biasesOf = (store: ParameterStore, layer: number) => [
   ...(store.tensor(`model.layers.${layer}.mlp.gate.e_score_correction_bias`).data as Float32Array),
@@ -65,7 +28,11 @@ const biasesOf = (store: ParameterStore, layer: number) => [
 
 describe('a training', () => {
   it('learns the next token and the one after; biases move by γ a step, losses not in their way', async () => {
-    const { store, first, last } = await trained({ biasRate: 0.01, aheadWeight: 0.3, expertLoss: 1e-3 });
+    const { store, first, last } = await trained(runtime, {
+      biasRate: 0.01,
+      aheadWeight: 0.3,
+      expertLoss: 1e-3,
+    });
     expect(last['loss/next']).toBeLessThan((first['loss/next'] as number) / 2);
     expect(last['loss/ahead']).toBeLessThan((first['loss/ahead'] as number) / 1.5);
     expect(first['loss/balance']).toBeGreaterThan(0.9e-3);
@@ -84,14 +51,14 @@ describe('a training', () => {
   });
 
   it('leaves biases alone without a rate, and has no third loss without the module', async () => {
-    const { store, first } = await trained({}, 2);
+    const { store, first } = await trained(runtime, {}, 2);
     expect(biasesOf(store, 1)).toEqual(Array(8).fill(0));
     expect(first['loss/ahead']).toBeUndefined();
     expect(store.has('model.layers.2.eh_proj.weight')).toBe(false);
   });
 
   it('goes to files and back: decoded text and exports are the same model', async () => {
-    const { model, store } = await trained({ biasRate: 0.01, aheadWeight: 0.3 });
+    const { model, store } = await trained(runtime, { biasRate: 0.01, aheadWeight: 0.3 });
     const files = memoryFiles();
     await saveModel(files, 'm', model, store, tokenizer);
     const loaded = await loadModel(files, 'm');

@@ -8,8 +8,9 @@ import { type FloatSource, PACK_FORMATS, packInputs } from '../src/compress/quan
 import { openLanguageModel } from '../src/export/language-model.ts';
 import { packedDecoder } from '../src/export/packed-decoder.ts';
 import type { WritableType } from '../src/formats/gguf/quantize.ts';
-import { Decoder, decodeGraph, weightInputs } from '../src/generate/decoder.ts';
+import { Decoder } from '../src/generate/decoder.ts';
 import { Engine } from '../src/generate/engine.ts';
+import { decodeGraph, weightInputs } from '../src/generate/graphs.ts';
 import { sizeOf } from '../src/graph/ir.ts';
 import { verify } from '../src/graph/verify.ts';
 import { denseConfig, denseModel } from '../src/models/dense/index.ts';

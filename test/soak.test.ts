@@ -6,5 +6,7 @@ it('300 random requests get the answers that they get alone', { timeout: 120_000
   expect(report.wrong).toEqual([]);
   const { stop, length, aborted } = report.ends;
   expect(stop + length + aborted).toBe(300);
-  for (const count of [stop, length, aborted, report.cachedTokens]) expect(count).toBeGreaterThan(10);
+  const { lookup, module } = report.acceptedDrafts;
+  for (const count of [stop, length, aborted, report.cachedTokens, lookup, module])
+    expect(count).toBeGreaterThan(10);
 });

@@ -2,6 +2,8 @@
 import type { Command } from 'commander';
 import { OPEN_DTYPES } from '../export/language-model.ts';
 import { CACHE_DTYPES } from '../generate/cache-format.ts';
+import type { DraftFigures, Drafting } from '../generate/open.ts';
+import { percent } from '../report/format.ts';
 import { UsageError } from '../util/errors.ts';
 
 /** Parser for whole numbers of at least `least`. */
@@ -69,6 +71,31 @@ export const TOKENIZER_OPTION = [
   '--tokenizer <path>',
   "a llama2.c file's tokenizer (default: tokN.bin or tokenizer.bin beside it)",
 ] as const;
+
+/** Whose guesses are checked. */
+export const DRAFT_OPTION = [
+  '--draft <n>',
+  'up to n tokens are guessed, to be checked at once: n from the text so far, mtp or mtp:n by the module that DeepSeek files hold for it',
+  draftingOf,
+] as const;
+
+function draftingOf(text: string): Drafting | undefined {
+  if (text === 'mtp') return { by: 'mtp', tokens: 1 };
+  const by = text.startsWith('mtp:') ? 'mtp' : 'lookup';
+  const tokens = whole('--draft', 0)(by === 'mtp' ? text.slice(4) : text);
+  return tokens === 0 ? undefined : { by, tokens };
+}
+
+/** How drafts fared, for a table. */
+export const draftCells = ({
+  draftedTokens,
+  acceptedTokens,
+  acceptance,
+  tokensPerStep,
+}: DraftFigures): [string, string] => [
+  percent(acceptance),
+  `of ${draftedTokens} accepted (${acceptedTokens}), ${tokensPerStep.toFixed(2)} tokens a step`,
+];
 
 /** How keys and values are kept. */
 export const CACHE_OPTION = [

@@ -3,7 +3,7 @@
  * the chosen positions alone. The nodes and weights in between are the file's own, so what is measured is what was written.
  */
 
-import { presentName } from '../generate/decoder.ts';
+import { presentName } from '../generate/graphs.ts';
 import type { Graph, Model } from '../graph/ir.ts';
 import { eliminateDeadCode } from '../graph/passes/dce.ts';
 import { cloneGraph, sortTopologically } from '../graph/walk.ts';

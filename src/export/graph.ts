@@ -11,7 +11,7 @@
  *    turned back into the in-place form and decoded by the same engine (see decode-form.ts).
  */
 
-import { presentName } from '../generate/decoder.ts';
+import { presentName } from '../generate/graphs.ts';
 import { type Graph, type Model, type Tensor, zeros } from '../graph/ir.ts';
 import type { CausalModel } from '../models/model.ts';
 import { type ParameterStore, ParameterTrace } from '../nn/parameters.ts';

@@ -6,8 +6,8 @@
  */
 import { type PackDType, packChoice } from '../compress/quantize/pack-inputs.ts';
 import { type CacheDType, type CacheFormat, measureCache, quantizeCache } from '../generate/cache-format.ts';
-import { Decoder, decodeGraph } from '../generate/decoder.ts';
-import { type Model, sizeOf } from '../graph/ir.ts';
+import { Decoder } from '../generate/decoder.ts';
+import { type Graph, type Model, sizeOf } from '../graph/ir.ts';
 import { type OpenModelFiles, openModelFiles } from '../models/files.ts';
 import { openGgufFiles } from '../models/gguf/files.ts';
 import { openLlama2cFiles } from '../models/llama2c.ts';
@@ -41,6 +41,8 @@ export interface OpenModelOptions {
 export interface LanguageDecoderOptions extends CompileOptions {
   /** How keys and values are kept; f32 when absent. */
   readonly kvCache?: CacheDType;
+  /** With the module that predicts one token further, to draft with; throws a UsageError where there is none. */
+  readonly ahead?: boolean;
 }
 
 export interface LanguageModel {
@@ -108,9 +110,8 @@ async function openFloats(
   await weights.readInto(store);
   const { bytes } = weights;
   const decoder = cached(tokenizer, (runtime, options, cache) => {
-    if (!cache) return Decoder.create(runtime, model, store.tensors(), options);
-    const graph = decodeGraph(model, name => store.tensor(name));
-    return Decoder.fromGraph(runtime, quantizeCache(graph, model, cache), graph, options);
+    const rewrite = cache && ((graph: Graph, whole: CausalModel) => quantizeCache(graph, whole, cache));
+    return Decoder.create(runtime, model, store.tensors(), { ...options, rewrite });
   });
   return { model, tokenizer, store, parameters: store.count, bytes, origin, decoder, dtype: 'f32' };
 }
@@ -135,7 +136,11 @@ async function openExported(files: FileStore, path: string): Promise<LanguageMod
   }
   const loaded = await loadOnnxModel(files, path);
   const { model, tokenizer, bytes } = loaded;
-  const decoder = cached(tokenizer, (runtime, options, cache) => {
+  const decoder = cached(tokenizer, async (runtime, { ahead, ...options }, cache) => {
+    if (ahead)
+      throw new UsageError(
+        `${path}: exported files have no module that predicts further; draft with --draft N`,
+      );
     const graph = decodeForm(loaded.onnx, model, path);
     const stepModel = cache ? quantizeCache(graph, model, cache) : model;
     return Decoder.fromGraph(runtime, stepModel, graph, options);
@@ -151,7 +156,11 @@ async function openExported(files: FileStore, path: string): Promise<LanguageMod
   };
 }
 
-type Compile = (runtime: Runtime, options: CompileOptions, cache?: CacheFormat) => Promise<Decoder>;
+type Compile = (
+  runtime: Runtime,
+  options: Omit<LanguageDecoderOptions, 'kvCache'>,
+  cache?: CacheFormat,
+) => Promise<Decoder>;
 
 /** Text in which the ranges of keys and values are looked for: prose, numbers, code. */
 const SAMPLE = `The old harbour was quiet when the last boat came in. "Did you find anything?" she asked; he shook his head.

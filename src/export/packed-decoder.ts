@@ -17,11 +17,12 @@ import {
   packInputs,
 } from '../compress/quantize/pack-inputs.ts';
 import { type CacheFormat, quantizeCache } from '../generate/cache-format.ts';
-import { Decoder, decodeGraph, weightInputs } from '../generate/decoder.ts';
+import { Decoder } from '../generate/decoder.ts';
+import { aheadGraph, aheadModel, checkedAhead, decodeGraph, weightInputs } from '../generate/graphs.ts';
 import { type Graph, sizeOf, type ValueInfo } from '../graph/ir.ts';
 import { cutStages } from '../graph/stages.ts';
 import type { CausalModel } from '../models/model.ts';
-import type { CompileOptions, Runtime } from '../runtime/runtime.ts';
+import type { CompileOptions, Program, Runtime } from '../runtime/runtime.ts';
 import { compileStages } from '../runtime/staged.ts';
 
 /** Stages that a model's products are cut into, its last one apart. */
@@ -34,6 +35,8 @@ export interface PackedDecoderOptions extends CompileOptions {
   readonly stageBytes?: number;
   /** How keys and values are kept; as floats when absent. */
   readonly cache?: CacheFormat;
+  /** With the module that predicts one token further. */
+  readonly ahead?: boolean;
 }
 
 /** Compiles `model` with weights of that format, or each of the format that its file has. */
@@ -42,11 +45,32 @@ export async function packedDecoder(
   model: CausalModel,
   source: FloatSource,
   choice: PackChoice,
-  { stageBytes, cache, ...options }: PackedDecoderOptions = {},
+  { cache, ahead = false, ...options }: PackedDecoderOptions = {},
 ): Promise<Decoder> {
-  const graph = decodeGraph(model);
-  const stepModel = cache ? quantizeCache(graph, model, cache) : model;
-  const weights = new Map(weightInputs(graph, model).map(info => [info.name, info]));
+  const held = new Set(model.parameters.map(({ name }) => name));
+  const module = ahead
+    ? await packedGraph(aheadGraph(checkedAhead(model, name => held.has(name))), aheadModel(model))
+    : undefined;
+  const graph = decodeGraph(model, 'inputs', { hidden: ahead });
+  return packedGraph(graph, cache ? quantizeCache(graph, model, cache) : model, module);
+
+  async function packedGraph(graph: Graph, stepModel: CausalModel, beside?: Decoder): Promise<Decoder> {
+    const infos = weightInputs(graph, stepModel);
+    const program = await packedProgram(runtime, graph, infos, source, choice, options);
+    return Decoder.fromProgram(runtime, stepModel, program, options, beside);
+  }
+}
+
+/** Compiles `graph`, of whose inputs `infos` are weights. */
+async function packedProgram(
+  runtime: Runtime,
+  graph: Graph,
+  infos: readonly ValueInfo[],
+  source: FloatSource,
+  choice: PackChoice,
+  { stageBytes, ...options }: Omit<PackedDecoderOptions, 'cache' | 'ahead'>,
+): Promise<Program> {
+  const weights = new Map(infos.map(info => [info.name, info]));
   const formats = new Map(
     [...weights].map(([name, { shape }]) => {
       return [name, formatOf(name, shape as readonly number[], source, choice)]; // parameters have fixed shapes
@@ -61,7 +85,7 @@ export async function packedDecoder(
   const consumed = await allConsumed(runtime, [...formats.values()]);
   const dropped = () => runtime.tidy?.();
   const memories = [new Turn(dropped), new Turn(dropped)];
-  const program = await compileStages(
+  return compileStages(
     runtime,
     {
       stages,
@@ -78,7 +102,6 @@ export async function packedDecoder(
     },
     options,
   );
-  return Decoder.fromProgram(runtime, stepModel, program, options);
 }
 
 /** Whether products of all formats that occur are independent of the arrays that they are compiled from. */

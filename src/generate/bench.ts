@@ -11,12 +11,14 @@ import { UsageError } from '../util/errors.ts';
 import { Random } from '../util/random.ts';
 import type { Decoder } from './decoder.ts';
 import { Engine } from './engine.ts';
+import { type DraftFigures, type Drafting, draftFigures, draftOptions } from './open.ts';
 
 export interface GenerationBenchOptions {
   readonly promptTokens?: number;
   readonly newTokens?: number;
   readonly runs: number;
   readonly seed: number;
+  readonly draft?: Drafting;
 }
 
 export interface GenerationBench {
@@ -29,6 +31,8 @@ export interface GenerationBench {
   readonly promptTokens: number;
   readonly newTokens: number;
   readonly runs: number;
+  /** How drafts fared; absent without them. */
+  readonly drafts?: DraftFigures;
 }
 
 /** Times a model. Throws a UsageError when prompt and answer do not fit its context. */
@@ -39,7 +43,8 @@ export async function benchGeneration(
   const { model } = decoder;
   const { runs, seed } = options;
   const { promptTokens, newTokens } = lengths(model, options);
-  using engine = new Engine(decoder, { slots: 1, capacity: promptTokens + newTokens });
+  const capacity = promptTokens + newTokens;
+  using engine = new Engine(decoder, { slots: 1, capacity, ...draftOptions(options.draft) });
   const random = new Random(seed).fork('prompt');
   const prompt = Array.from({ length: promptTokens }, () => random.int(model.vocabSize));
   await timeAnswer(engine, prompt, newTokens);
@@ -56,6 +61,7 @@ export async function benchGeneration(
     promptTokens,
     newTokens,
     runs,
+    ...(options.draft && { drafts: draftFigures(engine) }),
   };
 }
 

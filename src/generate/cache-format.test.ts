@@ -6,8 +6,9 @@ import { nativeRuntime } from '../runtime/native/native.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { Random } from '../util/random.ts';
 import { measureCache, quantizeCache } from './cache-format.ts';
-import { Decoder, decodeGraph } from './decoder.ts';
+import { Decoder } from './decoder.ts';
 import { Engine } from './engine.ts';
+import { decodeGraph } from './graphs.ts';
 import { positionBytes } from './rows.ts';
 
 const model = denseModel(

@@ -9,7 +9,8 @@
 import { float32, type Graph, type Node, opKey, type Tensor, type ValueInfo } from '../graph/ir.ts';
 import type { CacheSlot, CausalModel } from '../models/model.ts';
 import { UsageError } from '../util/errors.ts';
-import { type Decoder, presentName } from './decoder.ts';
+import type { Decoder } from './decoder.ts';
+import { presentName } from './graphs.ts';
 
 export const CACHE_DTYPES = ['f32', 'int8', 'int4'] as const;
 export type CacheDType = (typeof CACHE_DTYPES)[number];

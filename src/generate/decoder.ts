@@ -5,9 +5,9 @@
  * 1. Weights are graph inputs bound to a ParameterStore (they may change between any two runs) or initializers (fixed: the
  *    runtime prepacks them). Both read the same model code. A decoder over a store may also be `prepacked`: its weights
  *    are fixed until `refresh` compiles it again (25 ms at 3.7M parameters, for 7 % more tokens a second).
- * 2. `select` picks hidden states before the vocabulary projection: one a row, so that a prefill computes B rows of logits
- *    and not B·S, or all of them, to check drafts.
- * Shapes: B rows, S new positions, R chosen positions, C capacity, V vocabulary.
+ * 2. A module that predicts one token further has a decoder of its own, with a cache of its own, which reads what the
+ *    model's gives out as `hidden`. Where weights are constants it has its own copy of the embedding and the head.
+ * Shapes: B rows, S new positions, R chosen positions, C capacity, d width, V vocabulary.
  */
 import {
   float32,
@@ -20,40 +20,20 @@ import {
   zeros,
 } from '../graph/ir.ts';
 import type { CausalModel } from '../models/model.ts';
-import { type ParameterSource, type ParameterStore, ParameterTrace } from '../nn/parameters.ts';
-import { Builder } from '../ops/builder.ts';
+import type { ParameterSource, ParameterStore } from '../nn/parameters.ts';
 import { modelFor } from '../ops/opset.ts';
 import type { Binding, CompileOptions, Program, Runtime } from '../runtime/runtime.ts';
 import { type Distributions, Normalizer } from './distributions.ts';
-
-/** Inputs: ids [B,S], select [R], last_position [B], total [], caches, weights; outputs: logits [R,V], present caches. */
-export function decodeGraph(model: CausalModel, source: ParameterSource = 'inputs'): Graph {
-  const b = new Builder('decode');
-  const int = (name: string, shape: readonly (string | number)[]) => b.input(name, 'int32', shape);
-  const ids = int('ids', ['B', 'S']);
-  const select = int('select', ['R']);
-  const lastPosition = int('last_position', ['B']);
-  const total = int('total', []);
-  const cache = model.cacheSlots.map(s => b.input(s.name, s.dtype, ['B', s.heads, 'C', s.width]));
-  const trace = new ParameterTrace(b, source);
-  const step = model.step(trace.scope(), { ids, lastPosition, total, cache });
-  const width = step.hidden.shape[2] as number;
-  const last = step.hidden.reshape([-1, width]).gather(select);
-  b.output(model.logits(trace.scope(), last), 'logits');
-  step.cache.forEach((value, i) => {
-    b.output(value, presentName(model.cacheSlots[i]?.name as string));
-  });
-  return b.graph;
-}
-
-/** The inputs of a `decodeGraph` with weights as inputs that are weights. */
-export const weightInputs = (graph: Graph, model: CausalModel): ValueInfo[] =>
-  graph.inputs.slice(STEP_INPUTS + model.cacheSlots.length);
-
-/** ids, select, last_position, total. */
-const STEP_INPUTS = 4;
-
-export const presentName = (past: string): string => past.replace('past_key_values', 'present');
+import {
+  aheadGraph,
+  aheadModel,
+  checkedAhead,
+  decodeGraph,
+  HIDDEN,
+  PREVIOUS,
+  presentName,
+  weightInputs,
+} from './graphs.ts';
 
 /** Which rows of a cache a lane works on, and what for. */
 export interface LaneShape {
@@ -73,6 +53,10 @@ export interface Lane extends Disposable {
   readonly lastPosition: Int32Array;
   /** Longest length after the step. */
   total: number;
+  /** Hidden states of all new positions [rows, length, d], where the decoder gives them out. */
+  readonly hidden: Float32Array;
+  /** What a module that predicts further reads beside `ids` [rows, length, d]. */
+  readonly previous: Float32Array;
   run(): Promise<void>;
 }
 
@@ -81,10 +65,17 @@ export interface DecoderOptions extends CompileOptions {
   readonly prepacked?: boolean;
   /** Changes the graph before each compilation; returns the model with the cache that the graph then has. */
   readonly rewrite?: (graph: Graph, model: CausalModel) => CausalModel;
+  /** With the module that predicts one token further, to draft with. */
+  readonly ahead?: boolean;
 }
+
+/** Makes a graph over weights, and the model with the caches that it has. */
+type Make = (source: ParameterSource) => { readonly graph: Graph; readonly model: CausalModel };
 
 export class Decoder implements Disposable {
   readonly model: CausalModel;
+  /** The module that predicts one token further, where the decoder was made with it. */
+  readonly ahead: Decoder | undefined;
   #program: Program;
   #recompile?: () => Promise<Program>;
   readonly #normalizer: Normalizer;
@@ -95,8 +86,10 @@ export class Decoder implements Disposable {
     program: Program,
     normalizer: Normalizer,
     weights: Record<string, Tensor>,
+    ahead?: Decoder,
   ) {
     this.model = model;
+    this.ahead = ahead;
     this.#program = program;
     this.#normalizer = normalizer;
     this.#weights = weights;
@@ -109,26 +102,43 @@ export class Decoder implements Disposable {
     runtime: Runtime,
     model: CausalModel,
     weights: ParameterStore | ReadonlyMap<string, Tensor>,
-    { prepacked = false, rewrite = (_, same) => same, ...options }: DecoderOptions = {},
+    { prepacked = false, rewrite = (_, same) => same, ahead = false, ...options }: DecoderOptions = {},
+  ): Promise<Decoder> {
+    const over = (make: Make, beside?: Decoder) =>
+      Decoder.#over(runtime, weights, make, prepacked, options, beside);
+    if (ahead) checkedAhead(model, name => weights.has(name));
+    const module = ahead
+      ? await over(source => ({ graph: aheadGraph(model, source), model: aheadModel(model) }))
+      : undefined;
+    return over(source => {
+      const graph = decodeGraph(model, source, { hidden: ahead });
+      return { graph, model: rewrite(graph, model) };
+    }, module);
+  }
+
+  static async #over(
+    runtime: Runtime,
+    weights: ParameterStore | ReadonlyMap<string, Tensor>,
+    make: Make,
+    prepacked: boolean,
+    options: CompileOptions,
+    ahead?: Decoder,
   ): Promise<Decoder> {
     if (weights instanceof Map) {
-      const graph = decodeGraph(model, name => tensorNamed(weights, name));
-      return Decoder.fromGraph(runtime, rewrite(graph, model), graph, options);
+      const { graph, model } = make(name => tensorNamed(weights, name));
+      return Decoder.fromGraph(runtime, model, graph, options, ahead);
     }
     const store = weights as ParameterStore;
     if (prepacked) {
-      const rewritten = () => {
-        const graph = decodeGraph(model, name => store.tensor(name));
-        return { graph, model: rewrite(graph, model) };
-      };
-      const first = rewritten();
-      const decoder = await Decoder.fromGraph(runtime, first.model, first.graph, options);
-      decoder.#recompile = () => runtime.compile(modelFor(rewritten().graph), options);
+      const fixed = () => make(name => store.tensor(name));
+      const first = fixed();
+      const decoder = await Decoder.fromGraph(runtime, first.model, first.graph, options, ahead);
+      decoder.#recompile = () => runtime.compile(modelFor(fixed().graph), options);
       return decoder;
     }
-    const graph = decodeGraph(model);
+    const { graph, model } = make('inputs');
     const bound = Object.fromEntries(weightInputs(graph, model).map(i => [i.name, store.tensor(i.name)]));
-    return Decoder.#compile(runtime, rewrite(graph, model), modelOf(graph), options, bound);
+    return Decoder.#compile(runtime, model, modelOf(graph), options, bound, ahead);
   }
 
   /** Over a graph with the signature of `decodeGraph` that holds its weights itself (an exported file's). */
@@ -137,8 +147,9 @@ export class Decoder implements Disposable {
     model: CausalModel,
     graph: Graph,
     options: CompileOptions = {},
+    ahead?: Decoder,
   ): Promise<Decoder> {
-    return Decoder.#compile(runtime, model, modelFor(graph), options, {});
+    return Decoder.#compile(runtime, model, modelFor(graph), options, {}, ahead);
   }
 
   /** Over a compiled program with the signature of `decodeGraph` that holds its weights itself. */
@@ -147,9 +158,10 @@ export class Decoder implements Disposable {
     model: CausalModel,
     program: Program,
     options: CompileOptions = {},
+    ahead?: Decoder,
   ): Promise<Decoder> {
     const normalizer = await Normalizer.create(runtime, model.vocabSize, options);
-    return new Decoder(model, program, normalizer, {});
+    return new Decoder(model, program, normalizer, {}, ahead);
   }
 
   static async #compile(
@@ -158,14 +170,16 @@ export class Decoder implements Disposable {
     file: Model,
     options: CompileOptions,
     weights: Record<string, Tensor>,
+    ahead?: Decoder,
   ): Promise<Decoder> {
     const program = await runtime.compile(file, options);
     const normalizer = await Normalizer.create(runtime, model.vocabSize, options);
-    return new Decoder(model, program, normalizer, weights);
+    return new Decoder(model, program, normalizer, weights, ahead);
   }
 
   /** Takes over the store's present values, where they were fixed. Lanes made before are of no use any more. */
   async refresh(): Promise<void> {
+    await this.ahead?.refresh();
     if (!this.#recompile) return;
     const fresh = await this.#recompile();
     this.#program[Symbol.dispose]();
@@ -200,7 +214,11 @@ export class Decoder implements Disposable {
     const select = Int32Array.from({ length: chosen }, (_, r) =>
       everyPosition ? r : r * length + length - 1,
     );
+    const hidden = this.#states(this.#program.outputs, HIDDEN, rows, length);
+    const previous = this.#states(this.#program.inputs, PREVIOUS, rows, length);
     const binding: Binding = this.#program.bind({
+      ...hidden,
+      ...previous,
       ids: int32([rows, length], ids),
       select: int32([chosen], select),
       last_position: int32([rows], lastPosition),
@@ -214,6 +232,8 @@ export class Decoder implements Disposable {
       ids,
       lastPosition,
       total: length,
+      hidden: valuesOf(hidden[HIDDEN]),
+      previous: valuesOf(previous[PREVIOUS]),
       async run() {
         total[0] = this.total;
         if (length > 1 && !everyPosition)
@@ -223,6 +243,13 @@ export class Decoder implements Disposable {
       },
       [Symbol.dispose]: () => binding[Symbol.dispose](),
     };
+  }
+
+  /** Hidden states of new positions, where the program has a value of that name. */
+  #states(values: readonly ValueInfo[], name: string, rows: number, length: number): Record<string, Tensor> {
+    const width = values.find(value => value.name === name)?.shape?.[2];
+    if (typeof width !== 'number') return {};
+    return { [name]: float32([rows, length, width], new Float32Array(rows * length * width)) };
   }
 
   /** Each cache tensor's rows as past and present. */
@@ -239,10 +266,15 @@ export class Decoder implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.ahead?.[Symbol.dispose]();
     this.#normalizer[Symbol.dispose]();
     this.#program[Symbol.dispose]();
   }
 }
+
+const NOTHING = new Float32Array(0);
+const valuesOf = (tensor: Tensor | undefined): Float32Array =>
+  tensor === undefined ? NOTHING : (tensor.data as Float32Array);
 
 function rowsOf(tensor: Tensor, first: number, rows: number): Tensor {
   const data = tensor.data as Float32Array;

@@ -7,17 +7,28 @@
  *    prompt). Long ones are read alone, in pieces. What another row holds already, or a finished one held, is not read again.
  * 3. Every request draws from a stream of its own, seeded by the request, so what it samples does not depend on its
  *    neighbours. (Logits may differ in the last bit between batch sizes: matrix products are not batch-invariant.)
- * 4. A request that runs alone may be drafted (see drafts.ts): several rows at once are faster as they are.
+ * 4. A request that runs alone may be drafted (see drafts.ts and ahead.ts): several rows at once are faster as they are. Drafts
+ *    that are drawn take random numbers too: at a temperature above 0 such a request's answer is another one than it is
+ *    without drafts, of the same distribution.
  */
 import { GaslawError } from '../util/errors.ts';
 import { Random } from '../util/random.ts';
+import { Ahead, type Following, type Prepare } from './ahead.ts';
 import type { Decoder } from './decoder.ts';
 import type { Distributions } from './distributions.ts';
 import type { Drafter } from './drafts.ts';
 import { commonLength, longest, PrefixCache } from './prefix-cache.ts';
 import { takeGroups } from './queue.ts';
-import { positionBytes, Rows } from './rows.ts';
-import { checkSampling, choose, inverseTemperature, penalize, type SamplingOptions } from './sampling.ts';
+import { keptBytes, positionBytes, Rows } from './rows.ts';
+import {
+  checkSampling,
+  choose,
+  chooseDrafted,
+  type Draft,
+  inverseTemperature,
+  penalize,
+  type SamplingOptions,
+} from './sampling.ts';
 
 export interface GenerateRequest extends SamplingOptions {
   readonly prompt: readonly number[];
@@ -49,6 +60,8 @@ interface Job {
   length: number;
   next: number;
   cachedTokens: number;
+  /** Where the module that predicts further is in its row. */
+  following: Following;
   readonly done: (completion: Completion) => void;
   readonly fail: (error: unknown) => void;
 }
@@ -66,9 +79,9 @@ export interface EngineOptions {
   readonly maxCacheBytes?: number;
   /** Bytes for beginnings that were read before; none when absent. Only where the weights do not change. */
   readonly prefixCacheBytes?: number;
-  /** Guesses for a request that runs alone. */
+  /** Guesses for a request that runs alone; the decoder's module when absent. */
   readonly drafter?: Drafter;
-  /** Tokens drafted at most; 4 when absent. */
+  /** Tokens drafted at most; when absent 4, by the decoder's module 1. */
   readonly maxDraft?: number;
 }
 
@@ -77,8 +90,11 @@ const DEFAULTS = {
   prefillPiece: 256,
   maxCacheBytes: 2 ** 32,
   prefixCacheBytes: 0,
-  maxDraft: 4,
 } as const;
+
+const MAX_DRAFT = { guessed: 4, ahead: 1 } as const;
+
+const NOT_FOLLOWED: Following = { held: 0, pending: new Float32Array(0) };
 
 /** A shorter common beginning is read again. */
 const LEAST_TAKEN_OVER = 8;
@@ -89,6 +105,7 @@ export class Engine implements Disposable {
   readonly #capacity: number;
   readonly #rows: Rows;
   readonly #prefixes: PrefixCache;
+  readonly #ahead: Ahead | undefined;
   readonly #waiting: Job[] = [];
   readonly #active: Job[] = [];
   #loop: Promise<void> | undefined;
@@ -96,13 +113,17 @@ export class Engine implements Disposable {
   sampledTokens = 0;
   draftedTokens = 0;
   acceptedTokens = 0;
+  /** Passes of the model over a row after its prompt; each yields one token and what was accepted. */
+  steps = 0;
 
   /** Throws when not even a few positions fit `maxCacheBytes`. */
   constructor(decoder: Decoder, options: EngineOptions) {
     this.#decoder = decoder;
-    this.#options = { ...DEFAULTS, ...options };
+    const maxDraft = decoder.ahead && !options.drafter ? MAX_DRAFT.ahead : MAX_DRAFT.guessed;
+    this.#options = { ...DEFAULTS, maxDraft, ...options };
     this.#capacity = Math.min(options.capacity, decoder.model.maxPositions, this.#affordable());
     this.#rows = new Rows(decoder, options.slots, this.#capacity);
+    this.#ahead = this.#rows.ahead && new Ahead(this.#rows.ahead, decoder.model.vocabSize);
     this.#prefixes = new PrefixCache(this.#options.prefixCacheBytes);
   }
 
@@ -136,7 +157,7 @@ export class Engine implements Disposable {
     if (prompt.length >= this.#capacity) return Promise.reject(new GaslawError(this.#tooLong(prompt.length)));
     return new Promise((done, fail) => {
       const random = new Random(request.seed);
-      const counts = { length: 0, next: 0, cachedTokens: 0 };
+      const counts = { length: 0, next: 0, cachedTokens: 0, following: NOT_FOLLOWED };
       this.#waiting.push({ request, random, ids: [], logProbs: [], ...counts, done, fail });
       this.#loop ??= this.#run();
     });
@@ -202,7 +223,7 @@ export class Engine implements Disposable {
     const size = this.#decoder.model.vocabSize;
     const logits = new Float32Array(groups.length * size);
     this.#rows.reserve(Math.max(...prompts.map(p => p.length)), this.#active.length);
-    const taken =
+    const { taken, followings } =
       prompts.length === 1
         ? await this.#readAlone(prompts[0] as readonly number[], logits)
         : await this.#readTogether(prompts, logits);
@@ -216,8 +237,9 @@ export class Engine implements Disposable {
       jobs.map(({ job }) => job),
       distributions,
     );
-    const going = jobs.filter(({ job }, i) => {
+    const going = jobs.filter(({ job, row }, i) => {
       job.cachedTokens = taken;
+      job.following = { ...(followings[row] ?? NOT_FOLLOWED) };
       job.length = job.request.prompt.length;
       return !this.#sample(job, distributions.probabilities, i * size);
     });
@@ -225,22 +247,24 @@ export class Engine implements Disposable {
   }
 
   /** Reads short prompts side by side, padded on the right. */
-  async #readTogether(prompts: readonly (readonly number[])[], logits: Float32Array): Promise<number> {
+  async #readTogether(prompts: readonly (readonly number[])[], logits: Float32Array): Promise<ReadPrompts> {
     const length = Math.max(...prompts.map(p => p.length));
-    using lane = this.#rows.prompt(this.#active.length, prompts.length, length, logits);
+    const row = this.#active.length;
+    using lane = this.#rows.prompt(row, prompts.length, length, logits);
     prompts.forEach((prompt, r) => {
       lane.ids.set(prompt, r * length);
       lane.lastPosition[r] = prompt.length - 1;
     });
     await lane.run();
-    return 0;
+    return { taken: 0, followings: (await this.#ahead?.readTogether(row, prompts, lane)) ?? [] };
   }
 
   /** Takes over what is known of a prompt and reads the rest in pieces. Returns how much was known. */
-  async #readAlone(prompt: readonly number[], logits: Float32Array): Promise<number> {
+  async #readAlone(prompt: readonly number[], logits: Float32Array): Promise<ReadPrompts> {
     const row = this.#active.length;
     const known = this.#known(prompt);
     known?.copyTo(row);
+    let following: Following = { ...NOT_FOLLOWED, held: known?.length ?? 0 };
     for (let at = known?.length ?? 0; at < prompt.length; ) {
       const piece = prompt.slice(at, at + this.#options.prefillPiece);
       at += piece.length;
@@ -249,25 +273,33 @@ export class Engine implements Disposable {
       lane.lastPosition[0] = at - 1;
       lane.total = at;
       await lane.run();
+      following = (await this.#ahead?.readPiece(row, prompt, at, lane, following)) ?? following;
     }
-    return known?.length ?? 0;
+    return { taken: known?.length ?? 0, followings: [following] };
   }
 
   /** The longest beginning of a prompt, its last token excepted, that an active or a kept row holds. */
   #known(prompt: readonly number[]): { length: number; copyTo: (row: number) => void } | undefined {
     if (!this.#prefixes.enabled) return undefined;
     const before = prompt.slice(0, -1);
-    const active = longest(this.#active.keys(), row =>
-      commonLength(heldIds(this.#active[row] as Job), before),
-    );
-    const kept = this.#prefixes.find(before, LEAST_TAKEN_OVER);
-    const length = Math.max(active?.length ?? 0, kept?.length ?? 0);
+    const active = longest(this.#active.keys(), row => {
+      const job = this.#active[row] as Job;
+      return this.#usable(commonLength(heldIds(job), before), job.following.held);
+    });
+    const hit = this.#prefixes.find(before, LEAST_TAKEN_OVER);
+    const kept = hit ? this.#usable(hit.length, hit.kept.ahead?.length) : 0;
+    const length = Math.max(active?.length ?? 0, kept);
     if (length < LEAST_TAKEN_OVER) return undefined;
     const copyTo = (row: number) =>
-      kept?.length === length
-        ? this.#rows.restore(kept.kept, row, length)
+      hit && kept === length
+        ? this.#rows.restore(hit.kept, row, length)
         : this.#rows.copy(active?.item as number, row, length);
     return { length, copyTo };
+  }
+
+  /** Of positions that begin alike, those that the module can go on from as well: it has seen the token after each. */
+  #usable(common: number, held = 0): number {
+    return this.#ahead ? Math.min(common - 1, held) : common;
   }
 
   /**
@@ -306,83 +338,99 @@ export class Engine implements Disposable {
   }
 
   /** Temperature and penalty of row `r`; `drafted` come after the job's own ids. */
-  #prepare(
-    { request, ids }: Job,
-    distributions: Distributions,
-    r: number,
-    drafted: readonly number[] = [],
-  ): void {
+  readonly #prepare: Prepare<Job> = ({ request, ids }, distributions, r, drafted = []) => {
     distributions.inverseTemperature[r] = inverseTemperature(request);
     if ((request.repetitionPenalty ?? 1) === 1) return;
     const seen = [...request.prompt, ...ids, ...drafted];
     penalize(distributions.logits, r * this.#decoder.model.vocabSize, seen, request);
-  }
+  };
 
   async #decode(): Promise<void> {
     const [first] = this.#active;
-    const draft = this.#active.length === 1 && first ? this.#draft(first) : [];
-    if (first && draft.length > 0) await this.#checkDraft(first, draft);
+    const alone = this.#active.length === 1 ? first : undefined;
+    const most = alone ? this.#mostDrafted(alone) : 0;
+    this.#rows.reserve(Math.max(...this.#active.map(job => job.length)) + 1 + most, this.#active.length);
+    const draft = await this.#draft(alone, most);
+    this.steps += this.#active.length;
+    if (alone && draft.length > 0) await this.#checkDraft(alone, draft);
     else await this.#decodeAll();
+  }
+
+  /** What may come next for a request that is alone. */
+  async #draft(alone: Job | undefined, most: number): Promise<readonly Draft[]> {
+    const { drafter } = this.#options;
+    const drafts = await this.#ahead?.follow(this.#active, drafter ? [] : [most], this.#prepare);
+    if (!drafter) return drafts?.[0] ?? [];
+    if (!alone || most === 0) return [];
+    const guessed = drafter.draft([...alone.request.prompt, ...alone.ids], most);
+    return guessed.slice(0, most).map(token => ({ token }));
+  }
+
+  #mostDrafted({ request, ids, length }: Job): number {
+    const { drafter, maxDraft } = this.#options;
+    if (!drafter && !this.#ahead) return 0;
+    return Math.max(0, Math.min(maxDraft, request.maxTokens - ids.length - 1, this.#capacity - length - 2));
   }
 
   async #decodeAll(): Promise<void> {
     const count = this.#active.length;
-    const total = Math.max(...this.#active.map(job => job.length + 1));
-    this.#rows.reserve(total, count);
     const lane = this.#rows.step(count);
     for (let r = 0; r < lane.rows; r++) {
       const job = this.#active[r];
       lane.ids[r] = job?.next ?? 0;
       lane.lastPosition[r] = job?.length ?? 0;
     }
-    lane.total = total;
+    lane.total = Math.max(...this.#active.map(job => job.length + 1));
     await lane.run();
     const distributions = this.#rows.distributionsFor(count);
     await this.#distribute(this.#active, distributions);
     const size = this.#decoder.model.vocabSize;
+    const width = lane.hidden.length / lane.rows;
     const finished: number[] = [];
     for (let r = 0; r < count; r++) {
       const job = this.#active[r] as Job;
       job.length++;
+      if (this.#ahead) job.following.pending = lane.hidden.slice(r * width, (r + 1) * width);
       if (this.#sample(job, distributions.probabilities, r * size)) finished.push(r);
     }
     // from the back, so that the rows that move up are never finished ones
     for (const r of finished.reverse()) this.#vacate(r);
   }
 
-  #draft({ request, ids, length }: Job): readonly number[] {
-    const { drafter, maxDraft } = this.#options;
-    const most = Math.min(maxDraft, request.maxTokens - ids.length - 1, this.#capacity - length - 2);
-    return drafter && most > 0 ? drafter.draft([...request.prompt, ...ids], most).slice(0, most) : [];
-  }
-
   /** One pass over the next token and its draft; samples as far as the samples are the draft's. */
-  async #checkDraft(job: Job, draft: readonly number[]): Promise<void> {
+  async #checkDraft(job: Job, draft: readonly Draft[]): Promise<void> {
     const count = draft.length + 1;
-    this.#rows.reserve(job.length + count, 1);
+    const before = job.length;
+    const tokens = draft.map(({ token }) => token);
     const lane = this.#rows.check(count);
-    lane.ids.set([job.next, ...draft]);
+    lane.ids.set([job.next, ...tokens]);
     lane.lastPosition[0] = job.length + count - 1;
     lane.total = job.length + count;
     await lane.run();
     const distributions = this.#rows.exactly(count);
-    for (let i = 0; i < count; i++) this.#prepare(job, distributions, i, draft.slice(0, i));
+    for (let i = 0; i < count; i++) this.#prepare(job, distributions, i, tokens.slice(0, i));
     await distributions.run();
     this.draftedTokens += draft.length;
-    for (let i = 0; i < count; i++) {
+    let ended = false;
+    for (let i = 0; i < count && !ended; i++) {
       job.length++;
-      if (this.#sample(job, distributions.probabilities, i * this.#decoder.model.vocabSize))
-        return this.#vacate(0);
-      if (job.next !== draft[i]) return;
+      ended = this.#sample(job, distributions.probabilities, i * this.#decoder.model.vocabSize, draft[i]);
+      if (ended || job.next !== tokens[i]) break;
       this.acceptedTokens++;
     }
+    const read = (lane.hidden.length / count) * (job.length - before);
+    if (this.#ahead) job.following.pending = lane.hidden.slice(0, read);
+    if (ended) this.#vacate(0);
   }
 
   /** Samples the job's next token. Returns whether that ended it (and then reports it). */
-  #sample(job: Job, probabilities: Float32Array, offset: number): boolean {
-    const { request } = job;
+  #sample(job: Job, probabilities: Float32Array, offset: number, draft?: Draft): boolean {
+    const { request, random } = job;
     if (request.signal?.aborted) return this.#finish(job, 'aborted');
-    const choice = choose(probabilities, offset, this.#decoder.model.vocabSize, request, job.random);
+    const { vocabSize } = this.#decoder.model;
+    const choice = draft
+      ? chooseDrafted(probabilities, offset, vocabSize, draft, request, random)
+      : choose(probabilities, offset, vocabSize, request, random);
     job.ids.push(choice.token);
     job.logProbs.push(choice.logProb);
     job.next = choice.token;
@@ -415,14 +463,23 @@ export class Engine implements Disposable {
   /** Keeps what a finished row holds for requests that begin like it. */
   #keep(row: number): void {
     if (!this.#prefixes.enabled) return;
-    const ids = heldIds(this.#active[row] as Job);
-    const bytes = ids.length * positionBytes(this.#decoder);
-    this.#prefixes.add(ids, bytes, () => this.#rows.keep(row, ids.length));
+    const job = this.#active[row] as Job;
+    const ids = heldIds(job);
+    const { held } = job.following;
+    const bytes = keptBytes(this.#decoder, ids.length, held);
+    this.#prefixes.add(ids, bytes, () => this.#rows.keep(row, ids.length, held));
   }
 
   [Symbol.dispose](): void {
     this.#rows[Symbol.dispose]();
   }
+}
+
+interface ReadPrompts {
+  /** Positions that were taken over. */
+  readonly taken: number;
+  /** Where the module is in each row; none without one. */
+  readonly followings: readonly Following[];
 }
 
 /** The ids at the positions that a job's row holds. */

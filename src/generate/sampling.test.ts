@@ -2,7 +2,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Random } from '../util/random.ts';
-import { checkSampling, choose, inverseTemperature, penalize, type SamplingOptions } from './sampling.ts';
+import {
+  checkSampling,
+  choose,
+  chooseDrafted,
+  drawDraft,
+  inverseTemperature,
+  penalize,
+  type SamplingOptions,
+} from './sampling.ts';
 
 const P = [0.05, 0.4, 0.1, 0.25, 0.2];
 const DRAWS = 4000;
@@ -106,6 +114,51 @@ describe('what is reported and drawn', () => {
     const short = Float32Array.from([0.2, 0.3]);
     const random = new Random(2);
     for (let i = 0; i < 200; i++) expect([0, 1]).toContain(choose(short, 0, 2, {}, random).token);
+  });
+});
+
+describe('a draft drawn from q', () => {
+  const Q = [0.3, 0.1, 0.3, 0.05, 0.25];
+  const [p, q] = [Float32Array.from(P), Float32Array.from(Q)];
+
+  it.each([
+    [{}, P, 0.05 + 0.1 + 0.1 + 0.05 + 0.2], // Σ min(p, q)
+    [{ topK: 2 }, [0, 0.4 / 0.65, 0, 0.25 / 0.65, 0], 0], // q keeps 0 and 2
+    [{ minP: 0.5 }, [0, 0.4 / 0.85, 0, 0.25 / 0.85, 0.2 / 0.85], 0.2 / 0.85], // q keeps 0, 2 and 4
+  ] as const)(
+    'stays by the rejection rule, and what is chosen is distributed as p: %o',
+    (options, wanted, kept) => {
+      const random = new Random(6);
+      const counts = P.map(() => 0);
+      let same = 0;
+      for (let i = 0; i < 20_000; i++) {
+        const draft = drawDraft(q, 0, 5, options, random);
+        const { token, logProb } = chooseDrafted(p, 0, 5, draft, options, random);
+        counts[token]!++;
+        if (token === draft.token) same++;
+        expect(logProb).toBeCloseTo(Math.log(P[token] as number), 5);
+      }
+      // four standard deviations of 20,000 draws are at most 0.0142
+      counts.forEach(
+        (n, i) => void expect(Math.abs(n / 20_000 - (wanted[i] as number))).toBeLessThan(0.0142),
+      );
+      expect(Math.abs(same / 20_000 - kept)).toBeLessThan(0.0142);
+    },
+  );
+
+  it('is the likeliest token at temperature 0, and stays where it is the likeliest of p', () => {
+    const random = new Random(1);
+    const draft = drawDraft(q, 0, 5, { temperature: 0 }, random);
+    expect(draft).toEqual({ token: 0 });
+    expect(chooseDrafted(p, 0, 5, draft, { temperature: 0 }, random).token).toBe(1);
+  });
+
+  it('always stays where q is p', () => {
+    const random = new Random(2);
+    for (let i = 0; i < 500; i++) {
+      const draft = drawDraft(p, 0, 5, {}, random);
+      expect(chooseDrafted(p, 0, 5, draft, {}, random).token).toBe(draft.token);
+    }
   });
 });
 

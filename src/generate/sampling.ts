@@ -7,6 +7,8 @@
  * 2. The reported log-probability is that of the distribution sampled from before truncation: log softmax(logits / T),
  *    which is what reinforcement learning at temperature T needs. At T = 0 it is the model's own.
  * 3. Plain temperature sampling allocates nothing; truncation sorts only what survives min-p.
+ * 4. A draft that was drawn from q stays with probability min(1, p/q); else the token is drawn from max(0, p − q), scaled to
+ *    sum to 1. What comes out is distributed as p, whatever q is (Leviathan et al. 2023, arXiv:2211.17192, theorem 1).
  */
 import { UsageError } from '../util/errors.ts';
 import type { Random } from '../util/random.ts';
@@ -74,6 +76,76 @@ export function choose(
   return { token: token - offset, logProb: Math.log(probabilities[token] as number) };
 }
 
+/** A token that was drawn before the model was asked, and the distribution q [V] that it was drawn from. */
+export interface Draft {
+  readonly token: number;
+  /** Absent for a guess that was not drawn: q is 1 at the token, and sampling from p is the rejection rule. */
+  readonly from?: Float32Array;
+}
+
+/** Draws a draft from the distribution `probabilities[offset … offset + size)`, cut off as `choose` does. */
+export function drawDraft(
+  probabilities: Float32Array,
+  offset: number,
+  size: number,
+  options: SamplingOptions,
+  random: Random,
+): Draft {
+  if (options.temperature === 0) return { token: likeliest(probabilities, offset, size) };
+  const from = cutOff(probabilities, offset, size, options);
+  return { token: drawn(from, random.uniform()), from };
+}
+
+/** Chooses as `choose` does, keeping the draft where the rejection rule keeps it. */
+export function chooseDrafted(
+  probabilities: Float32Array,
+  offset: number,
+  size: number,
+  { token: drafted, from: q }: Draft,
+  options: SamplingOptions,
+  random: Random,
+): Choice {
+  if (q === undefined) return choose(probabilities, offset, size, options, random);
+  const p = cutOff(probabilities, offset, size, options);
+  const kept = random.uniform() * (q[drafted] as number) < (p[drafted] as number);
+  const token = kept ? drafted : drawn(residual(p, q), random.uniform());
+  return { token, logProb: Math.log(probabilities[offset + token] as number) };
+}
+
+/** What is drawn from: 0 where top-k, top-p or min-p cut off, the rest scaled to sum to 1. */
+function cutOff(p: Float32Array, offset: number, size: number, options: SamplingOptions): Float32Array {
+  const whole = p.slice(offset, offset + size);
+  return scaled(truncates(options) ? only(whole, keep(whole, options)) : whole);
+}
+
+function only(p: Float32Array, ids: readonly number[]): Float32Array {
+  const kept = new Float32Array(p.length);
+  for (const id of ids) kept[id] = p[id] as number;
+  return kept;
+}
+
+/** max(0, p − q), scaled; p where that is nothing but rounding. */
+function residual(p: Float32Array, q: Float32Array): Float32Array {
+  const left = p.map((x, i) => Math.max(0, x - (q[i] as number)));
+  return left.some(x => x > 0) ? scaled(left) : p;
+}
+
+function scaled(p: Float32Array): Float32Array {
+  let sum = 0;
+  for (const x of p) sum += x;
+  for (let i = 0; i < p.length; i++) p[i] = (p[i] as number) / sum;
+  return p;
+}
+
+/** The id where the cumulative probability passes `u`. */
+function drawn(p: Float32Array, u: number): number {
+  const id = p.findIndex(x => (u -= x) < 0);
+  return id >= 0 ? id : likeliest(p, 0, p.length); // they sum to a little less than 1
+}
+
+const truncates = (o: SamplingOptions): boolean =>
+  (o.topK ?? 0) > 0 || (o.topP ?? 1) < 1 || (o.minP ?? 0) > 0;
+
 function chosen(
   p: Float32Array,
   offset: number,
@@ -82,8 +154,7 @@ function chosen(
   random: Random,
 ): number {
   if (options.temperature === 0) return likeliest(p, offset, size);
-  const truncates = (options.topK ?? 0) > 0 || (options.topP ?? 1) < 1 || (options.minP ?? 0) > 0;
-  if (truncates) return truncated(p.subarray(offset, offset + size), options, random);
+  if (truncates(options)) return truncated(p.subarray(offset, offset + size), options, random);
   let left = random.uniform();
   for (let i = offset; i < offset + size; i++) {
     left -= p[i] as number;

@@ -113,5 +113,5 @@ export async function openModelWeights(
   const config = await readJson(files, path);
   const model = modelFromConfig(config, path);
   const scaleBlock = scaleBlockOf(config, path);
-  return { model, weights: await openWeights(files, folder, model, { file, scaleBlock }) };
+  return openWeights(files, folder, model, { file, scaleBlock });
 }

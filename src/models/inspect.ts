@@ -31,6 +31,8 @@ export interface Inspection {
   readonly architecture: string;
   readonly parameters: number;
   readonly activeParameters?: number;
+  /** Of the module that predicts one token further, where the files hold it; not among `parameters`. */
+  readonly aheadParameters?: number;
   /** Bytes of the weights; absent for a configuration alone. */
   readonly bytes?: number;
   readonly layers?: number;
@@ -74,10 +76,14 @@ export const inspectConfig = (json: unknown, origin: string): Inspection =>
 
 function described(model: CausalModel): Inspection {
   const forward = model.forwardFlops((model.trainedPositions ?? model.maxPositions) / 2);
-  const parameters = model.parameters.reduce((n, { dims }) => n + sizeOf(dims), 0);
+  const module = new Set(model.ahead?.parameters.map(({ name }) => name));
+  const count = (specs: CausalModel['parameters']) => specs.reduce((n, { dims }) => n + sizeOf(dims), 0);
+  const parameters = count(model.parameters.filter(({ name }) => !module.has(name)));
+  const aheadParameters = count(model.parameters) - parameters;
   return {
     architecture: model.architecture,
     parameters,
+    ...(aheadParameters > 0 && { aheadParameters }),
     activeParameters: model.activeParameters ?? parameters,
     layers: model.layers,
     vocabulary: model.vocabSize,

@@ -87,7 +87,17 @@ export interface AheadModule {
   /** Those that it has besides the main model's, whose embedding and head it shares. */
   readonly parameters: readonly ParameterSpec[];
   readonly cacheSlots: readonly CacheSlot[];
+  /** d */
+  readonly hiddenSize: number;
   step(scope: Scope, inputs: AheadInputs): StepOutputs;
+}
+
+/** The model with the module's parameters among its own, where files hold any of them. */
+export function withAhead(model: CausalModel, holds: (parameter: string) => boolean): CausalModel {
+  const known = new Set(model.parameters.map(({ name }) => name));
+  const added = model.ahead?.parameters.filter(({ name }) => !known.has(name)) ?? [];
+  if (!added.some(({ name }) => holds(name))) return model;
+  return { ...model, parameters: [...model.parameters, ...added] };
 }
 
 export interface CausalModel {

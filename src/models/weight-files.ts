@@ -22,7 +22,7 @@ import type { ParameterSpec, ParameterStore } from '../nn/parameters.ts';
 import { assert, GaslawError } from '../util/errors.ts';
 import { type FileStore, readJson } from '../util/files.ts';
 import { encodeFloats } from '../util/float16.ts';
-import type { CausalModel, WeightNames } from './model.ts';
+import { type CausalModel, type WeightNames, withAhead } from './model.ts';
 import {
   checkScales,
   isScales,
@@ -114,19 +114,26 @@ export interface ExpectedWeights {
 /**
  * Opens a directory's weights for `model`, or those in the file that is named. Throws one sentence that names what does not
  * fit it.
+ * @returns the weights, and the model with what it has of optional modules
  */
 export async function openWeights(
   files: FileStore,
   folder: string,
   model: CausalModel,
   { file, scaleBlock }: { file?: string; scaleBlock?: ScaleBlock } = {},
-): Promise<OpenWeights> {
-  const { parameters, weights, architecture } = model;
-  const what = `${architecture} model`;
-  const expected = { parameters, weights, what, config: 'config.json', scaleBlock };
-  if (file !== undefined) return openFiles(files, [file], expected, file);
-  const paths = (await weightFiles(files, folder)).map(name => `${folder}/${name}`);
-  return openFiles(files, paths, expected, `${folder}/${WEIGHTS}`);
+): Promise<{ model: CausalModel; weights: OpenWeights }> {
+  const paths = file ? [file] : (await weightFiles(files, folder)).map(name => `${folder}/${name}`);
+  const opened = await openAll(files, paths);
+  const whole = withAhead(model, name => opened.some(({ content }) => content.entries.has(name)));
+  const { parameters, weights, architecture } = whole;
+  const expected = {
+    parameters,
+    weights,
+    what: `${architecture} model`,
+    config: 'config.json',
+    scaleBlock,
+  };
+  return { model: whole, weights: weightsOf(opened, expected, file ?? `${folder}/${WEIGHTS}`) };
 }
 
 /** Opens safetensors files that together hold what is expected. */
@@ -136,13 +143,26 @@ export async function openFiles(
   expected: ExpectedWeights,
   origin: string,
 ): Promise<OpenWeights> {
+  return weightsOf(await openAll(files, paths), expected, origin);
+}
+
+interface Opened {
+  readonly path: string;
+  readonly bytes: number;
+  readonly content: SafetensorsFile;
+}
+
+async function openAll(files: FileStore, paths: readonly string[]): Promise<Opened[]> {
+  const opened: Opened[] = [];
+  for (const path of paths)
+    opened.push({ path, bytes: await files.size(path), content: await openSafetensors(files, path) });
+  return opened;
+}
+
+function weightsOf(opened: readonly Opened[], expected: ExpectedWeights, origin: string): OpenWeights {
   const found: Found = { sources: new Map(), scales: new Map() };
   const { sources } = found;
-  let bytes = 0;
-  for (const path of paths) {
-    bytes += await files.size(path);
-    addSources(found, await openSafetensors(files, path), path, expected);
-  }
+  for (const { path, content } of opened) addSources(found, content, path, expected);
   checkSources(sources, expected, origin);
   addScales(found, expected.scaleBlock);
   const readScaled = scaledReader();
@@ -153,7 +173,7 @@ export async function openFiles(
     return readScaled(source, scales, expected.scaleBlock as ScaleBlock, out, first); // checked by addScales
   };
   return {
-    bytes,
+    bytes: opened.reduce((sum, file) => sum + file.bytes, 0),
     readFloats,
     elementsOf(name) {
       const { file, stored } = sources.get(name) as Source;

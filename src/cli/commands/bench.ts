@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { isLanguageModelFile, type OpenDType } from '../../export/language-model.ts';
 import { benchGeneration } from '../../generate/bench.ts';
 import type { CacheDType } from '../../generate/cache-format.ts';
+import type { Drafting } from '../../generate/open.ts';
 import { loadOnnx, locateModel } from '../../models/resolve.ts';
 import { bytes, duration, milliseconds, si } from '../../report/format.ts';
 import { benchGraph } from '../../runtime/bench.ts';
@@ -11,7 +12,9 @@ import { openModel, openRuntime, peakRssBytes } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
 import {
   CACHE_OPTION,
+  DRAFT_OPTION,
   DTYPE_OPTION,
+  draftCells,
   JSON_OPTION,
   nameAndValue,
   repeated,
@@ -28,6 +31,7 @@ interface BenchOptions {
   seed: number;
   dtype?: OpenDType;
   kvCache?: CacheDType;
+  draft?: Drafting;
   tokenizer?: string;
   dim?: string[];
   json?: boolean;
@@ -51,6 +55,7 @@ export function benchCommand(): Command {
   return repeated(command, '--dim <name=n>', 'value of a symbolic dimension of another graph, 1 by default')
     .option(...DTYPE_OPTION)
     .option(...CACHE_OPTION)
+    .option(...DRAFT_OPTION)
     .option(...TOKENIZER_OPTION)
     .option('--seed <n>', 'seed of the inputs', whole('--seed', 0), 1)
     .option(...JSON_OPTION)
@@ -63,8 +68,10 @@ async function run(path: string, o: BenchOptions): Promise<void> {
   const place = await locateModel(files, path);
   const dims = Object.fromEntries((o.dim ?? []).map(dimOf));
   const isGraph = place.kind === 'onnx' && !(await isLanguageModelFile(files, place.path));
-  if (isGraph && (o.dtype || o.kvCache))
-    throw new UsageError(`--dtype and --kv-cache: ${path} is no language model; it runs as the file has it`);
+  if (isGraph && (o.dtype || o.kvCache || o.draft))
+    throw new UsageError(
+      `--dtype, --kv-cache and --draft: ${path} is no language model; it runs as the file has it`,
+    );
   if (isGraph) return benchOther(place.path, o, dims, output);
   if (o.dim) throw new UsageError(`--dim: ${path} is a language model; use --prompt-tokens and --new-tokens`);
   await benchLanguage(path, o, output);
@@ -75,6 +82,7 @@ async function benchLanguage(path: string, o: BenchOptions, output: Output): Pro
     dtype: o.dtype,
     kvCache: o.kvCache,
     tokenizer: o.tokenizer,
+    ahead: o.draft?.by === 'mtp',
   });
   const speed = await benchGeneration(opened.decoder, { ...o, runs: o.runs ?? 5 });
   const result = { ...speed, loadSeconds: opened.loadSeconds, peakRssBytes: peakRssBytes() };
@@ -91,6 +99,7 @@ async function benchLanguage(path: string, o: BenchOptions, output: Output): Pro
           si(result.decodeTokensPerSecond),
           `tokens/s over ${result.newTokens} (${result.decodeRange.map(x => si(x)).join(' to ')})`,
         ],
+        ...(result.drafts ? [['drafts', ...draftCells(result.drafts)]] : []),
         ['first token', milliseconds(result.timeToFirstTokenMs)],
         ['loading', duration(result.loadSeconds)],
         ['peak memory', bytes(result.peakRssBytes)],

@@ -63,6 +63,7 @@ async function run(
     dtype,
     kvCache,
     tokenizer: tokenizerPath,
+    ahead: draft?.by === 'mtp',
     background: true, // so that Ctrl-C is heard
   });
   using open = openEngine(opened.decoder, { draft });

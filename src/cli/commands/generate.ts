@@ -2,13 +2,15 @@
 import { Command } from 'commander';
 import type { OpenDType } from '../../export/language-model.ts';
 import type { CacheDType } from '../../generate/cache-format.ts';
-import { openEngine } from '../../generate/open.ts';
+import { type Drafting, draftFigures, openEngine } from '../../generate/open.ts';
 import { generateText } from '../../generate/text.ts';
 import { plain } from '../../report/format.ts';
 import { openModel } from '../environment.ts';
 import {
   CACHE_OPTION,
+  DRAFT_OPTION,
   DTYPE_OPTION,
+  draftCells,
   JSON_OPTION,
   repeated,
   TOKENIZER_OPTION,
@@ -27,7 +29,7 @@ export interface SamplingFlags {
   stop?: string[];
   seed: number;
   dtype?: OpenDType;
-  draft?: number;
+  draft?: Drafting;
   kvCache?: CacheDType;
   tokenizer?: string;
 }
@@ -47,11 +49,7 @@ export function withSampling(command: Command): Command {
     );
   return repeated(more, '--stop <text>', 'ends the answer and is left out of it')
     .option('--seed <n>', 'same seed, same answer', whole('--seed', 0), 1)
-    .option(
-      '--draft <n>',
-      'guess up to n tokens from the text so far, to be checked at once',
-      whole('--draft', 0),
-    )
+    .option(...DRAFT_OPTION)
     .option(...DTYPE_OPTION)
     .option(...CACHE_OPTION)
     .option(...TOKENIZER_OPTION);
@@ -70,7 +68,7 @@ export const generateCommand = (): Command =>
 async function run(path: string, o: SamplingFlags & { prompt: string; json?: boolean }): Promise<void> {
   const output = createOutput(o.json ?? false);
   const { prompt, json, dtype, draft, kvCache, tokenizer, ...options } = o;
-  using opened = await openModel(path, output, { dtype, kvCache, tokenizer });
+  using opened = await openModel(path, output, { dtype, kvCache, tokenizer, ahead: draft?.by === 'mtp' });
   using open = openEngine(opened.decoder, { draft });
   const maxTokens = o.maxTokens ?? opened.decoder.model.maxPositions;
   const onText = json ? undefined : (piece: string) => process.stdout.write(piece);
@@ -79,7 +77,10 @@ async function run(path: string, o: SamplingFlags & { prompt: string; json?: boo
     maxTokens,
     onText,
   });
-  output.result(result, () => ['']);
-  if (json || process.stderr.isTTY !== true) return;
+  const drafts = draft && draftFigures(open.engine);
+  output.result({ ...result, ...drafts }, () => ['']);
+  if (json) return;
+  if (drafts) output.log(`drafts: ${draftCells(drafts).join(' ')}`);
+  if (process.stderr.isTTY !== true) return;
   output.log(stderrColors().dim(`${result.ids.length} tokens, ${plain(result.tokensPerSecond)} a second`));
 }

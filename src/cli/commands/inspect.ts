@@ -103,6 +103,7 @@ function figures(i: Inspection): Rows {
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['architecture', i.architecture],
     ['parameters', exact(i.parameters)],
+    ['drafting module', i.aheadParameters === undefined ? undefined : exact(i.aheadParameters)],
     ['multiply-adds', i.macs === undefined ? undefined : `${si(i.macs)} a run, symbolic dims 1`],
     ['weights', i.bytes === undefined ? undefined : bytes(i.bytes)],
     ['layers', i.layers?.toString()],

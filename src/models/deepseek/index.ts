@@ -38,9 +38,15 @@ export function deepseekModel(config: DeepseekConfig, training: DeepseekTraining
     logits: (scope, hidden) => deepseekLogits(scope, config, hidden),
     step: (scope, inputs) => deepseekStep(scope, config, inputs),
     forwardFlops: context => deepseekForwardFlops(config, context),
-    toHuggingFace: () => toHuggingFace(config),
+    toHuggingFace: () => toHuggingFace(withAhead ? withModule(config) : config),
   };
 }
+
+/** A model that trains the module has it. */
+const withModule = (c: DeepseekConfig): DeepseekConfig => ({
+  ...c,
+  numNextnPredictLayers: Math.max(1, c.numNextnPredictLayers),
+});
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 
@@ -76,5 +82,6 @@ const aheadModule = (c: DeepseekConfig, parameters: () => ParameterSpec[]): Ahea
     return parameters();
   },
   cacheSlots: latentSlots(c, c.numHiddenLayers),
+  hiddenSize: c.hiddenSize,
   step: (scope, inputs) => deepseekAheadStep(scope, c, inputs),
 });

@@ -1,7 +1,8 @@
 /**
  * What files of this family hold besides the parameters, whose names are Hugging Face's own.
  *
- * 1. Layers from `num_hidden_layers` on: multi-token prediction modules, which the model itself does not read.
+ * 1. Layers from `num_hidden_layers` on: multi-token prediction modules. The first is read where it is whole (see
+ *    `withAhead`); its copies of the embedding and the head, and further modules, are passed over.
  * 2. `rotary_emb.inv_freq`, which follows from the configuration; `lm_head.weight` of a model with tied embeddings.
  */
 import type { WeightNames } from '../model.ts';

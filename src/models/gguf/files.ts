@@ -15,7 +15,7 @@ import { assert, GaslawError } from '../../util/errors.ts';
 import type { FileStore } from '../../util/files.ts';
 import type { OpenModelFiles } from '../files.ts';
 import { modelFromConfig } from '../index.ts';
-import type { CausalModel } from '../model.ts';
+import { type CausalModel, withAhead } from '../model.ts';
 import { pairsToHalves } from '../rotary-layout.ts';
 import { type FloatReader, type OpenWeights, wholeReader } from '../weight-files.ts';
 import { expertCount, type Json } from './keys.ts';
@@ -34,7 +34,10 @@ export interface OpenGgufModel {
 export async function openGgufModel(files: FileStore, path: string): Promise<OpenGgufModel> {
   const file = await openGguf(files, path);
   const config = configFromGguf(file.metadata, await factsOf(file), path);
-  const model = modelFromConfig(config, path);
+  const architecture = architectureOf(file.metadata, path);
+  const model = withAhead(modelFromConfig(config, path), name =>
+    file.tensors.has(storedName(architecture, name)?.name ?? ''),
+  );
   const stored = matched(file, model);
   return { model, weights: openWeights(file, stored, config), metadata: file.metadata };
 }
