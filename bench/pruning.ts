@@ -81,7 +81,7 @@ export async function benchPruning(seeds: number, data = '../shared/data'): Prom
     const pruned = (await prune(runtime, model, task, examples)).model;
     const recovered: number[] = [];
     for (let seed = 1; seed <= seeds; seed++) {
-      const recovery = { epochs: 60, rate: 0.02, batchSize: 64, seed };
+      const recovery = { epochs: 60, seed };
       recovered.push(await right((await prune(runtime, model, task, examples, { recovery })).model));
     }
     const macs = macsOf(pruned.graph) / macsOf(model.graph);

@@ -2,16 +2,18 @@
  * Half of ResNet-20's multiply-adds taken out and recovered with 5,000 images: `npm run bench -- recovery`.
  *
  * 1. The model had seen 50,000 images; recovery sees 5,000 of them, flipped, shifted and mixed (CutMix or MixUp), and learns from
- *    the unpruned model alone. The 2,000 test images are never trained on; none decides anything.
+ *    the unpruned model alone by the recipe of `distil/recipe.ts`. The 2,000 test images are never trained on; none decides anything.
  * 2. Data and model lie in `../shared/data`. With `--log FILE` each seed's result is appended as a line of JSON.
  */
 import { appendFileSync, readFileSync } from 'node:fs';
 import { nodeFiles } from '../src/cli/node-files.ts';
-import { transferBatches } from '../src/compress/distil/transfer.ts';
 import { accuracyOf } from '../src/compress/evaluate.ts';
+import { compensation } from '../src/compress/prune/compensate.ts';
 import { magnitude, taylor } from '../src/compress/prune/importance.ts';
 import { pruneAndRecover } from '../src/compress/prune/recover.ts';
 import { lossGradients } from '../src/compress/prune/statistics.ts';
+import { exampleFeeds } from '../src/compress/quantize/static/feeds.ts';
+import { type Examples, subset } from '../src/data/examples/examples.ts';
 import { openExamples } from '../src/data/examples/open.ts';
 import type { Graph } from '../src/graph/ir.ts';
 import { decodeModel } from '../src/graph/protobuf.ts';
@@ -43,13 +45,12 @@ export async function benchRecovery(o: RecoveryOptions): Promise<unknown> {
   const [train, test] = [await open('train'), await open('test')];
   const runtime = await nativeRuntime();
   const before = (await accuracyOf(runtime, model, test)).accuracy;
-  const { batchSize = 64 } = o;
   const results: unknown[] = [];
   const { firstSeed = 1 } = o;
   for (let seed = firstSeed; seed < firstSeed + o.seeds; seed++) {
     const started = Date.now();
     const importance = async (graph: Graph) => {
-      if (o.importance === 'magnitude') return magnitude(graph);
+      if (o.importance !== 'taylor') return magnitude(graph);
       return taylor(graph, await lossGradients(runtime, graph, train, { threads: o.threads }));
     };
     const { graph, report } = await pruneAndRecover(
@@ -58,20 +59,20 @@ export async function benchRecovery(o: RecoveryOptions): Promise<unknown> {
       {
         target: { keep: o.keep ?? 0.5, of: 'macs' },
         importance,
+        compensation: async graph =>
+          compensation(runtime, { ...model, graph }, exampleFeeds({ ...model, graph }, firstOf(train))),
         rounds: o.rounds,
         ranking: o.ranking ?? 'global',
       },
       {
-        data: transferBatches(train, { batchSize }),
-        batchSize,
+        data: train,
+        batchSize: o.batchSize,
         steps: o.steps,
-        rate: o.rate ?? 0.03,
-        optimizer: { kind: 'sgd', momentum: 0.9, weightDecay: 1e-4 },
-        emaDecay: 0.99,
+        rate: o.rate,
         threads: o.threads,
         seed,
         onStep: (step, m) => {
-          if (step % 50 === 0) process.stderr.write(`seed ${seed} step ${step} loss ${m.loss?.toFixed(4)}\n`);
+          if (step % 50 === 0) process.stderr.write(`seed ${seed} step ${step} ${JSON.stringify(m)}\n`);
         },
       },
     );
@@ -91,3 +92,6 @@ export async function benchRecovery(o: RecoveryOptions): Promise<unknown> {
   }
   return results;
 }
+
+/** What channels are foretold from. */
+const firstOf = (examples: Examples): Examples => subset(examples, [...Array(1000).keys()]);

@@ -109,7 +109,7 @@ async function run(path: string, o: Options, command: Command): Promise<void> {
   if (o.method === 'blocks')
     refuse(
       command,
-      ['kernels', 'population', 'generations'],
+      ['kernels', 'population', 'generations', 'rate'],
       'blocks are chosen exactly; leave it out, or use --method elastic',
     );
   else

@@ -89,6 +89,21 @@ describe('recovery', () => {
     for (const kind of ['logits', 'hint', 'distance']) expect(metrics[`distil/${kind}`]).toBeCloseTo(0, 5);
   });
 
+  it('hints in units of the power of the feature do not change with its scale', async () => {
+    const relative = await stage([{ kind: 'hint', relative: true, weight: 1 }]);
+    const plain = await stage([{ kind: 'hint', weight: 1 }]);
+    const name = lastFeature(whole);
+    using program = await runtime.compile({
+      ...teacher,
+      graph: { ...whole, outputs: [{ name, dtype: 'float32' }] },
+    });
+    const { [name]: feature } = await program.call({ x: (data[0] as (typeof data)[number]).x });
+    const values = feature?.data as Float32Array;
+    const power = values.reduce((sum, v) => sum + v * v, 0) / values.length;
+    const [a, b] = [(await relative.step(0)).loss as number, (await plain.step(0)).loss as number];
+    expect(a).toBeCloseTo(b / power, 4);
+  });
+
   it('sums its terms by weight', async () => {
     using training = await stage([
       { kind: 'logits', weight: 2, temperature: 1 },

@@ -53,6 +53,8 @@ export interface Term {
   readonly temperature?: number;
   /** Name of the value that a feature term looks at. */
   readonly at?: string;
+  /** Hints: in units of the power of the teacher's feature, so that one weight serves all depths. */
+  readonly relative?: boolean;
 }
 
 export interface TeacherValues {
@@ -106,7 +108,8 @@ export function distillation(terms: readonly Term[], teacher: Graph): GraphLoss 
     const metrics: Record<string, Value> = {};
     const parts = terms.map(term => {
       const value = termOf(c, term, teacher, metrics);
-      metrics[`distil/${term.kind}`] = value;
+      const metric = `distil/${term.kind}`;
+      metrics[metric] = metrics[metric]?.add(value) ?? value;
       return value.mul(term.weight ?? USUAL_WEIGHTS[term.kind]);
     });
     return { loss: parts.reduce((a, b) => a.add(b)), metrics };
@@ -147,7 +150,9 @@ function onFeatures(c: GraphLossContext, term: Term, graph: Graph): Value {
   const name = featureOf(term, graph);
   const student = c.value(name);
   const [, ...own] = typeOf(graph, name)?.shape ?? [];
-  const teacher = c.input(`teacher:${name}`, 'float32', [student.shape[0] as number, ...own]);
+  // dims that only a batch gives numbers to are the student's
+  const dims = own.map((dim, i) => (typeof dim === 'string' ? (student.shape[i + 1] as number) : dim));
+  const teacher = c.input(`teacher:${name}`, 'float32', [student.shape[0] as number, ...dims]);
   switch (kind) {
     case 'attention':
       return attentionTransfer(student, teacher).mean(undefined, false);
@@ -159,8 +164,10 @@ function onFeatures(c: GraphLossContext, term: Term, graph: Graph): Value {
       return contrastive(alike(c, name, vectors(student), vectors(teacher)), vectors(teacher), {
         temperature,
       }).mean(undefined, false);
-    default:
-      return featureHint(alike(c, name, student, teacher), teacher).mean(undefined, false);
+    default: {
+      const hint = featureHint(alike(c, name, student, teacher), teacher).mean(undefined, false);
+      return term.relative ? hint.div(teacher.mul(teacher).mean(undefined, false).add(1e-12)) : hint;
+    }
   }
 }
 

@@ -3,16 +3,18 @@
  *
  * 1. Weights of 4 bits take the codes that leave each layer's output as it was; of 8 bits the nearest do.
  * 2. Pruning keeps multiples of the device's block of channels, of half a block and so on where a model has too few.
- * 3. Recovery learns from the original's answers alone (no label is needed); AdamW with a cosine from 1e-3 for at least
- *    200 steps. A model that has no gradient stays as pruning left it, and that is said.
+ * 3. What is left makes up for what goes, as far as calibration data foretell it, and recovers by the recipe of `distil/recipe.ts` in
+ *    at least 200 steps. A model that has no gradient stays as pruning left it, with norms measured anew, and that is said.
  */
+import type { Examples } from '../../data/examples/examples.ts';
 import type { Graph, Model } from '../../graph/ir.ts';
 import { importModel } from '../../import/index.ts';
 import { trainLoop } from '../../train/loop.ts';
 import { GaslawError, Interrupted } from '../../util/errors.ts';
-import { recovery } from '../distil/recovery.ts';
-import { transferBatches } from '../distil/transfer.ts';
+import { RECOVERY_BATCH, recoveryStage } from '../distil/recipe.ts';
+import { compensation } from '../prune/compensate.ts';
 import { magnitude } from '../prune/importance.ts';
+import { remeasuredNorms } from '../prune/norms.ts';
 import { type PruneReport, pruneStructured } from '../prune/structured.ts';
 import { toFloat16 } from '../quantize/float16.ts';
 import { optionsFor, type Widths } from '../quantize/static/device.ts';
@@ -71,12 +73,15 @@ export const mixed: CompressionStep = async (model, { runtime, device, calibrati
 export const prune =
   (keep: number): CompressionStep =>
   async (model, context) => {
-    const { graph, report, align } = aligned(model.graph, keep, context.device.channelAlignment?.value ?? 8);
+    const { graph, report, align } = await aligned(
+      model,
+      keep,
+      context.device.channelAlignment?.value ?? 8,
+      context,
+    );
     const share = Math.round((100 * report.macsAfter) / report.macsBefore);
     const notes = [`channels in multiples of ${align} removed: ${share} % of the multiply-adds are left`];
-    const pruned = { ...model, graph };
-    if (!context.training || context.recoveryEpochs === 0) return { model: pruned, notes };
-    const recovered = await recover(pruned, context);
+    const recovered = await recover({ ...model, graph }, context);
     return { model: recovered.model, notes: [...notes, recovered.note] };
   };
 
@@ -86,48 +91,55 @@ interface Aligned {
   readonly align: number;
 }
 
-function aligned(graph: Graph, keep: number, align: number): Aligned {
-  try {
-    const options = { target: { keep, of: 'macs' }, importance: magnitude(graph), align } as const;
-    return { ...pruneStructured(graph, options), align };
-  } catch (error) {
-    if (!(error instanceof GaslawError) || align <= 1) throw error;
-    return aligned(graph, keep, Math.floor(align / 2));
+async function aligned(
+  model: Model,
+  keep: number,
+  align: number,
+  context: CompressionContext,
+): Promise<Aligned> {
+  const { graph } = model;
+  const { runtime, calibration } = context;
+  const compensate = await compensation(runtime, model, exampleFeeds(model, calibration));
+  const target = { keep, of: 'macs' } as const;
+  for (let multiple = align; ; multiple = Math.floor(multiple / 2)) {
+    try {
+      const options = { target, importance: magnitude(graph), compensate, align: multiple };
+      return { ...pruneStructured(graph, options), align: multiple };
+    } catch (error) {
+      if (!(error instanceof GaslawError) || multiple <= 1) throw error;
+    }
   }
 }
 
-const BATCH = 64;
-const RATE = 1e-3;
 const LEAST_STEPS = 200;
 
 async function recover(model: Model, context: CompressionContext): Promise<{ model: Model; note: string }> {
+  if (!context.training || context.recoveryEpochs === 0)
+    return { model: await measuredAnew(model, context), note: 'nothing trained' };
   try {
-    return await trained(model, context);
+    return await trained(model, context.training, context);
   } catch (error) {
     if (!(error instanceof GaslawError) || error instanceof Interrupted) throw error;
-    return { model, note: `not recovered: ${error.message}` };
+    return { model: await measuredAnew(model, context), note: `not recovered: ${error.message}` };
   }
 }
 
+const measuredAnew = async (model: Model, { runtime, calibration }: CompressionContext): Promise<Model> => ({
+  ...model,
+  graph: await remeasuredNorms(runtime, model, exampleFeeds(model, calibration)),
+});
+
 async function trained(
   model: Model,
-  { runtime, original, training, recoveryEpochs, seed, run, stage }: CompressionContext,
+  data: Examples,
+  { runtime, original, recoveryEpochs, seed, run, stage }: CompressionContext,
 ): Promise<{ model: Model; note: string }> {
-  if (!training) throw new GaslawError('recovery needs training data');
-  const batchSize = Math.min(BATCH, training.count);
-  const steps = Math.max(LEAST_STEPS, Math.round((recoveryEpochs * training.count) / batchSize));
-  using stageOf = await recovery(runtime, model.graph, original, {
-    terms: [{ kind: 'logits' }],
-    data: transferBatches(training, { batchSize }),
-    batchSize,
-    schedule: { kind: 'cosine', rate: RATE, finalRate: RATE / 50, steps, warmupSteps: 10 },
-    optimizer: { kind: 'adamw', weightDecay: 0 },
-    maxGradientNorm: 1,
-    seed,
-  });
+  const batchSize = Math.min(RECOVERY_BATCH, data.count);
+  const steps = Math.max(LEAST_STEPS, Math.round((recoveryEpochs * data.count) / batchSize));
+  using stageOf = await recoveryStage(runtime, model.graph, original, { data, steps, seed });
   await trainLoop(run, stageOf, { stage, steps });
   return {
-    model: { ...model, graph: stageOf.trained() },
+    model: { ...model, graph: await stageOf.finished() },
     note: `recovered in ${steps} steps of ${batchSize} examples, shifted and mixed, from what the original answers`,
   };
 }

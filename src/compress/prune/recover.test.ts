@@ -6,7 +6,6 @@ import { Builder } from '../../ops/builder.ts';
 import { inferShapes } from '../../ops/infer.ts';
 import { nativeRuntime } from '../../runtime/native/native.ts';
 import { Random } from '../../util/random.ts';
-import { transferBatches } from '../distil/transfer.ts';
 import { compareModels } from '../evaluate.ts';
 import { magnitude } from './importance.ts';
 import { pruneAndRecover, type RecoverOptions } from './recover.ts';
@@ -46,12 +45,9 @@ const examples = {
 };
 
 const options: RecoverOptions = {
-  data: transferBatches(examples, { batchSize: 64 }),
-  batchSize: 64,
+  data: examples,
   steps: 300,
-  rate: 0.01,
-  optimizer: { kind: 'adamw', weightDecay: 0 },
-  terms: [{ kind: 'logits', temperature: 1 }],
+  rate: 0.03,
   seed: 3,
 };
 

@@ -7,26 +7,23 @@
  */
 import { type Graph, modelOf } from '../../graph/ir.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { recovery as distilling, type RecoveryOptions } from '../distil/recovery.ts';
-import type { Term } from '../distil/terms.ts';
+import { type RecipeOptions, recoveryStage } from '../distil/recipe.ts';
+import type { Compensation } from './compensate.ts';
 import type { ChannelGroup } from './groups.ts';
 import { measureOf, type PruneReport, pruneStructured, type StructuredOptions } from './structured.ts';
 
-export interface RecoverOptions extends Omit<RecoveryOptions, 'schedule' | 'terms'> {
-  /** Default: the teacher's logits alone. */
-  readonly terms?: readonly Term[];
-  /** Of all rounds together. */
-  readonly steps: number;
-  /** Peak of each round's learning rate; it falls to a hundredth along a cosine. */
-  readonly rate: number;
+/** `steps` are those of all rounds together. */
+export interface RecoverOptions extends Omit<RecipeOptions, 'first'> {
   readonly onStep?: (step: number, metrics: Readonly<Record<string, number>>) => void;
 }
 
-export interface IterativeOptions extends Omit<StructuredOptions, 'importance'> {
+export interface IterativeOptions extends Omit<StructuredOptions, 'importance' | 'compensate'> {
   /** Measures anew what matters in the graph that a round starts from. */
   readonly importance: (
     graph: Graph,
   ) => ((group: ChannelGroup) => number) | Promise<(group: ChannelGroup) => number>;
+  /** What is left makes up for what goes, as the graph is that a round starts from. */
+  readonly compensation?: (graph: Graph) => Promise<Compensation>;
   /** Default 1. */
   readonly rounds?: number;
 }
@@ -46,8 +43,7 @@ export async function pruneAndRecover(
   for (let round = 1; round <= rounds; round++) {
     const keep = (target.keep ** (round / rounds) * whole) / measureOf(current, target.of);
     if (keep < 1) {
-      const importance = await options.importance(current);
-      const pruned = pruneStructured(current, { ...options, importance, target: { ...target, keep } });
+      const pruned = await prunedTo(current, { ...options, target: { ...target, keep } });
       reports.push(pruned.report);
       current = pruned.graph;
     }
@@ -56,6 +52,13 @@ export async function pruneAndRecover(
     step += steps;
   }
   return { graph: current, report: joined(reports) };
+}
+
+/** One round without recovery. */
+export async function prunedTo(graph: Graph, options: IterativeOptions) {
+  const importance = await options.importance(graph);
+  const compensate = await options.compensation?.(graph);
+  return pruneStructured(graph, { ...options, importance, compensate });
 }
 
 /** From before the first to after the last. */
@@ -76,25 +79,18 @@ function stepsOf(round: number, rounds: number, steps: number): number {
   return round < rounds ? early : steps - early * (rounds - 1);
 }
 
-/** `student` after learning from `teacher`; steps count from `first`, so that rounds see other batches. */
+/** `student` after learning from `teacher`; steps count from `first`. */
 export async function recover(
   runtime: Runtime,
   teacher: Graph,
   student: Graph,
-  { steps, rate, onStep, terms = [{ kind: 'logits' }], ...options }: RecoverOptions,
+  { onStep, ...options }: RecoverOptions,
   first = 0,
 ): Promise<Graph> {
-  const warmupSteps = Math.min(50, Math.floor(steps / 10));
-  using training = await distilling(runtime, student, modelOf(teacher), {
-    ...options,
-    terms,
-    data: (index, random) => options.data(first + index, random),
-    seed: options.seed + first,
-    schedule: { kind: 'cosine', rate, finalRate: rate / 100, steps, warmupSteps },
-  });
-  for (let i = 0; i < steps; i++) {
-    const metrics = await training.step(i);
+  using stage = await recoveryStage(runtime, student, modelOf(teacher), { ...options, first });
+  for (let i = 0; i < options.steps; i++) {
+    const metrics = await stage.step(i);
     onStep?.(first + i, metrics);
   }
-  return training.trained();
+  return stage.finished();
 }

@@ -52,7 +52,7 @@ const examples: Examples = {
     ),
   }),
 };
-const RECOVERY = { epochs: 40, rate: 0.01, batchSize: 32, seed: 1 };
+const RECOVERY = { epochs: 80, seed: 1 };
 
 /** Mean over rows of KL(whole ‖ pruned). */
 async function lost(whole: Model, pruned: Model): Promise<number> {

@@ -14,17 +14,17 @@ import { inferShapes } from '../../ops/infer.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { weightsOf } from '../../train/weights-of.ts';
 import { GaslawError } from '../../util/errors.ts';
-import { transferBatches } from '../distil/transfer.ts';
+import { RECOVERY_BATCH } from '../distil/recipe.ts';
 import { inputStatistics } from '../quantize/calibrate.ts';
 import { exampleFeeds } from '../quantize/static/feeds.ts';
+import { compensation } from './compensate.ts';
 import { branchInfluence, layerBranches, withoutBranches } from './depth.ts';
 import type { ChannelGroup } from './groups.ts';
 import { activation, magnitude, scale, taylor } from './importance.ts';
 import { remeasuredNorms } from './norms.ts';
-import { type IterativeOptions, pruneAndRecover, type RecoverOptions, recover } from './recover.ts';
+import { type IterativeOptions, pruneAndRecover, prunedTo, type RecoverOptions, recover } from './recover.ts';
 import { type SparsityMethod, type SparsityPattern, sparsifyWeights } from './sparsity.ts';
-import { activationMeans, dimsOfExamples, lossGradients } from './statistics.ts';
-import { pruneStructured } from './structured.ts';
+import { activationMeans, lossGradients } from './statistics.ts';
 
 export const IMPORTANCES = ['magnitude', 'scale', 'taylor', 'activation'] as const;
 export type ImportanceName = (typeof IMPORTANCES)[number];
@@ -33,15 +33,15 @@ export type ImportanceName = (typeof IMPORTANCES)[number];
 export type PruneTask =
   | ({ readonly kind: 'channels'; readonly importance: ImportanceName } & Omit<
       IterativeOptions,
-      'importance'
+      'importance' | 'compensation'
     >)
   | { readonly kind: 'layers'; readonly count: number }
   | { readonly kind: 'weights'; readonly pattern: SparsityPattern; readonly method: SparsityMethod };
 
 export interface PruneRecovery {
   readonly epochs: number;
-  readonly rate: number;
-  readonly batchSize: number;
+  /** Default: the recipe's. */
+  readonly rate?: number;
   readonly seed: number;
   readonly onStep?: (step: number, steps: number, loss: number) => void;
 }
@@ -73,27 +73,21 @@ export async function prune(
   const free = freeBatch(model);
   inferShapes(free.graph);
   const some = data && subset(data, [...Array(Math.min(samples, data.count)).keys()]);
-  const work = new Work(runtime, free, some, recovery && data && recoverOptions(free.graph, recovery, data));
+  const work = new Work(runtime, free, some, recovery && data && recoverOptions(recovery, data));
   const { graph: left, lines } = await work.run(task, minElements);
   const after = { ...free, graph: left };
   const graph = some ? await remeasuredNorms(runtime, after, exampleFeeds(after, some)) : left;
   return { model: { ...model, graph: free === model ? graph : batchAgain(graph, model.graph) }, lines };
 }
 
-function recoverOptions(graph: Graph, r: PruneRecovery, data: Examples): RecoverOptions {
-  const batchSize = Math.min(r.batchSize, data.count);
-  const steps = Math.ceil((r.epochs * data.count) / batchSize);
+function recoverOptions({ epochs, rate, seed, onStep }: PruneRecovery, data: Examples): RecoverOptions {
+  const steps = Math.ceil((epochs * data.count) / Math.min(RECOVERY_BATCH, data.count));
   return {
-    data: transferBatches(data, { batchSize }),
-    batchSize,
-    dims: dimsOfExamples(graph, data),
+    data,
     steps,
-    rate: r.rate,
-    optimizer: { kind: 'sgd', momentum: 0.9, weightDecay: 1e-4 },
-    maxGradientNorm: 5,
-    emaDecay: 0.99,
-    seed: r.seed,
-    onStep: (step, { loss }) => r.onStep?.(step + 1, steps, loss as number),
+    rate,
+    seed,
+    onStep: (step, { loss }) => onStep?.(step + 1, steps, loss as number),
   };
 }
 
@@ -134,10 +128,21 @@ class Work {
   async #channels({ importance, ...options }: Extract<PruneTask, { kind: 'channels' }>) {
     const { graph: whole } = this.#model;
     const score = (graph: Graph) => this.#importance(graph, importance);
+    const measured = { ...options, importance: score, compensation: this.#compensation() };
     const { graph, report } = this.#recovery
-      ? await pruneAndRecover(this.#runtime, whole, { ...options, importance: score }, this.#recovery)
-      : pruneStructured(whole, { ...options, importance: await score(whole) });
+      ? await pruneAndRecover(this.#runtime, whole, measured, this.#recovery)
+      : await prunedTo(whole, measured);
     return { graph, lines: report.dimensions.map(d => `${d.before} → ${d.after}  ${d.name}`) };
+  }
+
+  /** Where there are examples, what is left makes up for what goes. */
+  #compensation(): IterativeOptions['compensation'] {
+    const data = this.#data;
+    if (!data) return undefined;
+    return async graph => {
+      const model = { ...this.#model, graph };
+      return compensation(this.#runtime, model, exampleFeeds(model, data));
+    };
   }
 
   async #importance(graph: Graph, name: ImportanceName): Promise<(group: ChannelGroup) => number> {

@@ -13,6 +13,7 @@ import { cloneGraph } from '../../graph/walk.ts';
 import { batchOfOne } from '../../ops/bind-dims.ts';
 import { graphCost } from '../../ops/cost.ts';
 import { GaslawError } from '../../util/errors.ts';
+import type { Compensation } from './compensate.ts';
 import { type ChannelGroup, type PruningDimension, pruningDimensions } from './groups.ts';
 import { normalizedScores } from './importance.ts';
 import { removeGroups } from './remove.ts';
@@ -26,6 +27,8 @@ export interface PruneTarget {
 export interface StructuredOptions {
   readonly target: PruneTarget;
   readonly importance: (group: ChannelGroup) => number;
+  /** Changes the weights that are left for those that go (`compensate.ts`). */
+  readonly compensate?: Compensation;
   /** Channels kept are a multiple of this where a layer has as many. Default 1. */
   readonly align?: number;
   /** Largest share of a dimension's groups that goes. Default 0.9. */
@@ -65,7 +68,16 @@ export function pruneStructured(
     );
   const plan = new Plan(graph, dimensions, options);
   const found = plan.closest();
-  return { graph: found.graph, report: reportOf(graph, found.graph, dimensions, found.removed) };
+  const left = options.compensate ? compensated(graph, found.removed, options.compensate) : found.graph;
+  return { graph: left, report: reportOf(graph, left, dimensions, found.removed) };
+}
+
+function compensated(graph: Graph, removed: Candidate['removed'], compensate: Compensation): Graph {
+  const groups = removed.flatMap(set => [...set]);
+  const copy = cloneGraph(graph);
+  compensate(copy, groups);
+  removeGroups(copy, groups);
+  return copy;
 }
 
 interface Candidate {

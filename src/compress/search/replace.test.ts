@@ -67,7 +67,6 @@ const options = (more: Partial<BlockSearchOptions> = {}): BlockSearchOptions => 
   bits: [32],
   epochs: 0,
   batchSize: 32,
-  rate: 0.01,
   points: 4,
   seed: 1,
   ...more,

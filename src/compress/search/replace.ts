@@ -8,7 +8,6 @@
 import { splitExamples, subset } from '../../data/examples/examples.ts';
 import type { Graph, Model } from '../../graph/ir.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { transferBatches } from '../distil/transfer.ts';
 import { magnitude } from '../prune/importance.ts';
 import { recover } from '../prune/recover.ts';
 import { blocksOf, chooseBlocks, scoreBlocks, withReplacements } from './blocks.ts';
@@ -25,7 +24,8 @@ import {
   type SearchResult,
 } from './run.ts';
 
-export interface BlockSearchOptions extends Omit<SearchOptions, 'population' | 'generations' | 'kernels'> {
+export interface BlockSearchOptions
+  extends Omit<SearchOptions, 'population' | 'generations' | 'kernels' | 'rate'> {
   /** How many networks are made. */
   readonly points: number;
   readonly onScore?: (done: number, of: number) => void;
@@ -132,13 +132,9 @@ async function learn(
   const steps = Math.round((o.epochs * examples.count) / batchSize);
   if (steps === 0) return smaller;
   return recover(runtime, whole.graph, smaller, {
-    data: transferBatches(examples, { batchSize }),
+    data: examples,
     batchSize,
     steps,
-    rate: o.rate,
-    optimizer: { kind: 'adamw', weightDecay: 0 },
-    maxGradientNorm: 5,
-    emaDecay: Math.min(0.99, 1 - 1 / steps),
     seed: o.seed,
     onStep: (step, metrics) => o.onTraining?.(place * steps + step + 1, of * steps, metrics),
   });
