@@ -31,6 +31,42 @@ const valuesOf = (name: Llama2cTensor, dims: readonly number[]): Float32Array =>
 const encoded = (config: Llama2cConfig): Uint8Array<ArrayBuffer> =>
   concatBytes([...encodeLlama2c(config, valuesOf)]);
 
+const VECTORS = ['rms_att_weight', 'rms_ffn_weight', 'rms_final_weight'] as const;
+const MATRICES = ['token_embedding_table', 'wq', 'wk', 'wv', 'wo', 'w1', 'w2', 'w3', 'wcls'] as const;
+
+/** int8 codes and float32 scales of groups, both telling their places. */
+const codeOf = (i: number): number => (i % 255) - 127;
+const scaleOf = (name: Llama2cTensor, group: number): number =>
+  1 + LLAMA2C_TENSORS.indexOf(name) + group / 64;
+
+/** A file as export.py's `version1_export` and `version2_export` write it. */
+function later(version: number, config: Llama2cConfig, group = 4): Uint8Array<ArrayBuffer> {
+  const header = new DataView(new ArrayBuffer(256));
+  const { dim, hiddenDim, layers, heads, keyHeads, vocabSize, positions, sharedOutput } = config;
+  const sizes = [0x616b3432, version, dim, hiddenDim, layers, heads, keyHeads, vocabSize, positions];
+  sizes.forEach((size, i) => void header.setInt32(4 * i, size, true));
+  header.setUint8(36, sharedOutput ? 1 : 0);
+  if (version === 2) header.setInt32(37, group, true);
+  const shapes = llama2cShapes(config);
+  const floats = (values: Float32Array) => new Uint8Array(values.buffer);
+  const grouped = (name: Llama2cTensor): Uint8Array[] => {
+    const [count = 0, ...matrix] =
+      name === 'token_embedding_table' || name === 'wcls' ? [1, ...shapes[name]] : shapes[name];
+    const size = sizeOf(matrix);
+    return Array.from({ length: count }, (_, layer) => {
+      const codes = Uint8Array.from({ length: size }, (_, i) => codeOf(layer * size + i));
+      const groups = size / group;
+      const scales = Float32Array.from({ length: groups }, (_, g) => scaleOf(name, layer * groups + g));
+      return [codes, floats(scales)];
+    }).flat();
+  };
+  return concatBytes([
+    new Uint8Array(header.buffer),
+    ...VECTORS.map(name => floats(valuesOf(name, shapes[name]))),
+    ...MATRICES.flatMap(name => (version === 1 ? [floats(valuesOf(name, shapes[name]))] : grouped(name))),
+  ]);
+}
+
 const opened = (bytes: Uint8Array) => openLlama2c(memoryFiles({ 'm.bin': bytes }), 'm.bin');
 
 describe('what is written', () => {
@@ -61,6 +97,61 @@ describe('what is written', () => {
   });
 });
 
+describe('the later versions', () => {
+  it.each([true, false])(
+    '1: vectors first, then matrices, as floats; output shared: %s',
+    async sharedOutput => {
+      const config = { ...CONFIG, sharedOutput };
+      const file = await opened(later(1, config));
+      expect(file.config).toEqual(config);
+      for (const name of [...VECTORS, ...MATRICES]) {
+        const dims = llama2cShapes(config)[name];
+        const all = new Float32Array(sizeOf(dims));
+        await file.readFloats(name, all);
+        expect(all, name).toEqual(valuesOf(name, dims));
+      }
+      await expect(file.readFloats('freq_cis_real', new Float32Array(1))).rejects.toThrow(
+        /has 0 elements, not 1/,
+      );
+    },
+  );
+
+  it.each([
+    [true, 4],
+    [false, 8],
+  ])(
+    '2: codes times the scale of their group; output shared: %s, groups of %d',
+    async (sharedOutput, group) => {
+      const config = { ...CONFIG, sharedOutput };
+      const file = await opened(later(2, config, group));
+      expect(file.config).toEqual(config);
+      for (const name of MATRICES) {
+        const count = sizeOf(llama2cShapes(config)[name]);
+        const wanted = Float32Array.from(
+          { length: count },
+          (_, i) => codeOf(i) * scaleOf(name, Math.floor(i / group)),
+        );
+        const all = new Float32Array(count);
+        await file.readFloats(name, all);
+        expect(all, name).toEqual(wanted);
+        for (const [first, length] of [
+          [1, 2],
+          [3, 9],
+          [count / 2 - 3, 7], // over the end of the first layer
+        ] as const) {
+          if (first < 0 || first + length > count) continue;
+          const piece = new Float32Array(length);
+          await file.readFloats(name, piece, first);
+          expect(piece, name).toEqual(wanted.slice(first, first + length));
+        }
+      }
+      const norms = new Float32Array(16);
+      await file.readFloats('rms_ffn_weight', norms);
+      expect(norms).toEqual(valuesOf('rms_ffn_weight', [2, 8]));
+    },
+  );
+});
+
 describe('refused', () => {
   const change = (index: number, value: number): Uint8Array => {
     const bytes = encoded(CONFIG);
@@ -80,11 +171,15 @@ describe('refused', () => {
     ['negative positions', () => change(6, -1), /positions is -1/],
     ['heads that do not divide', () => change(3, 3), /8 dimensions do not divide into 3 heads/],
     ['sizes beyond any file', () => change(2, 2 ** 31 - 1), /the file is cut, or not llama2.c/],
+    ['a version that is not known', () => later(3, CONFIG), /version 3 of llama2.c's format is not read/],
+    ['a later version without its header', () => later(1, CONFIG).subarray(0, 100), /100 bytes; too short/],
+    ['a later version that is cut', () => later(1, CONFIG).subarray(0, -1), /asks for \d+; the file is cut/],
     [
-      'a later version',
-      () => concatBytes([Uint8Array.of(0x32, 0x34, 0x6b, 0x61, 2, 0, 0, 0), new Uint8Array(20)]),
-      /version 2 of llama2.c/,
+      'groups that do not divide',
+      () => later(2, CONFIG, 4).fill(3, 37, 38),
+      /groups of 3 do not divide the width 8/,
     ],
+    ['groups of nothing', () => later(2, CONFIG).fill(0, 37, 38), /groups of 0/],
   ])('%s', async (_, bytes, message) => {
     await expect(opened(bytes())).rejects.toThrow(message);
   });
@@ -100,18 +195,22 @@ describe('refused', () => {
     );
   });
 
-  it('any bytes, or they are a file of that length', async () => {
-    const whole = encoded(CONFIG);
-    const damage = fc.array(fc.tuple(fc.nat(27), fc.nat(255)), { minLength: 1, maxLength: 4 });
+  it.each([
+    [0, encoded(CONFIG)],
+    [1, later(1, CONFIG)],
+    [2, later(2, CONFIG, 4)],
+  ])('any bytes, or every tensor is there: version %d', async (_, whole) => {
+    const damage = fc.array(fc.tuple(fc.nat(41), fc.nat(255)), { maxLength: 4 });
+    const lengths = fc.oneof(fc.nat(whole.length), fc.constant(whole.length));
     await fc.assert(
-      fc.asyncProperty(damage, fc.nat(whole.length), async (changes, length) => {
+      fc.asyncProperty(damage, lengths, async (changes, length) => {
         const bytes = whole.slice(0, length);
         for (const [at, value] of changes) if (at < length) bytes[at] = value;
         try {
-          const { config } = await opened(bytes);
-          expect(28 + 4 * Object.values(llama2cShapes(config)).reduce((n, d) => n + sizeOf(d), 0)).toBe(
-            length,
-          );
+          const file = await opened(bytes);
+          const shapes = Object.entries(llama2cShapes(file.config)) as [Llama2cTensor, number[]][];
+          for (const [name, dims] of shapes)
+            if (!name.startsWith('freq')) await file.readFloats(name, new Float32Array(sizeOf(dims)));
         } catch (error) {
           expect(error).toBeInstanceOf(GaslawError);
           expect((error as Error).message).toMatch(/^m\.bin: /);

@@ -1,5 +1,5 @@
 /**
- * A llama2.c file as a model, with the tokenizer that belongs to it.
+ * A llama2.c file (versions 0 to 2) as a model, with the tokenizer that belongs to it.
  *
  * 1. Its constants are run.c's: rotary base 10,000, norms with ε = 1e-5, token 1 begins a text and 2 ends one.
  * 2. Queries and keys are stored as adjacent pairs and turned to halves as they are read.

@@ -104,7 +104,7 @@ export const convertCommand = (): Command =>
     .requiredOption('--to <format>', TARGETS.join(', '), oneOf('--to', TARGETS))
     .option('--dtype <name>', 'type of the weights, as the format names it (default: f32)')
     .requiredOption('--out <path>', 'folder, or file')
-    .option('--imatrix <file>', 'for gguf: which columns matter, as llama-imatrix found it (.gguf)')
+    .option('--imatrix <file>', 'for gguf: which columns matter, as llama-imatrix found it (.gguf or .dat)')
     .option(...TOKENIZER_OPTION)
     .option(...JSON_OPTION)
     .action(run);

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { scalar } from '../../formats/gguf/types.ts';
 import { encodeGguf, type PendingGgufTensor } from '../../formats/gguf/writer.ts';
-import { memoryFiles } from '../../util/files.ts';
+import { concatBytes, memoryFiles } from '../../util/files.ts';
 import { modelFromConfig } from '../index.ts';
 import { readImportance } from './importance.ts';
 
@@ -80,5 +80,34 @@ describe('an importance matrix', () => {
     ],
   ])('%s is refused', async (_, tensors, message) => {
     await expect(read(...tensors)).rejects.toThrow(message);
+  });
+
+  it('in the older form is read too, experts by their place in the stack', async () => {
+    const int = (value: number) => new Uint8Array(Int32Array.of(value).buffer);
+    const entry = (name: string, calls: number, values: readonly number[]) => [
+      int(name.length),
+      new TextEncoder().encode(name),
+      int(calls),
+      int(values.length),
+      new Uint8Array(Float32Array.from(values).buffer),
+    ];
+    const from = (...pieces: Uint8Array[]) =>
+      readImportance(memoryFiles({ 'i.dat': concatBytes(pieces) }), 'i.dat', model);
+    const found = await from(
+      int(2),
+      ...entry('blk.0.attn_q.weight', 2, eight),
+      ...entry('blk.0.ffn_down_exps.weight', 4, [4, 4, 4, 4, 0, 0, 0, 0, 4, 8, 12, 16]),
+    );
+    expect(Object.fromEntries([...found].map(([name, means]) => [name, [...means]]))).toEqual({
+      'model.layers.0.self_attn.q_proj.weight': [0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4],
+      'model.layers.0.mlp.experts.0.down_proj.weight': [1, 1, 1, 1],
+      'model.layers.0.mlp.experts.2.down_proj.weight': [1, 2, 3, 4],
+    });
+    await expect(from(int(1), ...entry('blk.0.attn_q.weight', 1, [1]))).rejects.toThrow(
+      'i.dat: entry "blk.0.attn_q.weight" has 1 sums for 1 matrices of 8 columns',
+    );
+    await expect(from(new TextEncoder().encode('what is this'))).rejects.toThrow(
+      /i.dat: .*runs past the end/,
+    );
   });
 });
