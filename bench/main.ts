@@ -7,11 +7,11 @@ import { parseArgs } from 'node:util';
 import { benchAgreement } from './agreement.ts';
 import { experiment } from './architecture/experiment.ts';
 import { EXPERIMENTS, type ExperimentName } from './architecture/variants.ts';
+import { benchDigits } from './digits.ts';
 import { benchExperts } from './experts.ts';
 import { benchFineTune } from './fine-tune.ts';
 import { latency } from './latency.ts';
 import { benchLlamaCpp } from './llama-cpp.ts';
-import { benchMnist } from './mnist/main.ts';
 import { benchOnnxBackend } from './onnx-backend.ts';
 import { benchPruning } from './pruning.ts';
 import { benchQuantize } from './quantize/index.ts';
@@ -126,13 +126,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
       log: values.log,
       data: values.data,
     }),
-  mnist: () =>
-    benchMnist({
-      data: values.data,
-      seed: Number(values.seed ?? 1),
-      epochs: 10,
-      threads: Number(values.threads ?? 0),
-    }),
+  digits: () => benchDigits(needed('models')),
   soak: () => soak(Number(values.requests ?? 10_000), Number(values.seed ?? 1)),
   text: () =>
     benchText({

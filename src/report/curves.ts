@@ -130,8 +130,17 @@ function lengthRemark(data: ReportData, rl: readonly TrainedStage[]): string {
 function losses(data: ReportData, stages: readonly TrainedStage[]): Markup | false {
   const charts = stages.flatMap(stage => lossCharts(data, stage));
   if (charts.length === 0) return false;
-  return html`<div class="row"><h3>Learning from text: the loss</h3>
-<p class="note">Surprise at the next token, in nats. It falls as the model learns to predict; it cannot reach zero where the text is random.</p>
+  const [title, note] = data.stages.some(stage => stage.accuracy !== undefined)
+    ? [
+        'Learning from pictures: the loss',
+        'Surprise at the right class, in nats, on pictures that are moved a little each time.',
+      ]
+    : [
+        'Learning from text: the loss',
+        'Surprise at the next token, in nats. It falls as the model learns to predict; it cannot reach zero where the text is random.',
+      ];
+  return html`<div class="row"><h3>${title}</h3>
+<p class="note">${note}</p>
 <div class="multiples">${charts}</div></div>`;
 }
 

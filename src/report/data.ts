@@ -8,6 +8,7 @@
 import { type MetricsLine, readMetrics } from '../train/metrics.ts';
 import type {
   AnyStageResult,
+  ClassifierStageResult,
   RunConfig,
   RunResult,
   SampleLine,
@@ -21,7 +22,8 @@ import { type FileStore, readJson, readText } from '../util/files.ts';
 /** A stage as the page reads it, whatever it was judged by: figures that it does not have are absent. */
 export type Stage = StageBase &
   Partial<Omit<StageResult, keyof StageBase>> &
-  Partial<Omit<TextStageResult, keyof StageBase>>;
+  Partial<Omit<TextStageResult, keyof StageBase>> &
+  Partial<Omit<ClassifierStageResult, keyof StageBase>>;
 
 export interface ReportData extends RunConfig {
   readonly finished: boolean;

@@ -4,9 +4,19 @@
  */
 import type { ReportData, Stage } from './data.ts';
 import { type Box, type Layout, type Node, narrowLayout, wideLayout } from './diagram-layout.ts';
-import { GAP, isNumber, type Maybe, percent, percentInterval, plain, si } from './format.ts';
+import {
+  bytes,
+  GAP,
+  isNumber,
+  type Maybe,
+  milliseconds,
+  percent,
+  percentInterval,
+  plain,
+  si,
+} from './format.ts';
 import { html, type Markup } from './html.ts';
-import { givesWeights, type Kind, kindOf } from './story.ts';
+import { givesWeights, type Kind, kindOf, shareOf } from './story.ts';
 
 const WIDE = { width: 1120, boxHeight: 174, gapX: 44, gapY: 40 };
 const NARROW = { width: 350, boxHeight: 140, gap: 28, lane: 16 };
@@ -32,38 +42,49 @@ function drawing(data: ReportData, nodes: readonly Node[], layout: Layout, id: s
 ${arrows}${boxes}</svg>`;
 }
 
-/** A stage: title, pass@1 with its interval as a bar, pass@k, tokens, parameters. */
+/** A stage: title, the share that is right with its interval as a bar, and what else is known of it. */
 function stageBox(stage: Stage, kind: Kind, { x, y, width, height }: Box): Markup {
   const lines = wrap(stage.title, Math.floor((width - 28) / 7.4));
   // in a narrow box the interval has no room beside the figure
   const beside = width >= BESIDE;
   const top = height - (beside ? 110 : 126);
-  const interval = percentInterval(stage.passAt1Interval);
-  const rows = [
-    ...(beside ? [] : ([['95 %', interval]] as const)),
-    [`pass@${stage.k}`, percent(stage.passAtK)],
-    ['answer', `${plain(rounded(stage.responseTokens))}${GAP}tokens`],
-    ['parameters', si(stage.activeParameters)],
-  ] as const;
+  const share = shareOf(stage);
+  const interval = percentInterval(share.interval);
+  const rows = [...(beside ? [] : ([['95 %', interval]] as const)), ...boxRows(stage)];
   return html`<a class="box ${kind}" href="#stage-${stage.name}" data-tip="${tipOf(stage)}"><g transform="translate(${x} ${y})">
 <rect class="card" width="${width}" height="${height}" rx="10"/><rect class="edge" x="0" y="${12}" width="3.5" height="${height - 24}" rx="1.75"/>
 ${lines.map((line, i) => html`<text class="title" x="15" y="${(lines.length === 1 ? 25 : 21) + 15 * i}">${line}</text>`)}
-<text class="big" x="15" y="${top + 30}">${percent(stage.passAt1)}</text>
+<text class="big" x="15" y="${top + 30}">${percent(share.value)}</text>
 ${beside && html`<text class="small end" x="${width - 14}" y="${top + 29}">${interval}</text>`}
 ${intervalBar(stage, 15, top + 42, width - 29)}
 ${rows.map(([name, value], i) => html`<text x="15" y="${top + 64 + 16 * i}">${name}</text><text class="end strong" x="${width - 14}" y="${top + 64 + 16 * i}">${value}</text>`)}
 </g></a>`;
 }
 
+const boxRows = (stage: Stage): readonly (readonly [name: string, value: string])[] =>
+  stage.accuracy === undefined
+    ? [
+        [`pass@${stage.k}`, percent(stage.passAtK)],
+        ['answer', `${plain(rounded(stage.responseTokens))}${GAP}tokens`],
+        ['parameters', si(stage.activeParameters)],
+      ]
+    : [
+        ['file', bytes(stage.bytes)],
+        ['multiply-adds', si(stage.macs)],
+        stage.latencyMs === undefined
+          ? ['parameters', si(stage.parameters)]
+          : ['a picture', milliseconds(stage.latencyMs)],
+      ];
+
 /** Least width of a box in which the interval stands beside pass@1. */
 const BESIDE = 180;
 
 const rounded = (x: Maybe): Maybe => (isNumber(x) ? Number(x.toFixed(1)) : x);
 
-/** pass@1 on a track from 0 to 100 %, its interval as a band. */
+/** The share on a track from 0 to 100 %, its interval as a band. */
 function intervalBar(stage: Stage, x: number, y: number, width: number): Markup {
-  const share = isNumber(stage.passAt1) ? stage.passAt1 : 0;
-  const [low, high] = stage.passAt1Interval?.every(isNumber) ? stage.passAt1Interval : [share, share];
+  const known = shareOf(stage);
+  const [share, low, high] = [known.value, ...known.interval].map(x => (isNumber(x) ? x : 0));
   const px = (value: number) => (value * width).toFixed(1);
   return html`<rect class="track" x="${x}" y="${y}" width="${width}" height="4" rx="2"/>
 <rect class="fill" x="${x}" y="${y}" width="${px(share)}" height="4" rx="2"/>
@@ -72,7 +93,7 @@ function intervalBar(stage: Stage, x: number, y: number, width: number): Markup 
 
 const tipOf = (stage: Stage): string =>
   `${stage.title}: ${stage.summary}. ${stage.from.length > 0 ? `Starts from ${stage.from.join(' and ')}. ` : ''}` +
-  `${percent(stage.passAt1)} of single answers are right (95 % interval ${percentInterval(stage.passAt1Interval)}).`;
+  `${percent(shareOf(stage).value)} of ${stage.accuracy === undefined ? 'single answers' : 'pictures'} are right (95 % interval ${percentInterval(shareOf(stage).interval)}).`;
 
 /** Words in at most two lines; what does not fit is cut. */
 export function wrap(text: string, width: number): string[] {

@@ -38,6 +38,18 @@ const WORDS: readonly (readonly [word: string, meaning: string])[] = [
   ['FLOP', 'One multiplication or addition; a model does about two for each parameter and token.'],
 ];
 
+/** Words that a run on pictures alone has. */
+const OF_PICTURES: typeof WORDS = [
+  ['held-out', 'Kept away from all training, so that knowing it by heart cannot help.'],
+  ['95 % interval', 'The range in which the true share lies in 95 of 100 such measurements (Wilson).'],
+  [
+    'multiply-add',
+    'A multiplication whose product is added to a sum; nearly all the work of such a network.',
+  ],
+  ['int8', 'Weights and activations in 8 bits instead of 32: a quarter of the file, faster on small chips.'],
+  ['pruning', 'Taking out channels that matter little, so that less has to be computed and stored.'],
+];
+
 /** Words that a run without accuracies has no use for. */
 const PLAIN_RUN = new Set(['held-out', 'token', 'bits per byte', 'FLOP']);
 
@@ -46,11 +58,14 @@ problems with the same random seeds, so differences are between models, not betw
 
 export function endingSections(data: ReportData): Markup {
   const reasons = data.stages.length > 1 || data.metrics.some(line => 'reward' in line);
-  const words = WORDS.filter(([word]) => reasons || PLAIN_RUN.has(word)).filter(
-    ([word]) => word !== 'bits per byte' || !reasons,
-  );
+  const ofPictures = data.stages.some(stage => stage.accuracy !== undefined);
+  const words = ofPictures
+    ? OF_PICTURES
+    : WORDS.filter(([word]) => reasons || PLAIN_RUN.has(word)).filter(
+        ([word]) => word !== 'bits per byte' || !reasons,
+      );
   return html`<section id="words"><h2>How to read this</h2>
-<p class="lead">All figures come from this run’s own files: <code>result.json</code>${reasons ? ANSWERS : html` and <code>metrics.jsonl</code> beside this page.`}</p>
+<p class="lead">All figures come from this run’s own files: <code>result.json</code>${reasons && !ofPictures ? ANSWERS : html` and <code>metrics.jsonl</code> beside this page.`}</p>
 <dl class="glossary">${words.map(([word, meaning]) => html`<div><dt>${word}</dt><dd>${meaning}</dd></div>`)}</dl></section>
 <section id="again"><h2>Run it again</h2>
 <pre><code>${commandsOf(data).join('\n')}</code></pre>

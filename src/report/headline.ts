@@ -2,7 +2,7 @@
  * The top of the report: what was done, in a sentence, and the few figures that matter.
  */
 import type { ReportData, Stage } from './data.ts';
-import { bytes, duration, isNumber, percent, percentInterval, plain, si } from './format.ts';
+import { bytes, duration, isNumber, milliseconds, percent, percentInterval, plain, si } from './format.ts';
 import { html, type Markup, type Part } from './html.ts';
 import { tile } from './page.ts';
 import { hasValues, lastOf, metricNames, type Series, seriesOf } from './series.ts';
@@ -25,6 +25,8 @@ const accuracyOf = (stage: Stage | undefined): number | undefined =>
 /** One sentence for a stranger, as far as the run got. */
 export function sentence(data: ReportData, roles: Roles): string {
   const { base, final, distilled } = roles;
+  const made = data.stages.findLast(isOfPictures);
+  if (made) return picturesSentence(data, made);
   if (base === undefined) return `A run of recipe ${data.recipe}, before its first stage is done.`;
   if (!isMeasured(base) || !isMeasured(final) || final === base) return trainedSentence(data, base);
   const learned = differenceOf(final, base).interval[0] > 0;
@@ -34,6 +36,17 @@ export function sentence(data: ReportData, roles: Roles): string {
   const smallest = smallestStudent(roles);
   const passedOn = distilled && isMeasured(smallest) && differenceOf(smallest, base).interval[0] > 0;
   return `${model} learned to reason: ${figures}${passedOn ? `, and passed the skill on to a student of ${bytes(smallest.bytes)}` : ''}.`;
+}
+
+type OfPictures = Stage & Required<Pick<Stage, 'accuracy' | 'accuracyInterval'>>;
+
+const isOfPictures = (stage: Stage): stage is OfPictures => isNumber(stage.accuracy);
+
+function picturesSentence({ stages }: ReportData, last: OfPictures): string {
+  const network = stages.find(isOfPictures) ?? last;
+  const model = `A network of ${si(network.parameters)} parameters, started from random numbers, learned to tell ${network.classes?.length ?? 'some'} kinds of pictures apart`;
+  if (last === network) return `${model}: ${small(network.accuracy)} of those it had never seen.`;
+  return `${model}, and fits on ${last.device} in ${bytes(last.bytes)}: ${small(last.accuracy)} right on pictures it had never seen, where the whole network has ${small(network.accuracy)}.`;
 }
 
 function trainedSentence(data: ReportData, stage: Stage): string {
@@ -79,6 +92,8 @@ function smallestStudent({ distilled, exports }: Roles): Stage | undefined {
 }
 
 function figures(data: ReportData, roles: Roles): Part {
+  const made = data.stages.findLast(isOfPictures);
+  if (made) return picturesFigures(data, made);
   const smallest = smallestStudent(roles);
   return [
     ladder(roles),
@@ -97,6 +112,24 @@ function figures(data: ReportData, roles: Roles): Part {
         duration(data.seconds),
         data.stages.length === 1 ? '1 stage' : `${data.stages.length} stages, every one measured`,
       ),
+  ];
+}
+
+function picturesFigures(data: ReportData, last: OfPictures): Part {
+  const network = data.stages.find(isOfPictures) ?? last;
+  const before = (text: string) => (last === network ? 'the network as it was trained' : `${text} before`);
+  return [
+    tile('Right on held-out pictures', percent(last.accuracy), percentInterval(last.accuracyInterval)),
+    tile('File', bytes(last.bytes), before(bytes(network.bytes))),
+    tile('Multiply-adds a picture', si(last.macs), before(si(network.macs))),
+    isNumber(last.latencyMs) &&
+      tile('A picture takes', milliseconds(last.latencyMs), `on ${last.device}, estimated`),
+    isNumber(last.memoryBytes) && tile('Memory at its peak', bytes(last.memoryBytes), `on ${last.device}`),
+    tile(
+      'Whole run',
+      duration(data.seconds),
+      `${last.heldOut?.toLocaleString('en') ?? ''} pictures held out`,
+    ),
   ];
 }
 

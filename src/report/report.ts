@@ -11,6 +11,7 @@ import { collectReport, type ReportData } from './data.ts';
 import { endingSections } from './ending.ts';
 import { headline, sentence } from './headline.ts';
 import { mainOf, page, type Section } from './page.ts';
+import { picturesSection } from './pictures.ts';
 import { stagesSection } from './stages.ts';
 import { rolesOf } from './story.ts';
 import { studentsSection } from './students.ts';
@@ -22,6 +23,7 @@ export function renderReport(data: ReportData): string {
   const sections: readonly Section[] = [
     ['pipeline', data.stages.length === 1 ? 'Model' : 'Pipeline', stagesSection(data)],
     ['curves', 'Curves', curvesSection(data)],
+    ['pictures', 'Pictures', picturesSection(data)],
     ['answers', 'Answers', answersSection(data)],
     ['writing', 'Writing', writingSection(data)],
     ['trade', 'Costs', tradeSection(data)],

@@ -4,6 +4,7 @@
  * 1. Kinds are read off the run: reward metrics mean reinforcement learning, a loss alone fine-tuning (or pretraining
  *    when there is nothing to start from, or distillation when the model is smaller than what it learns from), another
  *    file without training an export. Only a stage that took no step is known by its name.
+ *    A classifier with a page of its own was compressed: its weights are its parent's, fewer of them.
  * 2. A right answer costs what one answer costs divided by pass@1: that many answers are expected until one is right.
  *    An answer's model FLOPs are 2 · active parameters a token (a multiply and an add each).
  * 3. The interval of a difference is Newcombe's (1998, method 10) from the two score intervals. It treats the two
@@ -28,6 +29,7 @@ export function kindOf(data: ReportData, stage: Stage): Kind {
   if (own.some(line => 'reward' in line) || (own.length === 0 && RL_NAME.test(stage.name))) return 'rl';
   const parents = data.stages.filter(other => stage.from.includes(other.name));
   if (stage.from.length === 0) return 'pretrain';
+  if (stage.page !== undefined) return 'export';
   if (parents.some(parent => parent.parameters > stage.parameters)) return 'distil';
   const trained = own.length > 0 || stage.trainingFlops > 0;
   return !trained && stage.from.length === 1 && stage.bytes !== parents[0]?.bytes ? 'export' : 'sft';
@@ -37,7 +39,7 @@ const RL_NAME = /(?:^|-)(?:rl|zero)(?:-|$)/;
 
 /** Whether the stage's weights come from `parent`; otherwise `parent` gave data. */
 export const givesWeights = (stage: Stage, parent: Stage): boolean =>
-  stage.from[0] === parent.name && stage.parameters === parent.parameters;
+  stage.from[0] === parent.name && (stage.page !== undefined || stage.parameters === parent.parameters);
 
 export interface Roles {
   readonly base?: Stage;
@@ -92,9 +94,18 @@ export function costPerCorrect(stage: Stage): Cost {
 /** Total model FLOPs of a stage. */
 export const computeOf = (stage: Stage): number => (stage.trainingFlops || 0) + (stage.samplingFlops || 0);
 
+/** A share, or one less another. */
 export interface Difference {
   readonly value: number;
   readonly interval: Interval;
+}
+
+/** What share of held-out problems or pictures a stage gets right, with its interval; NaN where it was judged by neither. */
+export function shareOf({ passAt1, passAt1Interval, accuracy, accuracyInterval }: Stage): Difference {
+  const value = passAt1 ?? accuracy;
+  const interval = passAt1Interval ?? accuracyInterval;
+  const share = isNumber(value) ? value : Number.NaN;
+  return { value: share, interval: interval?.every(isNumber) ? interval : [share, share] };
 }
 
 /** A stage judged by answers. */

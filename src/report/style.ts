@@ -162,6 +162,14 @@ const TEXT = `
 .response .note{font-size:12px}
 .pair{grid-template-columns:1fr 1fr;padding-bottom:14px}
 .begun{color:var(--soft)}
+.pictures{display:flex;flex-wrap:wrap;gap:12px;margin:10px 0 30px}
+.pictures figure{margin:0;width:72px}
+.pictures img{display:block;width:72px;height:72px;object-fit:contain;image-rendering:pixelated;border:1px solid var(--line);border-radius:8px;background:#000}
+.pictures figcaption{font-size:13px;line-height:1.3;margin-top:4px;overflow-wrap:anywhere}
+.confusion{width:auto}
+.confusion th,.confusion td{text-align:center;padding:6px 9px;min-width:36px}
+.confusion .right{background:color-mix(in srgb,var(--yes) calc(var(--s)*34%),transparent)}
+.confusion .wrong{background:color-mix(in srgb,var(--no) calc(12% + var(--s)*60%),transparent)}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:14px}
 th,td{padding:8px 10px;border-bottom:1px solid var(--grid);text-align:right;white-space:nowrap}

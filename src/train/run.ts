@@ -74,10 +74,41 @@ export interface Passage {
   readonly actual: string;
 }
 
-export type AnyStageResult = StageResult | TextStageResult;
+/** A stage judged by the classes that it finds in pictures. */
+export interface ClassifierStageResult extends StageBase {
+  readonly accuracy: number;
+  readonly accuracyInterval: Interval;
+  /** Held-out pictures. */
+  readonly heldOut: number;
+  /** Multiply-adds of one picture. */
+  readonly macs: number;
+  readonly classes?: readonly string[];
+  /** Held-out pictures of class [row] by the class [column] that was found. */
+  readonly confusion?: readonly (readonly number[])[];
+  readonly pictures?: readonly ShownPicture[];
+  /** What it was made for, with what it costs there. */
+  readonly device?: string;
+  readonly latencyMs?: number;
+  readonly memoryBytes?: number;
+  /** Path of the page that says how it was chosen, relative to the run folder. */
+  readonly page?: string;
+}
+
+/** A held-out picture with what a model took it for. */
+export interface ShownPicture {
+  /** A data URL. */
+  readonly image: string;
+  readonly label: string;
+  readonly found: string;
+}
+
+export type AnyStageResult = StageResult | TextStageResult | ClassifierStageResult;
 
 /** Whether a stage was judged by answers. */
 export const isReasoning = (stage: AnyStageResult): stage is StageResult => 'passAt1' in stage;
+
+/** Whether a stage was judged by classes. */
+export const isClassifier = (stage: AnyStageResult): stage is ClassifierStageResult => 'accuracy' in stage;
 
 export interface RunConfig {
   readonly recipe: string;

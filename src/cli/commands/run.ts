@@ -4,10 +4,12 @@ import { Command } from 'commander';
 import { RECIPES, recipeNamed } from '../../../recipes/index.ts';
 import { parseRecipeOptions, SIZES } from '../../../recipes/recipe.ts';
 import { defaultFolder, runRecipe } from '../../../recipes/run.ts';
-import { bytes, duration, percent, percentInterval } from '../../report/format.ts';
+import { bytes, duration, milliseconds, percent, percentInterval, si } from '../../report/format.ts';
 import { matmulRate } from '../../runtime/native/matmul-rate.ts';
 import {
   type AnyStageResult,
+  type ClassifierStageResult,
+  isClassifier,
   isReasoning,
   type RunResult,
   type StageResult,
@@ -77,21 +79,27 @@ const machine = (): Record<string, string | number> => ({
 
 function summary(result: RunResult, folder: string): string[] {
   const { bold, dim } = stdoutColors();
-  const [head, ...lines] = isReasoningRun(result.stages)
-    ? reasoningTable(result.stages)
-    : textTable(result.stages);
+  const {
+    lines: [head, ...lines],
+    next,
+  } = endingOf(result.stages, folder);
   return [
     '',
     dim(head ?? ''),
     ...lines,
     '',
     `${bold(result.report)}  after ${duration(result.seconds)}`,
-    dim(
-      isReasoningRun(result.stages)
-        ? `next: gaslaw chat ${folder}`
-        : `next: gaslaw generate ${folder} --prompt TEXT`,
-    ),
+    dim(`next: gaslaw ${next}`),
   ];
+}
+
+/** The table of the stages, and a command to go on with. */
+function endingOf(stages: readonly AnyStageResult[], folder: string): { lines: string[]; next: string } {
+  if (isReasoningRun(stages)) return { lines: reasoningTable(stages), next: `chat ${folder}` };
+  const pictures = stages.filter(isClassifier);
+  const [network] = pictures;
+  if (network) return { lines: picturesTable(pictures), next: `inspect ${folder}/${network.model}` };
+  return { lines: textTable(stages), next: `generate ${folder} --prompt TEXT` };
 }
 
 const isReasoningRun = (stages: readonly AnyStageResult[]): stages is readonly StageResult[] =>
@@ -109,6 +117,21 @@ function reasoningTable(stages: readonly StageResult[]): string[] {
     duration(s.seconds),
   ]);
   return table([head, ...rows], ['left', 'right', 'right', 'right', 'right', 'right', 'right']);
+}
+
+function picturesTable(stages: readonly ClassifierStageResult[]): string[] {
+  const head = ['stage', 'right', '95 %', 'bytes', 'multiply-adds', 'latency', 'memory', 'time'];
+  const rows = stages.map(s => [
+    s.name,
+    percent(s.accuracy),
+    percentInterval(s.accuracyInterval),
+    bytes(s.bytes),
+    si(s.macs),
+    milliseconds(s.latencyMs),
+    bytes(s.memoryBytes),
+    duration(s.seconds),
+  ]);
+  return table([head, ...rows], ['left', 'right', 'right', 'right', 'right', 'right', 'right', 'right']);
 }
 
 function textTable(stages: readonly AnyStageResult[]): string[] {

@@ -66,9 +66,20 @@ export async function openExamples(
 ): Promise<Examples> {
   if (!(await files.exists(path))) throw new GaslawError(`${path}: no such file or folder; give ${KINDS}`);
   if (/\.m?js$/.test(path) && loadModule) return moduleExamples(loadModule, path, inputs);
+  const { samples, preprocess } = await openSamples(files, path, inputs, given);
+  return fitExamples(samples, inputs, preprocess);
+}
+
+/** What `path` holds, as it is stored, and how its values are prepared; folders of pictures take the size of `inputs`. */
+async function openSamples(
+  files: FileStore,
+  path: string,
+  inputs: readonly ValueInfo[],
+  given?: Preprocess,
+): Promise<{ samples: Samples; preprocess?: Preprocess }> {
   if (!path.endsWith('.json')) {
     const plain = { path, ...(given && { preprocess: given }) };
-    return fitExamples(await samplesOf(files, plain, path, inputs), inputs, given);
+    return { samples: await samplesOf(files, plain, path, inputs), preprocess: given };
   }
   const spec = await readSpec(files, path);
   const all = { ...spec, preprocess: { ...spec.preprocess, ...given } };
@@ -78,7 +89,29 @@ export async function openExamples(
     name: spec.name ?? samples.name,
     ...(spec.classes && { classes: spec.classes }),
   };
-  return fitExamples(named, inputs, all.preprocess);
+  return { samples: named, preprocess: all.preprocess };
+}
+
+/**
+ * Dims [channels, height, width] of the images in `path`; those of a folder of pictures, which are read in any size, are
+ * [3, side, side]. Throws a GaslawError when there are none.
+ */
+export async function imageDims(
+  files: FileStore,
+  path: string,
+  side: number,
+): Promise<readonly [channels: number, height: number, width: number]> {
+  if (!(await files.exists(path))) throw new GaslawError(`${path}: no such file or folder; give ${KINDS}`);
+  const asked = { name: 'image', dtype: 'float32', shape: ['batch', 3, side, side] } as const;
+  const { samples } = await openSamples(files, path, [asked]);
+  const [field, ...others] = Object.values(samples.fields).filter(f => f.dims.length === 3);
+  if (!field || others.length > 0)
+    throw new GaslawError(
+      `${path}: has ${others.length + (field ? 1 : 0)} arrays of images [channels, height, width]; one is needed`,
+    );
+  const [a, b, c] = field.dims;
+  const pixels = field.layout ? field.layout === 'HWC' : c === 1 || c === 3;
+  return pixels ? [c, a, b] : [a, b, c];
 }
 
 type Spec = Omit<z.output<typeof specSchema>, 'preprocess'> & { readonly preprocess?: Preprocess };

@@ -16,18 +16,22 @@ export interface ConvNetConfig {
   readonly layers: readonly ConvLayer[];
 }
 
-/** For digits of 28 × 28: 70,330 parameters that train, 5.5 million multiply-adds. */
-export const DIGITS: ConvNetConfig = {
-  input: [1, 28, 28],
-  classes: 10,
-  layers: [
-    { channels: 16 },
-    { channels: 32, stride: 2 },
-    { channels: 32 },
-    { channels: 64, stride: 2 },
-    { channels: 64 },
-  ],
-};
+/** Pictures of fewer rows or columns are not halved any more. */
+const SMALLEST = 14;
+
+/**
+ * A network for pictures of `input`: convolutions in pairs, of which the first takes half of the rows and columns and the channels
+ * double, until the picture is small. For digits of 28 × 28 and 16 channels: 70,330 parameters that train, 5.5 million multiply-adds.
+ */
+export function networkFor(input: ConvNetConfig['input'], classes: number, channels: number): ConvNetConfig {
+  const layers: ConvLayer[] = [{ channels }];
+  const [, height, width] = input;
+  for (let side = Math.min(height, width), wide = channels; side >= SMALLEST; side = Math.ceil(side / 2)) {
+    wide *= 2;
+    layers.push({ channels: wide, stride: 2 }, { channels: wide });
+  }
+  return { input, classes, layers };
+}
 
 /** Throws a GaslawError that names the field which makes no network. */
 export function checkConfig({ input, classes, layers }: ConvNetConfig): void {

@@ -16,8 +16,10 @@ import { nativeRuntime } from '../../runtime/native/native.ts';
 import { fineTuning } from '../../train/fine-tune.ts';
 import { weightsOf } from '../../train/weights-of.ts';
 import { Random } from '../../util/random.ts';
-import { type ConvNetConfig, DIGITS, macsOf, parametersOf } from './config.ts';
+import { type ConvNetConfig, macsOf, networkFor, parametersOf } from './config.ts';
 import { convNet } from './model.ts';
+
+const DIGITS = networkFor([1, 28, 28], 10, 16);
 
 const SMALL: ConvNetConfig = {
   input: [1, 12, 12],

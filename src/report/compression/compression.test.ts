@@ -1,6 +1,6 @@
 /** The page of a compression says what was found, whatever was there to find. */
 import { describe, expect, it } from 'vitest';
-import { DIGITS } from '../../models/vision/config.ts';
+import { networkFor } from '../../models/vision/config.ts';
 import { convNet } from '../../models/vision/model.ts';
 import { Random } from '../../util/random.ts';
 import { exampleCompression } from '../fixtures/compression.ts';
@@ -8,6 +8,8 @@ import { isWhole, textOf, unbalanced } from '../fixtures/page.ts';
 import type { CompressionData } from './data.ts';
 import { renderCompression } from './index.ts';
 import { layersOf, pairLayers } from './layers.ts';
+
+const DIGITS = networkFor([1, 28, 28], 10, 16);
 
 const data = exampleCompression();
 const page = renderCompression(data);
