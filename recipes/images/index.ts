@@ -207,12 +207,16 @@ const compressedStage = (
       progress,
     });
     const model = await read(`${folder}/candidates/${result.choice.chosen.name}.onnx`);
-    return { ...costsOf(result, model, context.folder), ...(await outcomeOf(runtime, model, pictures)) };
+    return {
+      ...costsOf(result, target.device.name, model, context.folder),
+      ...(await outcomeOf(runtime, model, pictures)),
+    };
   });
 
 /** Of the chosen candidate. */
 function costsOf(
-  { done, choice, files, device }: Compressed,
+  { done, choice, files }: Compressed,
+  device: string,
   model: Model,
   folder: string,
 ): Omit<Done, 'accuracy' | 'accuracyInterval' | 'heldOut'> {
@@ -221,7 +225,7 @@ function costsOf(
   const { parameters } = inspectOnnx({ model, bytes: chosen.bytes });
   return {
     name: COMPRESSED,
-    title: `For ${device}`,
+    title: 'Compressed',
     summary: `${chosen.title}; ${done.length} candidates were measured`,
     from: ['network'],
     // the file to deploy, or where the device takes none the graph that was measured

@@ -46,7 +46,7 @@ function picturesSentence({ stages }: ReportData, last: OfPictures): string {
   const network = stages.find(isOfPictures) ?? last;
   const model = `A network of ${si(network.parameters)} parameters, started from random numbers, learned to tell ${network.classes?.length ?? 'some'} kinds of pictures apart`;
   if (last === network) return `${model}: ${small(network.accuracy)} of those it had never seen.`;
-  return `${model}, and fits on ${last.device} in ${bytes(last.bytes)}: ${small(last.accuracy)} right on pictures it had never seen, where the whole network has ${small(network.accuracy)}.`;
+  return `${model}, and fits in ${bytes(last.bytes)} on ${last.device}: ${small(last.accuracy)} right on those it had never seen (before: ${small(network.accuracy)}).`;
 }
 
 function trainedSentence(data: ReportData, stage: Stage): string {
@@ -125,11 +125,6 @@ function picturesFigures(data: ReportData, last: OfPictures): Part {
     isNumber(last.latencyMs) &&
       tile('A picture takes', milliseconds(last.latencyMs), `on ${last.device}, estimated`),
     isNumber(last.memoryBytes) && tile('Memory at its peak', bytes(last.memoryBytes), `on ${last.device}`),
-    tile(
-      'Whole run',
-      duration(data.seconds),
-      `${last.heldOut?.toLocaleString('en') ?? ''} pictures held out`,
-    ),
   ];
 }
 
