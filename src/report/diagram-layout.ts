@@ -50,7 +50,9 @@ export function cellsOf(nodes: readonly Node[]): Map<string, Cell> {
     const column = stays ? furthest : parents.length > 0 ? furthest + 1 : freeColumn(cells, node.kind);
     const down =
       stays && column > 0 && nodes.some(other => other.name === node.from[0] && other.kind === 'pretrain');
-    cells.set(node.name, { column, row: freeRow(cells, column, down ? [2, 3] : rowsFor(node.kind)) });
+    const alone = node.kind === 'export' && nodes.filter(other => other.kind === 'export').length === 1;
+    const rows = down ? [2, 3] : alone ? [1, 2, 3] : rowsFor(node.kind);
+    cells.set(node.name, { column, row: freeRow(cells, column, rows) });
   }
   return cells;
 }
