@@ -16,6 +16,7 @@ import type { DeviceProfile } from '../../devices/profile.ts';
 import { type CompressedLanguage, compressLanguageModel } from '../../export/compress-language-model.ts';
 import type { Model } from '../../graph/ir.ts';
 import { freeBatch } from '../../import/batch.ts';
+import { constantInputs } from '../../import/constants.ts';
 import { importModel } from '../../import/index.ts';
 import { loadOnnx, locateModel } from '../../models/resolve.ts';
 import { bytes, milliseconds, percent, percentInterval, si } from '../../report/format.ts';
@@ -38,6 +39,7 @@ interface Options {
   readonly epochs: number;
   readonly seed: number;
   readonly dim?: string[];
+  readonly constant?: string[];
   readonly out?: string;
   readonly json?: boolean;
 }
@@ -61,6 +63,7 @@ export function compressCommand(): Command {
     .option('--epochs <N>', 'of recovery after pruning; 0 trains nothing', whole('--epochs', 0), 5)
     .option('--seed <N>', 'splits the data and seeds recovery', whole('--seed', 0), 1)
     .option('--out <dir>', 'default: compressed/<model>-<device>; the same folder goes on where it was');
+  repeated(command, '--constant <NAME=N>', 'an input that is N in every run, for example a sample rate');
   return repeated(command, '--dim <NAME=N>', 'a number for a symbolic dimension')
     .option(...JSON_OPTION)
     .action(run);
@@ -72,7 +75,7 @@ async function run(path: string, o: Options): Promise<void> {
   const place = await locateModel(files, path);
   const folder = o.out ?? `compressed/${nameOf(path.replace(/\/+$/, '')).replace(/\.\w+$/, '')}-${device.id}`;
   if (place.kind !== 'onnx') return language(path, folder, device, o, output);
-  const { model } = await loadOnnx(files, place.path);
+  const model = withConstants((await loadOnnx(files, place.path)).model, o);
   const runtime = await openRuntime(output);
   const result = await compress(model, {
     runtime,
@@ -148,6 +151,18 @@ function languageLines({ candidates, result, front, baseline, missed }: Compress
     ...(missed.length > 0 ? [`the budget is not met: nearest is ${result.name}: ${missed.join('; ')}`] : []),
     result.output,
   ];
+}
+
+/** The model with inputs of `--constant` inside. */
+function withConstants(model: Model, { constant = [] }: Options): Model {
+  const values = new Map(
+    constant.map(pair => {
+      const [name, value] = nameAndValue('--constant', pair);
+      return [name, within(`--constant ${name}`, -1e15, 1e15)(value)];
+    }),
+  );
+  if (values.size === 0) return model;
+  return importModel(model, { foldNorms: false, constants: constantInputs(model.graph, values) }).model;
 }
 
 async function dataOf(model: Model, o: Options): Promise<GivenData> {

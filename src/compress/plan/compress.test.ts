@@ -121,6 +121,23 @@ describe('a network for a microcontroller', () => {
   });
 });
 
+describe('dimensions without a number', () => {
+  it('get those that the data have: for devices of fixed shapes, and for what a run costs', async () => {
+    const open = cloneModel(model);
+    open.graph.inputs = [{ ...open.graph.inputs[0], shape: ['N', 3, 'H', 'W'] }];
+    open.graph.types.clear();
+    const given = options({ shares: [0.6] });
+    const { done } = await compress(open, given);
+    const macs = 64 * 9 * (3 * 16 + 16 * 16) + 16 * 5;
+    expect(done[0].macs).toBe(macs);
+    const pruned = done.find(d => d.name === 'pruned-60');
+    expect(pruned?.macs).toBeLessThanOrEqual(0.6 * macs);
+    expect(pruned?.quality.value).toBeGreaterThan(0.5);
+    const written = modelFor(fromTflite(await given.files.read('out/model.tflite'), 'model.tflite'));
+    expect(written.graph.inputs[0].shape).toEqual([1, 8, 8, 3]);
+  });
+});
+
 describe('a run that is stopped', () => {
   it('keeps what was done and goes on from there to the same end', async () => {
     const files = memoryFiles();
@@ -177,10 +194,19 @@ describe('what cannot be done is one sentence', () => {
     b.output(x.matmul(b.initializer('w', float32([4, 4], new Float32Array(16).fill(0.5)))), 'y');
     const open = modelFor(b.graph);
     await expect(compress(open, options({ data: {} }))).rejects.toThrow(
-      'input "x" has a dimension without a number (T), and stm32l4r5 takes fixed shapes alone; give --dim T=N',
+      'input "x" has a dimension without a number (T), and stm32l4r5 takes fixed shapes alone; give --dim T=N, or --data that have them',
     );
     const given = options({ data: {}, dims: new Map([['T', 3]]), shares: [] });
     expect((await compress(open, given)).done[0].quality.kind).toBe('fidelity');
+  });
+
+  it('a dimension that is another in the data', async () => {
+    const open = cloneModel(model);
+    open.graph.inputs = [{ ...open.graph.inputs[0], shape: ['N', 3, 'H', 8] }];
+    open.graph.types.clear();
+    await expect(compress(open, options({ dims: new Map([['H', 9]]) }))).rejects.toThrow(
+      '--dim H=9, but noise has 8 there',
+    );
   });
 
   it('a dimension whose size nothing says', async () => {

@@ -17,9 +17,10 @@ import { DEVICES } from '../../devices/index.ts';
 import { measuredKinds } from '../../devices/latency/estimate.ts';
 import type { Fit } from '../../devices/latency/fit.ts';
 import type { DeviceProfile } from '../../devices/profile.ts';
-import type { Model } from '../../graph/ir.ts';
+import type { Graph, Model } from '../../graph/ir.ts';
 import { decodeModel, encodeModel } from '../../graph/protobuf.ts';
 import { freeBatch } from '../../import/batch.ts';
+import { openBranches } from '../../import/constants.ts';
 import { importModel } from '../../import/index.ts';
 import { bindDims, type OtherDims } from '../../ops/bind-dims.ts';
 import { inferShapes } from '../../ops/infer.ts';
@@ -30,6 +31,7 @@ import { crc32c } from '../../util/crc32c.ts';
 import { GaslawError, Interrupted, UsageError } from '../../util/errors.ts';
 import { type FileStore, readJson } from '../../util/files.ts';
 import { predictionsOf } from '../evaluate.ts';
+import { dimsOfExamples } from '../prune/statistics.ts';
 import {
   type Budget,
   type Choice,
@@ -108,9 +110,16 @@ export interface Compressed {
 }
 
 /** Throws a GaslawError when the model cannot be run at all, and `Interrupted` after a stop, with what was done kept. */
-export async function compress(model: Model, options: CompressOptions): Promise<Compressed> {
-  checkLatency(options);
-  const original = prepared(model, options);
+export async function compress(model: Model, given: CompressOptions): Promise<Compressed> {
+  checkLatency(given);
+  const imported = understood(model);
+  const options = { ...given, dims: dimsWithData(imported.graph, given) };
+  checkDims(imported, options.device, options.dims);
+  const original = prepared(imported, given.dims);
+  for (const { node, inputs } of openBranches(original.graph))
+    given.warn?.(
+      `node "${node}" chooses its branch by ${inputs.join(', ')}; a number for it (--constant ${inputs[0]}=N) lets the branch be compressed`,
+    );
   const { device, budget, data, seed, dims, recoveryEpochs, log = () => {} } = options;
   const split = splitData(original, data, seed, recoveryEpochs > 0, dims);
   await claimFolder(original, split, options);
@@ -130,15 +139,32 @@ export async function compress(model: Model, options: CompressOptions): Promise<
   return result;
 }
 
-/** Imported with norms as they are (pruning and recovery need them), with a free batch, and known to be computable. */
-function prepared(model: Model, { device, dims }: CompressOptions): Model {
+/** Imported with norms as they are (pruning and recovery need them), and known to be computable. */
+function understood(model: Model): Model {
   const { model: imported, report } = importModel(model, { foldNorms: false });
   const [unknown] = report.unknown;
   if (unknown)
     throw new GaslawError(
       `node "${unknown.node}" is ${unknown.op}, which is no op that is known here, so the model cannot be measured or rewritten; replace it by ops of ONNX`,
     );
-  checkDims(imported, device, dims);
+  return imported;
+}
+
+/** The dims that were given, and those that examples have: they say what a run costs, and what a device of fixed shapes gets. */
+function dimsWithData(graph: Graph, { dims, data }: CompressOptions): ReadonlyMap<string, number> {
+  const { examples } = data;
+  const batches = new Set(graph.inputs.map(({ shape }) => shape?.[0]));
+  const found = examples ? Object.entries(dimsOfExamples(graph, examples)) : [];
+  const other = found.find(([name, n]) => (dims.get(name) ?? n) !== n);
+  if (other)
+    throw new UsageError(
+      `--dim ${other[0]}=${dims.get(other[0])}, but ${examples?.name} has ${other[1]} there; leave it out, or give data of that size`,
+    );
+  return new Map([...found.filter(([name]) => !batches.has(name)), ...dims]);
+}
+
+/** With a free batch. Numbers that were given for dims are in it for good. */
+function prepared(imported: Model, dims: ReadonlyMap<string, number>): Model {
   // with numbers for its dims a model may have branches that are known
   const known =
     dims.size > 0 ? importModel(bound(imported, dims, 'none'), { foldNorms: false }).model : imported;
@@ -281,6 +307,7 @@ class Work {
       runtime,
       device,
       seed,
+      dims,
       recoveryEpochs,
       progress,
       warn,
@@ -295,6 +322,7 @@ class Work {
       calibration,
       ...(training && { training }),
       recoveryEpochs,
+      dims,
       seed,
       stage: name,
       run: { files, folder, progress, warn, signal, checkpointSeconds },

@@ -79,7 +79,7 @@ export async function measure(meter: Meter, model: Model): Promise<Measurements>
       examples: evaluation.count,
     },
     weightBytes: weights,
-    macs: macsOf(model.graph),
+    macs: macsOf(model.graph, dims),
     ...(activations !== undefined && {
       activationBytes: activations,
       peakMemoryBytes: workingMemory(device, activations, weights),
@@ -120,7 +120,7 @@ export function checkDims(model: Model, device: DeviceProfile, dims: ReadonlyMap
   if (!open) return;
   const names = (open.shape ?? []).filter(dim => typeof dim === 'string');
   throw new UsageError(
-    `input "${open.name}" ${open.shape ? `has a dimension without a number (${names.join(', ')})` : 'has no shape'}, and ${device.id} takes fixed shapes alone; give --dim ${names[0] ?? 'NAME'}=N`,
+    `input "${open.name}" ${open.shape ? `has a dimension without a number (${names.join(', ')})` : 'has no shape'}, and ${device.id} takes fixed shapes alone; give --dim ${names[0] ?? 'NAME'}=N, or --data that have them`,
   );
 }
 

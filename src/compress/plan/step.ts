@@ -17,6 +17,8 @@ export interface CompressionContext {
   readonly training?: Examples;
   /** Times that recovery sees the training data. */
   readonly recoveryEpochs: number;
+  /** Numbers for symbolic dims other than the batch, for what a run costs. */
+  readonly dims: ReadonlyMap<string, number>;
   readonly seed: number;
   /** Where a step that trains keeps its checkpoints and whom it tells. */
   readonly run: RunContext;

@@ -103,7 +103,13 @@ async function aligned(
   const target = { keep, of: 'macs' } as const;
   for (let multiple = align; ; multiple = Math.floor(multiple / 2)) {
     try {
-      const options = { target, importance: magnitude(graph), compensate, align: multiple };
+      const options = {
+        target,
+        importance: magnitude(graph),
+        compensate,
+        align: multiple,
+        dims: context.dims,
+      };
       return { ...pruneStructured(graph, options), align: multiple };
     } catch (error) {
       if (!(error instanceof GaslawError) || multiple <= 1) throw error;

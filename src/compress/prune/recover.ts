@@ -35,13 +35,13 @@ export async function pruneAndRecover(
   options: IterativeOptions,
   recovery: RecoverOptions,
 ): Promise<{ graph: Graph; report: PruneReport }> {
-  const { target, rounds = 1 } = options;
-  const whole = measureOf(graph, target.of);
+  const { target, dims, rounds = 1 } = options;
+  const whole = measureOf(graph, target.of, dims);
   const reports: PruneReport[] = [];
   let current = graph;
   let step = 0;
   for (let round = 1; round <= rounds; round++) {
-    const keep = (target.keep ** (round / rounds) * whole) / measureOf(current, target.of);
+    const keep = (target.keep ** (round / rounds) * whole) / measureOf(current, target.of, dims);
     if (keep < 1) {
       const pruned = await prunedTo(current, { ...options, target: { ...target, keep } });
       reports.push(pruned.report);

@@ -24,7 +24,7 @@ import { activation, magnitude, scale, taylor } from './importance.ts';
 import { remeasuredNorms } from './norms.ts';
 import { type IterativeOptions, pruneAndRecover, prunedTo, type RecoverOptions, recover } from './recover.ts';
 import { type SparsityMethod, type SparsityPattern, sparsifyWeights } from './sparsity.ts';
-import { activationMeans, lossGradients } from './statistics.ts';
+import { activationMeans, dimsOfExamples, lossGradients } from './statistics.ts';
 
 export const IMPORTANCES = ['magnitude', 'scale', 'taylor', 'activation'] as const;
 export type ImportanceName = (typeof IMPORTANCES)[number];
@@ -128,7 +128,8 @@ class Work {
   async #channels({ importance, ...options }: Extract<PruneTask, { kind: 'channels' }>) {
     const { graph: whole } = this.#model;
     const score = (graph: Graph) => this.#importance(graph, importance);
-    const measured = { ...options, importance: score, compensation: this.#compensation() };
+    const dims = new Map(this.#data && Object.entries(dimsOfExamples(whole, this.#data)));
+    const measured = { ...options, dims, importance: score, compensation: this.#compensation() };
     const { graph, report } = this.#recovery
       ? await pruneAndRecover(this.#runtime, whole, measured, this.#recovery)
       : await prunedTo(whole, measured);

@@ -10,8 +10,9 @@
  */
 import type { Graph } from '../../graph/ir.ts';
 import { cloneGraph } from '../../graph/walk.ts';
-import { batchOfOne } from '../../ops/bind-dims.ts';
+import { bindDims } from '../../ops/bind-dims.ts';
 import { graphCost } from '../../ops/cost.ts';
+import { inferShapes } from '../../ops/infer.ts';
 import { GaslawError } from '../../util/errors.ts';
 import type { Compensation } from './compensate.ts';
 import { type ChannelGroup, type PruningDimension, pruningDimensions } from './groups.ts';
@@ -35,6 +36,8 @@ export interface StructuredOptions {
   readonly maxShare?: number;
   /** `global` ranks across dimensions, `uniform` takes the same share of each. Default global. */
   readonly ranking?: 'global' | 'uniform';
+  /** Numbers for symbolic dims in what is counted; 1 for the others. */
+  readonly dims?: ReadonlyMap<string, number>;
   /** Prune also where an op takes statistics over the channels (a transformer's hidden size). Default false. */
   readonly mixing?: boolean;
 }
@@ -69,7 +72,7 @@ export function pruneStructured(
   const plan = new Plan(graph, dimensions, options);
   const found = plan.closest();
   const left = options.compensate ? compensated(graph, found.removed, options.compensate) : found.graph;
-  return { graph: left, report: reportOf(graph, left, dimensions, found.removed) };
+  return { graph: left, report: reportOf([graph, left], dimensions, found.removed, options.dims) };
 }
 
 function compensated(graph: Graph, removed: Candidate['removed'], compensate: Compensation): Graph {
@@ -191,7 +194,7 @@ class Plan {
   }
 
   #measure(graph: Graph): number {
-    return measureOf(graph, this.#options.target.of);
+    return measureOf(graph, this.#options.target.of, this.#options.dims);
   }
 }
 
@@ -200,12 +203,16 @@ const MAX_SHARE = 0.9;
 const OVERSHOOT = 0.02;
 const MOST_ATTEMPTS = 8;
 
-/** Multiply-adds at a batch of one. */
-export const macsOf = (graph: Graph): number => graphCost(batchOfOne(graph)).macs;
+/** Multiply-adds at a batch of one; symbolic dims without a number are 1. */
+export function macsOf(graph: Graph, dims: ReadonlyMap<string, number> = new Map()): number {
+  const bound = bindDims(graph, dims, 'all');
+  inferShapes(bound);
+  return graphCost(bound).macs;
+}
 
 /** What a target counts. */
-export const measureOf = (graph: Graph, of: PruneTarget['of']): number =>
-  of === 'macs' ? macsOf(graph) : parametersOf(graph);
+export const measureOf = (graph: Graph, of: PruneTarget['of'], dims?: ReadonlyMap<string, number>): number =>
+  of === 'macs' ? macsOf(graph, dims) : parametersOf(graph);
 
 /** Elements of float initializers. */
 export const parametersOf = (graph: Graph): number =>
@@ -214,10 +221,10 @@ export const parametersOf = (graph: Graph): number =>
     .reduce((sum, t) => sum + t.dims.reduce((a, b) => a * b, 1), 0);
 
 function reportOf(
-  before: Graph,
-  after: Graph,
+  [before, after]: readonly [Graph, Graph],
   dimensions: readonly PruningDimension[],
   removed: readonly ReadonlySet<ChannelGroup>[],
+  dims?: ReadonlyMap<string, number>,
 ): PruneReport {
   return {
     dimensions: dimensions.map((d, i) => ({
@@ -225,8 +232,8 @@ function reportOf(
       before: d.groups.length,
       after: d.groups.length - (removed[i] as ReadonlySet<ChannelGroup>).size,
     })),
-    macsBefore: macsOf(before),
-    macsAfter: macsOf(after),
+    macsBefore: macsOf(before, dims),
+    macsAfter: macsOf(after, dims),
     parametersBefore: parametersOf(before),
     parametersAfter: parametersOf(after),
   };
