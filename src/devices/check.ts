@@ -13,7 +13,6 @@ import { Qdq } from '../ops/qdq.ts';
 import { isOpType } from '../ops/schema.ts';
 import { applyFixes, withOpset } from './fixes/apply.ts';
 import type { FixName } from './fixes/index.ts';
-import { DEVICES } from './index.ts';
 import { type Estimate, estimate } from './latency/estimate.ts';
 import type { DeviceProfile } from './profile.ts';
 import { activationBytes, weightBytes } from './rules/from-profile.ts';
@@ -55,7 +54,7 @@ export function check(model: Model, device: DeviceProfile): CheckReport {
   const view: GraphView = { graph, device, opset, qdq: new Qdq(graph) };
   const findings = unique([...ofGraph(view), ...ofNodes(view)]);
   const activations = activationBytes(view);
-  const time = estimate(graph, device, DEVICES);
+  const time = estimate(graph, device);
   return {
     device: device.id,
     deploys: findings.every(finding => finding.severity !== 'error'),

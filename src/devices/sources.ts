@@ -44,6 +44,14 @@ export const SOURCES = {
     'https://github.com/icub-tech-iit/cad-libraries/files/13056089/JETSON-ORIN-NX-DATASHEET.pdf',
     '2026-11',
   ),
+  'ultralytics-jetson': git(
+    'ultralytics/ultralytics',
+    '01007503',
+    'docs/en/guides/nvidia-jetson.md',
+    '2026-11',
+  ),
+  torch2trt: git('NVIDIA-AI-IOT/torch2trt', '4e820ae', 'benchmarks', '2026-11'),
+  'isp-benchmark': git('ispcojp/ai_inference_device_benchmark', '4b85a7a', 'results', '2026-11'),
   'tensor-core-guide': at(
     'NVIDIA deep learning performance guide: tensor core requirements',
     'https://docs.nvidia.com/deeplearning/performance/dl-performance-convolutional/index.html',
@@ -148,6 +156,18 @@ export const SOURCES = {
   'openvino-formats': at(
     'OpenVINO: supported model formats',
     'https://docs.openvino.ai/2026/openvino-workflow/model-preparation.html',
+  ),
+  'openvino-benchmarks': git(
+    'openvinotoolkit/openvino',
+    '16867e9',
+    'docs/sphinx_setup/_static/benchmarks_files/OV-benchmark-data.csv',
+    '2026-11',
+  ),
+  'ultralytics-openvino': git(
+    'ultralytics/ultralytics',
+    '031ecff',
+    'docs/en/integrations/openvino.md',
+    '2026-11',
   ),
   'intel-press': at(
     'Intel product briefs of Core Ultra',

@@ -4,7 +4,8 @@ import { type CheckReport, check, type Finding, fixed } from '../../devices/chec
 import { deviceOf } from '../../devices/index.ts';
 import type { Estimate } from '../../devices/latency/estimate.ts';
 import { featuresIfFixed } from '../../devices/latency/features.ts';
-import { type HeldOutError, predict } from '../../devices/latency/fit.ts';
+import { predict } from '../../devices/latency/fit.ts';
+import type { HeldOutError } from '../../devices/latency/held-out.ts';
 import { fitMachine } from '../../devices/latency/this-machine.ts';
 import type { Model } from '../../graph/ir.ts';
 import { encodeModel } from '../../graph/protobuf.ts';
@@ -104,13 +105,13 @@ function estimateText(e: Estimate | undefined): string {
   const errors = [errorText('models', e.unseenModels), errorText('devices', e.unseenDevices)].filter(
     text => text !== '',
   );
-  const basis = e.basis === 'kind' ? ', from other devices of its kind' : '';
+  const basis = e.rig ? ` on ${e.rig}` : ', from other devices of its kind';
   return `${milliseconds(e.ms)} (${[`${e.precision}${basis}`, ...errors].join('; ')})`;
 }
 
 const errorText = (what: string, error: HeldOutError | undefined): string =>
   error
-    ? `${what} it never saw: off by ${percent(error.medianError)} in the median, rank correlation ${error.rankCorrelation.toFixed(2)}, ${error.rows} rows`
+    ? `${what} it never saw: off by ${percent(error.medianError)} in the median, nine in ten within a factor of ${error.factor90.toFixed(1)}, rank correlation ${error.rankCorrelation.toFixed(2)}, ${error.rows} rows`
     : '';
 
 const findingLines = ({ node, op, severity, why, fix, source, rewrite }: Finding): string[] => [

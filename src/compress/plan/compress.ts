@@ -13,7 +13,6 @@
  */
 
 import { fixedBatch } from '../../data/examples/examples.ts';
-import { DEVICES } from '../../devices/index.ts';
 import { measuredKinds } from '../../devices/latency/estimate.ts';
 import type { Fit } from '../../devices/latency/fit.ts';
 import type { DeviceProfile } from '../../devices/profile.ts';
@@ -185,8 +184,7 @@ function ofOneBatch(model: Model): Model {
 }
 
 function checkLatency({ budget, device }: CompressOptions): void {
-  const known =
-    device.id === 'this-machine' || measuredKinds(DEVICES).some(({ kind }) => kind === device.kind);
+  const known = device.id === 'this-machine' || measuredKinds().some(({ kind }) => kind === device.kind);
   if (budget.maxLatencyMs !== undefined && !known)
     throw new UsageError(
       `--max-latency: nobody published measurements of such a device as ${device.id}, so its latency is not known; leave the limit out, or name another device`,

@@ -45,33 +45,43 @@ const npu = (id: string, name: string, engine: string, tops: number, dram?: numb
   confidence: 'vendor-doc',
 });
 
+const cpu = (id: string, name: string): DeviceProfile => ({
+  ...common,
+  id,
+  name,
+  engine: 'OpenVINO CPU',
+  kind: 'openvino-cpu',
+  precisions: figure(['float32', 'float16', 'int8', 'int4'], 'nncf-cpu', 'vendor-doc'),
+  staticShapes: figure(false, 'openvino-npu', 'vendor-doc'),
+  quantization: { ...quantization, source: 'nncf-cpu' },
+  notes: [
+    figure('Depthwise convolutions may have one activation scale a channel.', 'nncf-cpu', 'vendor-doc'),
+  ],
+  confidence: 'vendor-doc',
+});
+
+const gpu = (id: string, name: string): DeviceProfile => ({
+  ...common,
+  id,
+  name,
+  engine: 'OpenVINO GPU',
+  kind: 'openvino-gpu',
+  precisions: figure(['float32', 'float16', 'int8', 'int4'], 'nncf-gpu', 'vendor-doc'),
+  staticShapes: figure(false, 'openvino-npu', 'low'),
+  quantization: { ...quantization, source: 'nncf-gpu' },
+  notes: [figure('Float models run in float16 unless told otherwise.', 'openvino-npu', 'low')],
+  confidence: 'vendor-doc',
+});
+
 export const INTEL: readonly DeviceProfile[] = [
-  {
-    ...common,
-    id: 'intel-cpu',
-    name: 'Intel Core and Xeon with VNNI or AMX',
-    engine: 'OpenVINO CPU',
-    kind: 'openvino-cpu',
-    precisions: figure(['float32', 'float16', 'int8', 'int4'], 'nncf-cpu', 'vendor-doc'),
-    staticShapes: figure(false, 'openvino-npu', 'vendor-doc'),
-    quantization: { ...quantization, source: 'nncf-cpu' },
-    notes: [
-      figure('Depthwise convolutions may have one activation scale a channel.', 'nncf-cpu', 'vendor-doc'),
-    ],
-    confidence: 'vendor-doc',
-  },
-  {
-    ...common,
-    id: 'intel-gpu',
-    name: 'Intel Arc and Iris Xe graphics',
-    engine: 'OpenVINO GPU',
-    kind: 'openvino-gpu',
-    precisions: figure(['float32', 'float16', 'int8', 'int4'], 'nncf-gpu', 'vendor-doc'),
-    staticShapes: figure(false, 'openvino-npu', 'low'),
-    quantization: { ...quantization, source: 'nncf-gpu' },
-    notes: [figure('Float models run in float16 unless told otherwise.', 'openvino-npu', 'low')],
-    confidence: 'vendor-doc',
-  },
+  cpu('intel-cpu', 'Intel Core and Xeon with VNNI or AMX'),
+  cpu('intel-core-i7-1185g7', 'Core i7-1185G7 (Tiger Lake)'),
+  cpu('intel-core-i9-13900k', 'Core i9-13900K (Raptor Lake)'),
+  cpu('intel-core-ultra-7-258v', 'Core Ultra 7 258V (Lunar Lake), its CPU'),
+  gpu('intel-gpu', 'Intel Arc and Iris Xe graphics'),
+  gpu('intel-iris-xe', 'Iris Xe graphics of Core i7-1185G7'),
+  gpu('intel-arc-140v', 'Arc 140V graphics of Core Ultra 7 258V'),
+  gpu('intel-arc-a770m', 'Arc A770M'),
   npu('intel-npu-meteor-lake', 'Core Ultra, series 1 (Meteor Lake)', 'NPU 3720', 11),
   npu('intel-npu-lunar-lake', 'Core Ultra 200V (Lunar Lake)', 'NPU 4000', 48, 136e9),
 ];

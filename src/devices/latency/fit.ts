@@ -1,177 +1,166 @@
 /**
- * The latency model: t = s_d Σ_f w_f x_f, with weights w of a kind of engine and one factor s of each device.
+ * The latency model: t = w_d · x, where the weights w_d ≥ 0 of a rig lie near s_d w, those of its kind of engine times its own factor.
  *
- * 1. w ≥ 0 and s alternate: w minimizes Σ (prediction / measurement - 1)² with s fixed (coordinate descent on the normal
- *    equations), s is the median ratio of a device's rows with w fixed. Relative errors, since rows span 0.1 to 2,000 ms.
- * 2. Features are scaled by their means, with a ridge towards one price for every multiply-add: a kind with few models stays near
- *    that, one with many finds what each class costs.
- * 3. The error that is shown is of rows that were held out: all rows of one model at a time (the device known), or all rows
- *    of one device at a time (its factor from the others, by clock where clocks are known).
+ * 1. A row's loss is r + 1/r - 2 with r = prediction / measurement: (log r)² near 1, alike for too much and too little, and convex in w.
+ *    Rows that are off by more than OUTLIER count as |log r|, not as its square (iterated weights): one strange row bends nothing.
+ * 2. Three steps: w with factors fixed, the factors as median ratios, in turns; then each rig's own weights, drawn to s_d w.
+ * 3. Each weight has a prior: one price for every multiply-add and one share of the time for everything else, in the kind; the kind's in the
+ *    rig. The ridge is on w / prior - 1: a class that rows hardly have stays at its prior, one that they have finds its price.
  */
 import type { Features } from './features.ts';
 
 export interface Row {
-  readonly device: string;
+  /** What was measured: a board with its software. */
+  readonly rig: string;
   readonly model: string;
   readonly features: Features;
   readonly ms: number;
 }
 
 export interface Fit {
-  /** Milliseconds a unit of each feature on a device of factor 1. */
+  /** Milliseconds a unit of each feature on a rig of factor 1. */
   readonly weights: readonly number[];
   readonly factors: ReadonlyMap<string, number>;
+  /** Milliseconds a unit of each feature on each rig. */
+  readonly own: ReadonlyMap<string, readonly number[]>;
 }
 
-const ROUNDS = 12;
-const SWEEPS = 200;
-const RIDGE = 0.1;
+const ROUNDS = 6;
+const SWEEPS = 40;
+const REWEIGHTINGS = 3;
+const OUTLIER = 0.3;
+/** Weight of the priors: of a kind's beside the rows of one model, of the kind's beside one row of the rig. */
+const KIND_RIDGE = 0.02;
+const RIG_RIDGE = 0.3;
 /** The first features are multiply-adds. */
 const MAC_CLASSES = 5;
 
-export const median = (values: readonly number[]): number => {
+export const median = (values: readonly number[]): number => quantile(values, 0.5);
+
+/** Linear between the two values around it. */
+export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  const [low, high] = [
-    sorted[Math.floor((sorted.length - 1) / 2)],
-    sorted[Math.ceil((sorted.length - 1) / 2)],
-  ];
-  return ((low ?? Number.NaN) + (high ?? Number.NaN)) / 2;
-};
+  const at = share * (sorted.length - 1);
+  const [low, high] = [sorted[Math.floor(at)] ?? Number.NaN, sorted[Math.ceil(at)] ?? Number.NaN];
+  return low + (high - low) * (at - Math.floor(at));
+}
 
 const dot = (a: readonly number[], b: readonly number[]): number =>
   a.reduce((sum, x, i) => sum + x * (b[i] as number), 0);
 
-/** Fits rows of one kind of engine in one precision. */
-export function fit(rows: readonly Row[]): Fit {
-  let factors = new Map(rows.map(row => [row.device, 1]));
-  let weights = solve(rows, factors);
-  for (let round = 0; round < ROUNDS; round++) {
-    factors = factorsOf(rows, weights);
-    weights = solve(rows, factors);
-  }
-  return { weights, factors: factorsOf(rows, weights) };
-}
+const mean = (values: readonly number[]): number => values.reduce((sum, x) => sum + x, 0) / values.length;
 
 export const predict = (weights: readonly number[], factor: number, features: Features): number =>
   factor * dot(weights, features);
 
+/** Milliseconds on a rig that was measured; undefined on others. */
+export function predictOn(made: Fit, rig: string, features: Features): number | undefined {
+  const weights = made.own.get(rig);
+  return weights && dot(weights, features);
+}
+
+/** Fits rows of one kind of engine in one precision. Rows of one model count as one against the prior: they are not independent. */
+export function fit(rows: readonly Row[]): Fit {
+  const rigs = [...new Set(rows.map(row => row.rig))];
+  let factors = new Map(rigs.map(rig => [rig, 1]));
+  let weights: readonly number[] = [];
+  const ridge = (KIND_RIDGE * rows.length) / new Set(rows.map(row => row.model)).size;
+  for (let round = 0; round < ROUNDS; round++) {
+    const lines = rows.map(row => shares(row, factors.get(row.rig) ?? 1));
+    const prior = uniform(lines);
+    weights = solve(lines, round === 0 ? prior : weights, prior, ridge);
+    factors = factorsOf(rows, weights);
+  }
+  const own = rigs.map(rig => [rig, ownWeights(rows, rig, weights, factors.get(rig) ?? 1)] as const);
+  return { weights, factors, own: new Map(own) };
+}
+
+function ownWeights(
+  rows: readonly Row[],
+  rig: string,
+  weights: readonly number[],
+  factor: number,
+): readonly number[] {
+  const lines = rows.filter(row => row.rig === rig).map(row => shares(row, 1));
+  const near = weights.map(w => w * factor);
+  return solve(lines, near, near, RIG_RIDGE);
+}
+
+/** What a unit of weight adds to prediction / measurement. */
+const shares = ({ features, ms }: Row, factor: number): number[] => features.map(x => (factor * x) / ms);
+
 function factorsOf(rows: readonly Row[], weights: readonly number[]): Map<string, number> {
   const ratios = new Map<string, number[]>();
-  for (const row of rows) {
-    const base = dot(weights, row.features);
-    if (base > 0) ratios.set(row.device, [...(ratios.get(row.device) ?? []), row.ms / base]);
-  }
-  return new Map([...ratios].map(([device, list]) => [device, median(list)]));
+  for (const row of rows)
+    ratios.set(row.rig, [...(ratios.get(row.rig) ?? []), row.ms / dot(weights, row.features)]);
+  return new Map([...ratios].map(([rig, list]) => [rig, median(list)]));
 }
 
-/** Non-negative least squares of Σ (s w·x / t - 1)², drawn towards one price for every multiply-add. */
-function solve(rows: readonly Row[], factors: ReadonlyMap<string, number>): number[] {
-  const lines = rows.map(row => row.features.map(x => ((factors.get(row.device) ?? 1) * x) / row.ms));
-  const scale = (lines[0] ?? []).map((_, j) => mean(lines.map(line => line[j] as number)) || 1);
-  const scaled = lines.map(line => line.map((x, j) => x / (scale[j] as number)));
-  const column = (j: number): number[] => scaled.map(line => line[j] as number);
-  const gram = scale.map((_, i) => scale.map((_, j) => dot(column(i), column(j))));
-  const target = scale.map((_, j) => column(j).reduce((sum, x) => sum + x, 0));
-  const prior = scale.map((unit, j) => (j < MAC_CLASSES ? uniformPrice(lines) * unit : 0));
-  return descend(gram, target, prior, RIDGE * rows.length).map((w, j) => w / (scale[j] as number));
-}
-
-const mean = (values: readonly number[]): number => values.reduce((sum, x) => sum + x, 0) / values.length;
-
-/** Least squares with one weight for all multiply-adds and none for the rest. */
-function uniformPrice(lines: readonly (readonly number[])[]): number {
+/** Half of the time for multiply-adds at one price, the other half in equal shares, at the level of the median row. */
+function uniform(lines: readonly (readonly number[])[]): number[] {
   const macs = lines.map(line => line.slice(0, MAC_CLASSES).reduce((sum, x) => sum + x, 0));
-  return macs.reduce((sum, x) => sum + x, 0) / dot(macs, macs);
+  const others = (lines[0]?.length ?? 0) - MAC_CLASSES;
+  const prior = (lines[0] ?? []).map((_, j) =>
+    j < MAC_CLASSES ? 1 / mean(macs) : inverse(others * mean(lines.map(line => line[j] as number))),
+  );
+  const level = median(lines.map(line => dot(line, prior)));
+  return prior.map(w => w / level);
 }
 
-function descend(
-  gram: readonly (readonly number[])[],
-  target: readonly number[],
+const inverse = (x: number): number => (x === 0 ? 0 : 1 / x);
+
+/** Minimizes Σ loss + ridge Σ (w / prior - 1)² over w ≥ 0, from `start`; weights of prior 0 stay 0. */
+function solve(
+  lines: readonly (readonly number[])[],
+  start: readonly number[],
   prior: readonly number[],
   ridge: number,
 ): number[] {
-  const w = [...prior];
-  for (let sweep = 0; sweep < SWEEPS; sweep++) {
-    gram.forEach((line, j) => {
-      const rest = (target[j] as number) - dot(line, w) + (line[j] as number) * (w[j] as number);
-      w[j] = Math.max(0, (rest + ridge * (prior[j] as number)) / ((line[j] as number) + ridge));
-    });
+  const columns = prior.map((unit, j) => Float64Array.from(lines, line => (line[j] as number) * unit));
+  const u = Float64Array.from(prior, (unit, j) => (unit > 0 ? (start[j] as number) / unit : 0));
+  for (let i = 0; i < REWEIGHTINGS; i++) {
+    const trust = product(columns, u).map(r => Math.min(1, OUTLIER / Math.abs(Math.log(r))));
+    descend(columns, trust, u, ridge);
   }
-  return w;
+  return prior.map((unit, j) => unit * (u[j] as number));
 }
 
-export interface HeldOutError {
-  readonly rows: number;
-  /** Median of |prediction / measurement - 1|. */
-  readonly medianError: number;
-  /** Spearman's, of predictions and measurements. */
-  readonly rankCorrelation: number;
-}
-
-/** Every model's rows predicted by a fit that never saw that model. */
-export function unseenModels(rows: readonly Row[]): HeldOutError | undefined {
-  const models = [...new Set(rows.map(row => row.model))];
-  if (models.length < 3) return undefined;
-  const pairs = models.flatMap(model => {
-    const made = fit(rows.filter(row => row.model !== model));
-    return rows
-      .filter(row => row.model === model && made.factors.has(row.device))
-      .map(
-        row => [predict(made.weights, made.factors.get(row.device) as number, row.features), row.ms] as const,
-      );
+/** Σ_j u_j column_j. */
+function product(columns: readonly Float64Array[], u: Float64Array): Float64Array {
+  const sum = new Float64Array(columns[0]?.length ?? 0);
+  columns.forEach((column, j) => {
+    for (let i = 0; i < sum.length; i++)
+      sum[i] = (sum[i] as number) + (u[j] as number) * (column[i] as number);
   });
-  return errorOf(pairs);
+  return sum;
 }
 
-/** Every device's rows predicted from the other devices; `clocks` relates factors where both are known. */
-export function unseenDevices(
-  rows: readonly Row[],
-  clocks: ReadonlyMap<string, number>,
-): HeldOutError | undefined {
-  const devices = [...new Set(rows.map(row => row.device))];
-  if (devices.length < 3) return undefined;
-  const pairs = devices.flatMap(device => {
-    const made = fit(rows.filter(row => row.device !== device));
-    const factor = factorFor(made, device, clocks);
-    return rows
-      .filter(row => row.device === device)
-      .map(row => [predict(made.weights, factor, row.features), row.ms] as const);
-  });
-  return errorOf(pairs);
-}
+/** Ratios below this are taken for it: the loss and its slope stay finite. */
+const SMALLEST = 0.05;
 
-/** The factor of a device: its own, else the median of the others', per clock where clocks are known. */
-export function factorFor({ factors }: Fit, device: string, clocks: ReadonlyMap<string, number>): number {
-  const own = factors.get(device);
-  if (own !== undefined) return own;
-  const clock = clocks.get(device);
-  const timed = clock === undefined ? [] : [...factors].filter(([other]) => clocks.has(other));
-  return timed.length > 0 && clock !== undefined
-    ? median(timed.map(([other, factor]) => factor * (clocks.get(other) as number))) / clock
-    : median([...factors.values()]);
+/** Newton's method a coordinate at a time; changes `u`. */
+function descend(
+  columns: readonly Float64Array[],
+  trust: Float64Array,
+  u: Float64Array,
+  ridge: number,
+): void {
+  const ratios = product(columns, u);
+  for (let sweep = 0; sweep < SWEEPS; sweep++)
+    columns.forEach((column, j) => {
+      const before = u[j] as number;
+      let slope = 2 * ridge * (before - 1);
+      let bend = 2 * ridge;
+      for (let i = 0; i < column.length; i++) {
+        const a = column[i] as number;
+        if (a === 0) continue;
+        const inverse = 1 / Math.max(SMALLEST, ratios[i] as number);
+        slope += (trust[i] as number) * a * (1 - inverse * inverse);
+        bend += 2 * (trust[i] as number) * a * a * inverse * inverse * inverse;
+      }
+      const step = Math.max(0, before - slope / bend) - before;
+      u[j] = before + step;
+      for (let i = 0; i < column.length; i++)
+        ratios[i] = (ratios[i] as number) + step * (column[i] as number);
+    });
 }
-
-function errorOf(pairs: readonly (readonly [number, number])[]): HeldOutError {
-  return {
-    rows: pairs.length,
-    medianError: median(pairs.map(([predicted, measured]) => Math.abs(predicted / measured - 1))),
-    rankCorrelation: spearman(
-      pairs.map(p => p[0]),
-      pairs.map(p => p[1]),
-    ),
-  };
-}
-
-/** Pearson's correlation of ranks, ties shared. */
-export function spearman(a: readonly number[], b: readonly number[]): number {
-  const [x, y] = [ranks(a), ranks(b)];
-  const mean = (a.length - 1) / 2;
-  const product = (p: readonly number[], q: readonly number[]) =>
-    p.reduce((sum, v, i) => sum + (v - mean) * ((q[i] as number) - mean), 0);
-  return product(x, y) / Math.sqrt(product(x, x) * product(y, y));
-}
-
-const ranks = (values: readonly number[]): number[] =>
-  values.map(
-    v => values.filter(other => other < v).length + (values.filter(other => other === v).length - 1) / 2,
-  );

@@ -61,7 +61,7 @@ async function measured(
   for (let i = 0; i < layers; i++) x = layer(b, x, channels);
   b.output(x, 'y');
   const { medianMs } = await benchGraph(runtime, modelOf(b.graph), { runs: RUNS, seed: 1 });
-  return { device: 'this-machine', model: name, features: featuresOf(b.graph), ms: medianMs };
+  return { rig: 'this-machine', model: name, features: featuresOf(b.graph), ms: medianMs };
 }
 
 /** The price of each class on this machine. */

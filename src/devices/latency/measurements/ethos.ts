@@ -1,0 +1,3 @@
+import type { Measurement } from './index.ts';
+
+export const ETHOS: readonly Measurement[] = [];
