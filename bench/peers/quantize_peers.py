@@ -1,11 +1,13 @@
 """Quantizes ONNX models with ONNX Runtime's quantizer, NNCF and AIMET: the peers of `npm run bench -- quantize --python PY`.
 
-quantize_peers.py JOB.json, where JOB is {model, out, seed, feeds: [{name, dtype, dims, file}], cases: [{peer, variant}]}: each input of
-all calibration samples is raw little-endian numbers in a file. Writes OUT/PEER-VARIANT.onnx and prints a JSON line a case: {peer, variant, seconds} or {peer, variant, error}.
+quantize_peers.py JOB.json, where JOB is {model, out, seed, feeds: [{name, dtype, dims, file}]}: each input of all calibration samples is
+raw little-endian numbers in a file. Each line of stdin is a case {peer, variant}; writes OUT/PEER-VARIANT.onnx and answers with a line
+{peer, variant, seconds, file} or {peer, variant, error}. A peer's modules are loaded before its time starts.
 Needs onnxruntime, nncf, aimet_onnx (2.42 wants setuptools) and onnx. Nothing here sees a label.
 """
 
 import copy
+import importlib
 import json
 import os
 import sys
@@ -17,6 +19,8 @@ import numpy as np
 import onnx
 
 BATCH = 32
+# AIMET's default is 10,000 a layer; so many end in minutes on two cores
+ADAROUND_ITERATIONS = 500
 
 
 def batches(feeds):
@@ -80,30 +84,35 @@ def aimet(model, feeds, variant, out):
     if method == "seqmse":
         aimet_onnx.apply_seq_mse(sim, data)
     if method == "adaround":
-        aimet_onnx.apply_adaround(sim, data, num_iterations=int(os.environ.get("ADAROUND_ITERATIONS", "2000")))
+        aimet_onnx.apply_adaround(sim, data, num_iterations=ADAROUND_ITERATIONS)
     sim.compute_encodings(data)
     onnx.save(sim.to_onnx_qdq(), out)
 
 
 PEERS = {"onnxruntime": onnxruntime_static, "nncf": nncf_quantize, "aimet": aimet}
+MODULES = {"onnxruntime": "onnxruntime.quantization.shape_inference", "nncf": "nncf", "aimet": "aimet_onnx.quantsim"}
+
+
+def answer(job, feeds, peer, variant):
+    out = os.path.join(job["out"], f"{peer}-{variant}.onnx")
+    try:
+        importlib.import_module(MODULES[peer])
+        np.random.seed(job["seed"])
+        start = time.perf_counter()
+        PEERS[peer](job["model"], feeds, variant, out)
+        return {"peer": peer, "variant": variant, "seconds": time.perf_counter() - start, "file": out}
+    except Exception as error:  # one peer's failure is a result
+        return {"peer": peer, "variant": variant, "error": f"{type(error).__name__}: {error}"[:300]}
 
 
 def main():
     job = json.load(open(sys.argv[1]))
-    np.random.seed(job["seed"])
     feeds = {f["name"]: np.fromfile(f["file"], dtype=f["dtype"]).reshape(f["dims"]) for f in job["feeds"]}
     stdout = os.dup(1)
     os.dup2(2, 1)
-    for case in job["cases"]:
-        peer, variant = case["peer"], case["variant"]
-        out = os.path.join(job["out"], f"{peer}-{variant}.onnx")
-        start = time.perf_counter()
-        try:
-            PEERS[peer](job["model"], feeds, variant, out)
-            line = {"peer": peer, "variant": variant, "seconds": time.perf_counter() - start, "file": out}
-        except Exception as error:  # one peer's failure is a result
-            line = {"peer": peer, "variant": variant, "error": f"{type(error).__name__}: {error}"[:300]}
-        os.write(stdout, (json.dumps(line) + "\n").encode())
+    for line in sys.stdin:
+        case = json.loads(line)
+        os.write(stdout, (json.dumps(answer(job, feeds, case["peer"], case["variant"])) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -4,10 +4,12 @@
  * 1. ResNet-20 calibrates on 512 of the training images and is scored on 2,000 others; the sorter calibrates on answers of
  *    the float model to 64 inputs and is scored on all 729; of keywords only the scored inputs exist, so 128 of them calibrate.
  * 2. The sorter is right when every letter of its greedy answer is; given the right letters so far that is the same.
+ * 3. Right answers differ by chance between files that lose nothing; how many answers are the float model's, and the error of
+ *    the outputs, tell them apart.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { accuracyOf } from '../../src/compress/evaluate.ts';
+import { accuracyOf, compareModels } from '../../src/compress/evaluate.ts';
 import type { Feeds } from '../../src/compress/quantize/calibrate.ts';
 import { exampleFeeds } from '../../src/compress/quantize/static/feeds.ts';
 import { type Examples, splitExamples } from '../../src/data/examples/examples.ts';
@@ -27,8 +29,16 @@ export interface QuantizeCase {
   readonly count: number;
   /** What may train, where there is more than what calibrates. */
   readonly training?: Examples;
-  /** How many of `count` are right. */
-  score(model: Model, runtime?: Runtime): Promise<number>;
+  score(model: Model, runtime?: Runtime): Promise<Score>;
+}
+
+/** On the scored inputs. */
+export interface Score {
+  readonly right: number;
+  /** Answers that are the float model's. */
+  readonly same: number;
+  /** Of the outputs, in dB. */
+  readonly sqnr: number;
 }
 
 const SAMPLES = { resnet20: 512, keywords: 128, sorter: 64 } as const;
@@ -58,7 +68,11 @@ function classifier(
     model,
     feeds: exampleFeeds(model, calibration),
     count: scored.count,
-    score: async (made, own = runtime) => (await accuracyOf(own, made, scored)).correct,
+    async score(made, own = runtime) {
+      const { correct } = await accuracyOf(own, made, scored);
+      const { sqnr, agreement } = await compareModels(own, model, made, scored);
+      return { right: correct, same: agreement?.correct ?? 0, sqnr: Object.values(sqnr)[0] };
+    },
   };
 }
 
@@ -95,14 +109,25 @@ export async function sorter(runtime: Runtime, folder: string, seed = 1): Promis
     Array.from({ length: LETTERS }, (_, k) => Math.floor(i / 3 ** k) % 3),
   );
   const chosen = new Random(seed).shuffled(all).slice(0, SAMPLES.sorter);
+  const truth = all.map(sorted);
+  const rows = rowsOf(all, truth);
   using program = await runtime.compile(model);
-  const rows = rowsOf(all, all.map(sorted));
+  const wanted = await logitsOf(program, rows);
   return {
     name: 'sorter',
     model,
     feeds: [rowsOf(chosen, await answersOf(program, chosen))],
     count: all.length,
-    score: (made, own = runtime) => sortedRight(own, made, rows, all),
+    async score(made, own = runtime) {
+      using quantized = await own.compile(made);
+      const got = await logitsOf(quantized, rows);
+      const [theirs, answers] = [lettersOf(wanted), lettersOf(got)];
+      return {
+        right: equalRows(answers, truth),
+        same: equalRows(answers, theirs),
+        sqnr: sqnrOf(wanted, got),
+      };
+    },
   };
 }
 
@@ -122,19 +147,28 @@ async function answersOf(program: Program, inputs: readonly (readonly number[])[
 
 const largest = (values: Float32Array): number => values.indexOf(Math.max(...values));
 
-async function sortedRight(
-  runtime: Runtime,
-  model: Model,
-  rows: Feeds,
-  all: readonly (readonly number[])[],
-): Promise<number> {
-  using program = await runtime.compile(model);
-  const { logits } = await program.call(rows);
-  const data = logits.data as Float32Array;
-  return all.filter((letters, i) =>
-    sorted(letters).every((letter, k) => {
-      const at = (i * (2 * LETTERS - 1) + LETTERS - 1 + k) * 3;
-      return largest(data.subarray(at, at + 3)) === letter;
+const logitsOf = async (program: Program, rows: Feeds): Promise<Float32Array> =>
+  (await program.call(rows)).logits.data as Float32Array;
+
+/** Answers given the right letters so far. */
+function lettersOf(logits: Float32Array): number[][] {
+  const width = 2 * LETTERS - 1;
+  return Array.from({ length: logits.length / (3 * width) }, (_, i) =>
+    Array.from({ length: LETTERS }, (_, k) => {
+      const at = (i * width + LETTERS - 1 + k) * 3;
+      return largest(logits.subarray(at, at + 3));
     }),
-  ).length;
+  );
+}
+
+const equalRows = (a: readonly (readonly number[])[], b: readonly (readonly number[])[]): number =>
+  a.filter((row, i) => row.every((letter, k) => letter === b[i][k])).length;
+
+function sqnrOf(wanted: Float32Array, got: Float32Array): number {
+  let [signal, noise] = [0, 0];
+  wanted.forEach((y, i) => {
+    signal += y * y;
+    noise += (y - got[i]) ** 2;
+  });
+  return 10 * Math.log10(signal / noise);
 }

@@ -7,12 +7,14 @@
  */
 
 import { transferBatches } from '../../src/compress/distil/transfer.ts';
+import { exampleFeeds } from '../../src/compress/quantize/static/feeds.ts';
 import { quantizeStatic, type StaticOptions } from '../../src/compress/quantize/static/index.ts';
-import type { Examples } from '../../src/data/examples/examples.ts';
+import { heldOutOf } from '../../src/compress/quantize/static/run.ts';
+import { type Examples, splitExamples } from '../../src/data/examples/examples.ts';
 import { nativeRuntime } from '../../src/runtime/native/native.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import { keywords, type QuantizeCase, resnet20, sorter } from './cases.ts';
-import { peersOf } from './peers.ts';
+import { PEER_CASES, Peers } from './peers.ts';
 
 const VARIANTS: Readonly<Record<string, StaticOptions>> = {
   'W8A8 nearest': {},
@@ -62,27 +64,42 @@ export async function benchQuantize(options: QuantizeBenchOptions): Promise<unkn
   for (const [name, open] of Object.entries(CASES)) {
     if (only !== undefined && only !== name) continue;
     const c = await open(runtime, folder, seed);
-    rows.push({ model: name, float: await c.score(c.model), of: c.count });
-    if (epochs !== undefined) {
-      if (c.training) rows.push(...(await trained(c, c.training, epochs, seed)));
-      continue;
-    }
-    const variants = name === 'sorter' ? { ...VARIANTS, ...FEWER } : VARIANTS;
-    for (const [variant, options] of Object.entries(variants))
-      rows.push(await measured(runtime, c, variant, options));
-    if (python !== undefined)
-      for (const result of await peersOf(c, python, seed)) rows.push({ model: name, of: c.count, ...result });
+    rows.push({ model: name, float: (await c.score(c.model)).right, of: c.count });
+    if (epochs === undefined) rows.push(...(await besidePeers(runtime, c, python, seed)));
+    else if (c.training) rows.push(...(await trained(c, c.training, epochs, seed)));
   }
   return rows;
+}
+
+/** Our variants and the peers' in turns. */
+async function besidePeers(
+  runtime: Runtime,
+  c: QuantizeCase,
+  python: string | undefined,
+  seed: number,
+): Promise<unknown[]> {
+  const variants = Object.entries(c.name === 'sorter' ? { ...VARIANTS, ...FEWER } : VARIANTS);
+  const theirs = python === undefined ? [] : PEER_CASES;
+  using peers = python === undefined ? undefined : new Peers(c, python, seed);
+  const rows: unknown[] = [];
+  for (let turn = 0; turn < Math.max(variants.length, theirs.length); turn++) {
+    const [variant, peer] = [variants[turn], theirs[turn]];
+    if (variant) rows.push(await measured(runtime, c, ...variant));
+    if (peer && peers) rows.push(told({ model: c.name, of: c.count, ...(await peers.result(peer)) }));
+  }
+  return rows;
+}
+
+function told<T>(row: T): T {
+  process.stderr.write(`${JSON.stringify(row)}\n`);
+  return row;
 }
 
 async function measured(runtime: Runtime, c: QuantizeCase, variant: string, options: StaticOptions) {
   const start = performance.now();
   const { model } = await quantizeStatic(runtime, c.model, c.feeds, options);
   const seconds = (performance.now() - start) / 1000;
-  const row = { model: c.name, variant, right: await c.score(model, runtime), of: c.count, seconds };
-  process.stderr.write(`${JSON.stringify(row)}\n`);
-  return row;
+  return told({ model: c.name, of: c.count, variant, seconds, ...(await c.score(model, runtime)) });
 }
 
 const BATCH = 64;
@@ -98,9 +115,10 @@ async function trained(
   const rows: unknown[] = [];
   for (const [variant, options] of Object.entries(trainedVariants(c))) {
     rows.push(await measured(runtime, c, variant, options));
-    const steps = Math.ceil((epochs * training.count) / BATCH);
-    const data = transferBatches(training, { batchSize: BATCH });
-    const stage = { data, batchSize: BATCH, steps, seed };
+    const [held, rest] = splitExamples(training, heldOutOf(training.count), seed);
+    const steps = Math.ceil((epochs * rest.count) / BATCH);
+    const data = transferBatches(rest, { batchSize: BATCH });
+    const stage = { data, heldOut: exampleFeeds(c.model, held), batchSize: BATCH, steps, seed };
     rows.push(await measured(runtime, c, `${variant} trained`, { ...options, training: stage }));
   }
   return rows;

@@ -1,14 +1,19 @@
-/** Counts of values in equal bins between two ends. */
+/**
+ * Counts of values in equal bins between two ends, with the mean of each bin: values on a grid of their own (pixels, features
+ * that were integers before) are then taken where they are, and a scale that hits them all has no error.
+ */
 import type { Range } from './affine.ts';
 
 export class Histogram {
   readonly range: Range;
   readonly counts: Float64Array;
+  readonly #sums: Float64Array;
   readonly #perUnit: number;
 
   constructor(range: Range, bins: number) {
     this.range = range;
     this.counts = new Float64Array(bins);
+    this.#sums = new Float64Array(bins);
     this.#perUnit = range.high > range.low ? bins / (range.high - range.low) : 0;
   }
 
@@ -18,9 +23,11 @@ export class Histogram {
     const { low } = this.range;
     const last = counts.length - 1;
     for (let i = 0; i < values.length; i++) {
-      const bin = Math.floor(((values[i] as number) - low) * this.#perUnit);
+      const x = values[i] as number;
+      const bin = Math.floor((x - low) * this.#perUnit);
       const at = Math.max(0, Math.min(bin, last));
       counts[at] = (counts[at] as number) + 1;
+      this.#sums[at] = (this.#sums[at] as number) + x;
     }
   }
 
@@ -30,6 +37,11 @@ export class Histogram {
 
   get binWidth(): number {
     return (this.range.high - this.range.low) / this.counts.length;
+  }
+
+  /** The mean of a bin's values; there must be some. */
+  mean(bin: number): number {
+    return (this.#sums[bin] as number) / (this.counts[bin] as number);
   }
 
   /** Where a bin lies. */

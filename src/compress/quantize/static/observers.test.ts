@@ -138,6 +138,14 @@ describe('observers', () => {
     expect(observed(far, int8, { method: 'entropy' }).scale * 255).toBeLessThan(60);
   });
 
+  it('mse takes the grid that values lie on: 256 integers of scale 0.58, whatever falls between its bins', () => {
+    const grid = Math.fround(0.5847029);
+    const random = new Random(2);
+    const codes = Array.from({ length: 20_000 }, () => Math.round(30 * random.normal() ** 3));
+    const values = Float32Array.from([-211, 44, ...codes], c => grid * Math.max(-211, Math.min(44, c)));
+    expect(observed(seenOf(values), int8, { method: 'mse' })).toEqual({ scale: grid, zeroPoint: 83 });
+  });
+
   it('mse picks among powers of two', () => {
     const scheme: Scheme = { dtype: 'int4', symmetric: true, powerOfTwo: true };
     const { scale } = observed(seen, scheme, { method: 'mse' });

@@ -152,7 +152,7 @@ function leastSquares(histogram: Histogram, scheme: Scheme): Affine {
   return best;
 }
 
-/** Σ n (x − x̂)² over the bins, each taken as a point at its middle. */
+/** Σ n (x − x̂)² over the bins, each taken as a point at its mean. */
 export function squareError(histogram: Histogram, affine: Affine, scheme: Scheme): number {
   const codes = codesOf(scheme);
   const { counts } = histogram;
@@ -160,7 +160,7 @@ export function squareError(histogram: Histogram, affine: Affine, scheme: Scheme
   for (let bin = 0; bin < counts.length; bin++) {
     const count = counts[bin] as number;
     if (count === 0) continue;
-    const x = histogram.center(bin);
+    const x = histogram.mean(bin);
     const e = x - rounded(x, affine, codes);
     sum += count * e * e;
   }
