@@ -6,16 +6,19 @@ import {
   type QuantizeLanguageOptions,
   quantizeLanguageModel,
 } from '../src/export/quantize-language-model.ts';
+import { readCalibrationText } from '../src/export/text.ts';
 import { openGguf } from '../src/formats/gguf/reader.ts';
 import { Engine } from '../src/generate/engine.ts';
 import { generateText } from '../src/generate/text.ts';
 import { denseConfig, denseModel } from '../src/models/dense/index.ts';
 import { saveModel } from '../src/models/files.ts';
+import { openGgufFiles } from '../src/models/gguf/files.ts';
 import { ParameterStore } from '../src/nn/parameters.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
 import { CharacterTokenizer } from '../src/tokenizer/character.ts';
 import type { Tokenizer } from '../src/tokenizer/tokenizer.ts';
 import { trainBpe } from '../src/tokenizer/train-bpe.ts';
+import { weightsScorer } from '../src/train/perplexity.ts';
 import { memoryFiles } from '../src/util/files.ts';
 import { Random } from '../src/util/random.ts';
 
@@ -113,6 +116,34 @@ describe('as GGUF', () => {
     expect(Math.abs(Math.log(ratio))).toBeLessThan(0.6 * 2 ** (1 - bits) + 0.01);
   });
 });
+
+describe('with a text alone', () => {
+  it.each(['q4_0', 'q5_k'])(
+    '%s is written in the way that predicts best between the sequences',
+    async dtype => {
+      const written = (folder: string, options: Partial<QuantizeLanguageOptions>) =>
+        quantize({ dtype, out: `${folder}/m.gguf`, ...options }, 'bpe');
+      const { method } = await written('default', {});
+      const nats = new Map<string, number>();
+      for (const way of ['mse', 'gptq'] as const) {
+        await written(way, { method: way });
+        nats.set(way, await natsBetween(`${way}/m.gguf`));
+      }
+      const [[best]] = [...nats].sort((a, b) => a[1] - b[1]);
+      expect(method).toBe(best);
+      expect(await files.read('default/m.gguf')).toEqual(await files.read(`${best}/m.gguf`));
+    },
+  );
+});
+
+async function natsBetween(path: string): Promise<number> {
+  const { model, weights, tokenizer } = await openGgufFiles(files, path);
+  const store = new ParameterStore(model.parameters);
+  await weights.readInto(store);
+  const { between, length } = await readCalibrationText(files, 'words.txt', tokenizer, model);
+  expect(between.length).toBeGreaterThan(1);
+  return (await weightsScorer(model, store)(await nativeRuntime(), between, length)).nats;
+}
 
 describe('is refused with one sentence', () => {
   it.each([

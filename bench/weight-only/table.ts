@@ -15,6 +15,7 @@ import { type CalibratedStore, importanceOf } from '../../src/compress/quantize/
 import { isTableOrOutput, roundStore } from '../../src/compress/quantize/language-model/round.ts';
 import { copyOf } from '../../src/compress/quantize/language-model/smooth-quant.ts';
 import { calibrateParameters } from '../../src/export/calibration.ts';
+import { calibrationWindows } from '../../src/export/text.ts';
 import { isCoded } from '../../src/formats/gguf/codes.ts';
 import { dequantize } from '../../src/formats/gguf/dequantize.ts';
 import { quantize, type WritableType } from '../../src/formats/gguf/quantize.ts';
@@ -23,7 +24,7 @@ import type { CausalModel } from '../../src/models/model.ts';
 import type { ParameterStore } from '../../src/nn/parameters.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
-import { scoreText } from '../../src/train/perplexity.ts';
+import { scoreText, weightsScorer } from '../../src/train/perplexity.ts';
 import type { RowQuantizer } from '../ggml.ts';
 import type { SplitText } from './qwen.ts';
 
@@ -40,11 +41,13 @@ export interface Row {
   readonly name: string;
   readonly perplexity: number;
   readonly bitsPerWeight?: number;
+  /** Perplexity on the text between what calibrates: of ours, the way with the lowest is taken by default. */
+  readonly between: number;
 }
 
 const BITS = [8, 6, 5, 4, 3, 2] as const;
 const METHOD_NAMES = ['rtn', 'mse', 'gptq', 'gptq in order', 'awq', 'awq + gptq', 'hqq'] as const;
-const [SEQUENCES, LENGTH, SCORED] = [64, 128, 16_384];
+const [LENGTH, SCORED] = [128, 16_384];
 
 /** Rows of one model, told as they come. */
 export async function perplexityTable(
@@ -56,12 +59,14 @@ export async function perplexityTable(
   const { model, store, tokenizer, text } = subject;
   const ids = (part: string) => Int32Array.from(tokenizer.encode(part));
   const heldOut = ids(text.heldOut).subarray(0, SCORED);
-  const statistics = await calibrateParameters(runtime, model, store, sequencesOf(ids(text.train)));
+  const { sequences, between } = calibrationWindows(ids(text.train), LENGTH);
+  const statistics = await calibrateParameters(runtime, model, store, sequences);
   const rows: Row[] = [];
   const add: Add = async (name, of, bitsPerWeight) => {
     const { perplexity } = await scoreText(runtime, model, of, heldOut, { bytes: 1, length: LENGTH });
-    rows.push({ name, perplexity, bitsPerWeight });
-    tell({ name, perplexity, bitsPerWeight });
+    const row = { name, perplexity, bitsPerWeight, between: await perplexityOn(runtime, model, of, between) };
+    rows.push(row);
+    tell(row);
   };
   await add('float32', store);
   await addTypes(subject, { store, statistics }, peer, add);
@@ -110,12 +115,15 @@ async function addTypes(
   }
 }
 
-/** Sequences spread over the text. */
-const sequencesOf = (ids: Int32Array): number[][] =>
-  Array.from({ length: SEQUENCES }, (_, i) => {
-    const at = Math.floor((i * (ids.length - LENGTH)) / SEQUENCES);
-    return [...ids.subarray(at, at + LENGTH)];
-  });
+async function perplexityOn(
+  runtime: Runtime,
+  model: CausalModel,
+  store: ParameterStore,
+  texts: readonly Int32Array[],
+): Promise<number> {
+  const { nats, tokens } = await weightsScorer(model, store)(runtime, texts, LENGTH);
+  return Math.exp(nats / tokens);
+}
 
 type Write = (name: string, type: WritableType, values: Float32Array, columns: number) => Uint8Array;
 

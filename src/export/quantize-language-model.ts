@@ -6,7 +6,8 @@
  *    What is scored after is the file, read back.
  * 2. With a text the default method is `gptq`, without one `mse`.
  * 3. GGUF types have a search of their own for scales (`mse`), weighted by an importance matrix where there is a text;
- *    `gptq` chooses codes within them, `awq` scales channels before.
+ *    `gptq` chooses codes within them, `awq` scales channels before. From 5 bits on either of `gptq` and `mse` may be the nearer
+ *    one: with a text and no method asked for, the one that predicts better what lies between the sequences that calibrated.
  * 4. `smoothquant` is W8A8: activations are quantized too (compress/quantize/dynamic-int8.ts).
  */
 import type { Bits } from '../compress/quantize/blocks.ts';
@@ -18,9 +19,11 @@ import type { MethodName } from '../compress/quantize/methods/index.ts';
 import { openGgufModel } from '../models/gguf/files.ts';
 import { GGUF_FILE_TYPES, type GgufFileType } from '../models/gguf/mixtures.ts';
 import { ggufOf } from '../models/gguf/write.ts';
+import type { CausalModel } from '../models/model.ts';
 import { ParameterStore } from '../nn/parameters.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { ggufVocabulary } from '../tokenizer/gguf-vocabulary.ts';
+import { weightsScorer } from '../train/perplexity.ts';
 import { UsageError } from '../util/errors.ts';
 import { type FileStore, nameOf } from '../util/files.ts';
 import { calibrate, calibrateParameters } from './calibration.ts';
@@ -86,7 +89,7 @@ export async function quantizeLanguageModel(
   const text =
     options.data === undefined ? undefined : await readCalibrationText(files, options.data, tokenizer, model);
   const runtime = text && (await openRuntime());
-  const job: Job = { files, model, store, tokenizer, method, options, runtime, sequences: text?.sequences };
+  const job: Job = { files, model, store, tokenizer, method, options, runtime, text };
   const written = isGraph(options.dtype) ? await writeGraph(job) : await writeGguf(job);
   const macs = model.forwardFlops(1) / 2;
   const quality = text &&
@@ -97,7 +100,7 @@ export async function quantizeLanguageModel(
   return {
     output: written.output,
     dtype: options.dtype,
-    method,
+    method: written.method,
     bytesBefore: language.bytes,
     bytesAfter: await files.size(written.output),
     macsBefore: macs,
@@ -111,14 +114,15 @@ interface Job extends Pick<LanguageModel, 'model' | 'tokenizer'> {
   readonly store: ParameterStore;
   readonly method: LanguageMethod;
   readonly options: QuantizeLanguageOptions;
-  /** Both are there when a text is. */
+  /** Both or neither. */
   readonly runtime?: Runtime;
-  readonly sequences?: readonly (readonly number[])[];
+  readonly text?: CalibrationText;
 }
 
 interface Written {
   /** The file with the weights. */
   readonly output: string;
+  readonly method: LanguageMethod;
   perplexity(runtime: Runtime, text: CalibrationText): Promise<number>;
 }
 
@@ -147,8 +151,8 @@ function methodOf({ dtype, method, data, out }: QuantizeLanguageOptions): Langua
 }
 
 /** The store with what its matrices read, where there is a text. */
-async function calibrated({ model, store, runtime, sequences }: Job): Promise<CalibratedStore> {
-  const statistics = runtime && sequences && (await calibrateParameters(runtime, model, store, sequences));
+async function calibrated({ model, store, runtime, text }: Job): Promise<CalibratedStore> {
+  const statistics = runtime && text && (await calibrateParameters(runtime, model, store, text.sequences));
   return { store, statistics: statistics ?? new Map() };
 }
 
@@ -162,6 +166,7 @@ async function writeGraph(job: Job): Promise<Written> {
   });
   return {
     output: path,
+    method: job.method,
     perplexity: async (runtime, { heldOut, length }) =>
       exportedPerplexity(runtime, (await loadOnnxModel(files, path)).onnx, model, heldOut, length),
   };
@@ -172,7 +177,7 @@ async function graphChoices(
   job: Job,
   bits: 4 | 8,
 ): Promise<{ store: ParameterStore; choices: Pick<ExportOptions, 'quantize' | 'activations'> }> {
-  const { model, method, runtime, sequences } = job;
+  const { model, method, runtime, text } = job;
   if (method === 'smoothquant') {
     const { store } = smoothQuant(model, await calibrated(job));
     return { store, choices: { activations: 'int8' } };
@@ -182,28 +187,60 @@ async function graphChoices(
   const store = scaled ? awq(model, await calibrated(job), format).store : job.store;
   const plain: MethodName = scaled ? 'mse' : (method as MethodName); // the others are methods of one matrix
   const uses = scaled || plain === 'gptq';
-  const inputs = uses && runtime && sequences ? await calibrate(runtime, model, store, sequences) : undefined;
+  const inputs = uses && runtime && text ? await calibrate(runtime, model, store, text.sequences) : undefined;
   return { store, choices: { quantize: { method: plain, methodOptions: { actOrder: true }, inputs } } };
 }
 
 async function writeGguf(job: Job): Promise<Written> {
-  const { files, model, tokenizer, method, options } = job;
-  const type = GGUF_TYPES[GGUF_DTYPES.indexOf(options.dtype)] as GgufFileType; // methodOf has seen it
+  const { files, options, runtime, text } = job;
+  const path = options.out;
+  const scored = async (texts: readonly Int32Array[], length: number, on: Runtime): Promise<number> => {
+    const { model, store } = await readBack(files, path);
+    const { nats, tokens } = await weightsScorer(model, store)(on, texts, length);
+    return nats / tokens;
+  };
   const from = await calibrated(job);
+  const write = (way: LanguageMethod) => files.write(path, ggufBytes(job, way, from));
+  let [least, method] = [Number.POSITIVE_INFINITY, job.method];
+  if (options.method === undefined && runtime && text && text.between.length > 0) {
+    for (const way of GGUF_WAYS) {
+      await write(way);
+      const nats = await scored(text.between, text.length, runtime);
+      if (nats <= least) [least, method] = [nats, way];
+    }
+    if (method !== GGUF_WAYS.at(-1)) await write(method);
+  } else await write(method);
+  return {
+    output: path,
+    method,
+    perplexity: async (on, { heldOut, length }) => Math.exp(await scored([heldOut], length, on)),
+  };
+}
+
+/** What `--data` alone tries. */
+const GGUF_WAYS = ['mse', 'gptq'] as const satisfies LanguageMethod[];
+
+function ggufBytes(
+  { model, tokenizer, options }: Job,
+  method: LanguageMethod,
+  from: CalibratedStore,
+): ReturnType<typeof ggufOf> {
+  const type = GGUF_TYPES[GGUF_DTYPES.indexOf(options.dtype)] as GgufFileType; // methodOf has seen it
   const bits = Number(type[1]) as Bits; // Q4_K
   const format = { bits, blockSize: 32, symmetric: false, scales: 'float16' } as const;
   const { store, statistics } = method === 'awq' ? awq(model, from, format) : from;
   const vocabulary = ggufVocabulary(tokenizer, { size: model.vocabSize });
   const name = nameOf(options.out).replace(/\.gguf$/, '');
   const quantize = quantizerOf(statistics, { gptq: method === 'gptq' });
-  await files.write(options.out, ggufOf(model, store, { type, name, vocabulary, quantize }));
-  return {
-    output: options.out,
-    async perplexity(runtime, text) {
-      const read = await openGgufModel(files, options.out);
-      const back = new ParameterStore(read.model.parameters);
-      await read.weights.readInto(back);
-      return perplexityOf(runtime, { model: read.model, store: back }, text);
-    },
-  };
+  return ggufOf(model, store, { type, name, vocabulary, quantize });
+}
+
+async function readBack(
+  files: FileStore,
+  path: string,
+): Promise<{ model: CausalModel; store: ParameterStore }> {
+  const { model, weights } = await openGgufModel(files, path);
+  const store = new ParameterStore(model.parameters);
+  await weights.readInto(store);
+  return { model, store };
 }

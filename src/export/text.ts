@@ -14,6 +14,8 @@ export interface CalibrationText {
   readonly train: Int32Array;
   /** Sequences of `length` tokens spread over the training part. */
   readonly sequences: readonly (readonly number[])[];
+  /** About as many between them: ways of calibrating are compared on these. */
+  readonly between: readonly Int32Array[];
   readonly heldOut: Int32Array;
   /** Tokens of a sequence, and of a window that is scored. */
   readonly length: number;
@@ -35,12 +37,28 @@ export async function readCalibrationText(
     throw new UsageError(
       `--data ${path}: too short to calibrate on; give more than ${2 * length} tokens of text`,
     );
-  const count = Math.min(SEQUENCES, Math.ceil(train.length / length));
-  const sequences = Array.from({ length: count }, (_, i) => {
-    const at = Math.floor((i * (train.length - length)) / count);
-    return [...train.subarray(at, at + length)];
-  });
-  return { train, sequences, heldOut: heldOut.subarray(0, SCORED), length };
+  return { ...calibrationWindows(train, length), train, heldOut: heldOut.subarray(0, SCORED), length };
+}
+
+/** Sequences that calibrate, half of a short text at most, and what lies between them. */
+export function calibrationWindows(
+  train: Int32Array,
+  length: number,
+): Pick<CalibrationText, 'sequences' | 'between'> {
+  const count = Math.min(SEQUENCES, Math.max(1, Math.floor(train.length / (2 * length))));
+  const starts = Array.from({ length: count }, (_, i) => Math.floor((i * (train.length - length)) / count));
+  return {
+    sequences: starts.map(at => [...train.subarray(at, at + length)]),
+    between: betweenOf(train, starts, length),
+  };
+}
+
+/** Of `length` tokens, from the end of each sequence on; none where the next begins before they end. */
+function betweenOf(train: Int32Array, starts: readonly number[], length: number): Int32Array[] {
+  const ends = [...starts.slice(1), train.length];
+  return starts.flatMap((start, i) =>
+    start + 2 * length <= ends[i] ? [train.subarray(start + length, start + 2 * length)] : [],
+  );
 }
 
 /** Perplexity on the held-out part. */
