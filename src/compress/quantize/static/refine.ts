@@ -3,7 +3,11 @@
  *
  * 1. A layer's inputs come through all that is quantized before it, its wanted output from the float model.
  * 2. `biasCorrection` alone keeps the codes and moves the bias by what the mean output lost (Nagel et al. 2019).
- * 3. Layers whose weight is shared, batched or transposed by their op keep nearest codes.
+ * 3. `output` is what AIMET calls sequential MSE, carried further: there each layer in turn gets the range of least error of its
+ *    output and nearest codes, here the codes are chosen by that error as well. AdaRound (Nagel et al. 2020, arXiv:2004.10568)
+ *    minimizes the same error over up or down for each weight, by the gradient of a relaxation; coordinate descent needs no
+ *    gradient, and codes may move further than to a neighbour.
+ * 4. Layers whose weight is shared, batched or transposed by their op keep nearest codes.
  */
 import type { Model } from '../../../graph/ir.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';

@@ -2,11 +2,12 @@
  * A graph quantized on examples, or on random inputs where there are none: calibration, widths, rounding, training.
  *
  * 1. With examples codes are chosen by the outputs of layers, without by the nearest: random inputs say little about outputs.
- * 2. `samples` examples calibrate; training sees all of them, changed and mixed, and never a label.
+ * 2. `samples` examples calibrate; training sees all of them but a tenth, changed and mixed, and never a label. That tenth
+ *    says which of all that training passed through is kept.
  * 3. A fixed batch is made free for all that and fixed again at the end.
  */
 import type { Examples } from '../../../data/examples/examples.ts';
-import { subset } from '../../../data/examples/examples.ts';
+import { splitExamples, subset } from '../../../data/examples/examples.ts';
 import type { Model } from '../../../graph/ir.ts';
 import { batchAgain, freeBatch } from '../../../import/batch.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
@@ -31,6 +32,11 @@ export interface RunOptions {
 }
 
 const BATCH = 64;
+/** A tenth of the examples, or so many. */
+const MOST_HELD_OUT = 512;
+
+export const heldOutOf = (count: number): number =>
+  Math.min(MOST_HELD_OUT, Math.max(1, Math.round(count / 10)));
 
 /** Throws a UsageError where training lacks examples. */
 export async function quantizeGraph(
@@ -70,10 +76,12 @@ function trainingOf(
   { random, onStep }: RunOptions,
 ): QuantizedTrainingOptions {
   if (!examples) throw new UsageError('training needs examples; give --data');
-  const batchSize = Math.min(BATCH, examples.count);
-  const steps = epochs * Math.ceil(examples.count / batchSize);
+  const [held, trained] = splitExamples(examples, heldOutOf(examples.count), random.seed);
+  const batchSize = Math.min(BATCH, trained.count);
+  const steps = epochs * Math.ceil(trained.count / batchSize);
   return {
-    data: transferBatches(examples, { batchSize }),
+    data: transferBatches(trained, { batchSize }),
+    heldOut: exampleFeeds(model, held),
     batchSize,
     dims: dimsOfExamples(model.graph, examples),
     steps,

@@ -5,15 +5,14 @@
  * 1. The error is Σ (y − ŷ)² / Σ y², the mean over the float outputs. Errors of several weights are taken to add up.
  * 2. Widths are chosen exactly (search/budget.ts): of all assignments within the budget none has a smaller sum.
  */
-
-import { isFloat } from '../../../graph/dtype.ts';
-import type { Model, Tensor } from '../../../graph/ir.ts';
+import type { Model } from '../../../graph/ir.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
-import { assert, GaslawError } from '../../../util/errors.ts';
+import { GaslawError } from '../../../util/errors.ts';
 import { solveBudget } from '../../search/budget.ts';
 import type { Feeds } from '../calibrate.ts';
 import { type CodeDType, codesOf } from './affine.ts';
 import { activationScheme, planOptions, prepare, type StaticOptions, weightOptions } from './index.ts';
+import { outputsOf, relativeError } from './outputs.ts';
 import { planQdq } from './plan.ts';
 import { Simulation } from './simulate.ts';
 import { dequantized, quantizeTensor } from './weights.ts';
@@ -41,7 +40,11 @@ export async function sensitivity(
   const prepared = prepare(model);
   const plan = planQdq(prepared.graph, planOptions(options));
   const simulation = new Simulation(prepared, planOptions(options), [], activationScheme(options));
-  const wanted = await outputsOf(runtime, simulation, data);
+  const outputs = async () => {
+    using program = await simulation.compile(runtime);
+    return outputsOf(program, data);
+  };
+  const wanted = await outputs();
   const rows: LayerSensitivity[] = [];
   for (const [i, weight] of plan.weights.entries()) {
     const { name, tensor } = weight;
@@ -49,7 +52,7 @@ export async function sensitivity(
     for (const dtype of dtypes) {
       const q = quantizeTensor(tensor, weightOptions(weight, { ...options, dtypeOf: () => dtype }));
       simulation.setWeight(i, dequantized(q));
-      const loss = relativeError(wanted, await outputsOf(runtime, simulation, data));
+      const loss = relativeError(wanted, await outputs());
       widths.push({ dtype, loss, bytes: (bitsOf(dtype) * tensor.data.length) / 8 });
     }
     simulation.setWeight(i, tensor.data as Float32Array);
@@ -62,33 +65,6 @@ export const bitsOf = (dtype: CodeDType): number => {
   const { low, high } = codesOf({ dtype });
   return Math.log2(high - low + 1);
 };
-
-type Outputs = readonly Readonly<Record<string, Tensor>>[];
-
-async function outputsOf(runtime: Runtime, simulation: Simulation, data: Iterable<Feeds>): Promise<Outputs> {
-  using program = await simulation.compile(runtime);
-  const all: Record<string, Tensor>[] = [];
-  for (const feeds of data) all.push(await program.call(feeds));
-  assert(all.length > 0, 'sensitivity needs data: the list of batches is empty');
-  return all;
-}
-
-function relativeError(wanted: Outputs, got: Outputs): number {
-  const names = Object.keys(wanted[0]).filter(name => isFloat(wanted[0][name].dtype));
-  const errors = names.map(name => {
-    let [noise, signal] = [0, 0];
-    wanted.forEach((outputs, batch) => {
-      const [y, z] = [outputs[name].data as Float32Array, got[batch][name].data as Float32Array];
-      for (let k = 0; k < y.length; k++) {
-        if (!Number.isFinite(y[k])) continue;
-        noise += (y[k] - z[k]) ** 2;
-        signal += y[k] ** 2;
-      }
-    });
-    return signal > 0 ? noise / signal : 0;
-  });
-  return errors.reduce((a, b) => a + b, 0) / errors.length;
-}
 
 export interface BitAssignment {
   /** For `dtypeOf` of `quantizeStatic`. */

@@ -7,8 +7,9 @@ import { cloneGraph, FreshNames } from '../../../graph/walk.ts';
 import type { CompileOptions, Program, Runtime } from '../../../runtime/runtime.ts';
 import type { Affine, Scheme } from './affine.ts';
 import { tapped } from './observe.ts';
+import { resultsOf } from './outputs.ts';
 import { type Group, type PlanOptions, planQdq, type QdqPlan } from './plan.ts';
-import { writeQdq } from './rewrite.ts';
+import { type Chosen, writeQdq } from './rewrite.ts';
 
 export class Simulation {
   readonly #model: Model;
@@ -25,8 +26,7 @@ export class Simulation {
     groups: readonly (Affine | undefined)[],
     activations: Scheme,
   ) {
-    // ONNX Runtime fuses activations of 4 bits into kernels that do not take them
-    this.#options = activations.dtype.endsWith('int4') ? { optimization: 'basic' } : {};
+    this.#options = optionsOf(activations);
     const graph = cloneGraph(model.graph);
     this.plan = planQdq(graph, options);
     const known = new Map<Group, Affine>();
@@ -65,6 +65,36 @@ export class Simulation {
     const model = outputs ? { ...this.#model, graph: tapped(graph, outputs) } : this.#model;
     return runtime.compile(model, this.#options);
   }
+}
+
+/** ONNX Runtime fuses activations of 4 bits into kernels that do not take them. */
+const optionsOf = ({ dtype }: Scheme): CompileOptions =>
+  dtype.endsWith('int4') ? { optimization: 'basic' } : {};
+
+/** A choice for `plan` as one for `own`, a plan of a copy of its graph with the same options. */
+export function chosenFor(own: QdqPlan, plan: QdqPlan, chosen: Chosen): Chosen {
+  const moved = <K, V>(from: readonly K[], to: readonly K[], values: ReadonlyMap<K, V>): Map<K, V> =>
+    new Map(from.flatMap((key, i) => (values.has(key) ? [[to[i], values.get(key) as V] as const] : [])));
+  return {
+    activations: chosen.activations,
+    groups: moved(groupsOf(plan), groupsOf(own), chosen.groups),
+    weights: moved(plan.weights, own.weights, chosen.weights),
+    biases: moved(plan.biases, own.biases, chosen.biases),
+  };
+}
+
+/** `model` with a choice carried out, for its results (outputs.ts). `plan` is of its graph with `options`. */
+export function compileChosen(
+  runtime: Runtime,
+  model: Model,
+  options: PlanOptions,
+  plan: QdqPlan,
+  chosen: Chosen,
+): Promise<Program> {
+  const graph = cloneGraph(model.graph);
+  const own = planQdq(graph, options);
+  writeQdq(graph, own, chosenFor(own, plan, chosen));
+  return runtime.compile({ ...model, graph: tapped(graph, resultsOf(graph)) }, optionsOf(chosen.activations));
 }
 
 export const groupsOf = (plan: QdqPlan): Group[] => [...new Set(plan.groups.values())];

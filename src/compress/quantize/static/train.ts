@@ -1,28 +1,27 @@
 /**
  * Quantization-aware training of any graph: weights and activations are rounded in every step, gradients go straight through
- * inside the range, and step sizes are learned (LSQ, Esser et al. 2020, arXiv:1902.08153).
+ * inside the range, and step sizes are learned (LSQ, Esser et al. 2020, arXiv:1902.08153). What trains: student.ts.
  *
- * 1. The float model is the teacher; no label is needed. What was chosen without training is where it starts.
- * 2. A step size is s₀ e^θ with θ trained: it stays positive, and one learning rate suits steps of all sizes (as in TQT, Jain
- *    et al. 2020, which trains their logarithms). Powers of two would not stay such, and are refused.
- * 3. Codes of fewer bits than their dtype are cut by min and max with the step size's own multiples, whose gradients are LSQ's
- *    outside of the range.
+ * 1. The float model is the teacher; no label is needed. What was chosen without training is where it starts, and what is kept
+ *    of all that training passes through has the least divergence from the teacher on inputs that do not train.
+ * 2. Batch normalization was folded before. Powers of two would not stay such, and are refused.
  */
-import { float32, type Graph, type Model, type Node, type Tensor, typeOf } from '../../../graph/ir.ts';
-import { cloneGraph, FreshNames, sortTopologically } from '../../../graph/walk.ts';
-import { inferShapes } from '../../../ops/infer.ts';
-import { store } from '../../../runtime/reference/tensor.ts';
+import type { Model } from '../../../graph/ir.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
 import type { FineTuneOptions } from '../../../train/fine-tune.ts';
 import { UsageError } from '../../../util/errors.ts';
 import { recovery } from '../../distil/recovery.ts';
 import type { Term } from '../../distil/terms.ts';
-import type { Affine, Range, Scheme } from './affine.ts';
-import { codesOf, encode } from './affine.ts';
-import { type PlannedBias, type PlannedWeight, type PlanOptions, planQdq, type QdqPlan } from './plan.ts';
-import { type Chosen, writeQdq } from './rewrite.ts';
-import { groupsOf } from './simulate.ts';
-import { channelsOf, dequantized, type QuantizedTensor } from './weights.ts';
+import type { Feeds } from '../calibrate.ts';
+import { tapped } from './observe.ts';
+import { divergence, type Outputs, outputsOf, resultsOf } from './outputs.ts';
+import type { PlanOptions, QdqPlan } from './plan.ts';
+import type { Chosen } from './rewrite.ts';
+import { compileChosen } from './simulate.ts';
+import { Student } from './student.ts';
+
+/** How often the held-out loss is measured, besides before. */
+const CHECKS = 10;
 
 export interface QuantizedTrainingOptions {
   /** Batches of a step, as for recovery: `transferBatches` makes them of examples. */
@@ -31,8 +30,10 @@ export interface QuantizedTrainingOptions {
   /** Of the model's symbols but for the batch. */
   readonly dims?: FineTuneOptions['dims'];
   readonly steps: number;
-  /** Peak of the learning rate. Default 1e-3. */
+  /** Peak of the learning rate, in codes of a weight a step. Default 0.003: Adam's first steps move all weights of a sum together. */
   readonly rate?: number;
+  /** What the best of all is chosen by, CHECKS times; the last is kept when absent. */
+  readonly heldOut?: readonly Feeds[];
   /** Default: softened answers of the float model, as they are. */
   readonly terms?: readonly Term[];
   readonly seed: number;
@@ -54,212 +55,58 @@ export async function trainQuantized(
       'learned step sizes would not stay powers of two; train without power-of-two scales',
     );
   const student = new Student(model.graph, plan, chosen, options);
-  const { steps, rate = 1e-3, terms = [{ kind: 'logits' }], onStep, ...rest } = training;
+  const { steps, rate = 0.003, terms = [{ kind: 'logits' }], heldOut, onStep, ...rest } = training;
   using stage = await recovery(runtime, student.graph, model, {
     ...rest,
     terms,
     parameters: student.parameters,
-    optimizer: { kind: 'adamw', weightDecay: 0 },
+    optimizer: { kind: 'adamw', weightDecay: 0, epsilon: 1e-12 },
     schedule: { kind: 'cosine', rate, finalRate: 0, steps, warmupSteps: Math.ceil(steps / 20) },
-    maxGradientNorm: 1,
   });
+  const best = heldOut && (await Best.start(runtime, { model, options, plan, heldOut }, chosen));
+  const each = Math.ceil(steps / CHECKS);
   for (let step = 0; step < steps; step++) {
     const metrics = await stage.step(step);
     onStep?.(step, metrics);
+    if ((step + 1) % each === 0 || step === steps - 1) await best?.consider(student.chosen(stage.trained()));
   }
-  return student.chosen(stage.trained());
+  return best?.chosen ?? student.chosen(stage.trained());
 }
 
-/** A step size of the graph: its logarithm's change, and what it was. */
-interface Step {
-  readonly name: string;
-  readonly start: Float32Array;
+interface Judged {
+  readonly model: Model;
+  readonly options: PlanOptions;
+  readonly plan: QdqPlan;
+  readonly heldOut: readonly Feeds[];
 }
 
-class Student {
-  readonly graph: Graph;
-  readonly #plan: QdqPlan;
-  readonly #chosen: Chosen;
-  readonly #names: FreshNames;
-  /** In the order of the plan. */
-  readonly #weights: { name: string; step: Step }[];
-  readonly #biases: string[];
-  readonly #groups: (Step | undefined)[];
+/** The choice of least divergence so far. */
+class Best {
+  readonly #runtime: Runtime;
+  readonly #judged: Judged;
+  readonly #wanted: Outputs;
+  #loss = Number.POSITIVE_INFINITY;
+  chosen: Chosen;
 
-  constructor(graph: Graph, plan: QdqPlan, chosen: Chosen, options: PlanOptions) {
-    this.graph = cloneGraph(graph);
-    this.#plan = plan;
-    this.#chosen = chosen;
-    const own = planQdq(this.graph, options);
-    const given = groupsOf(plan).map(group => chosen.groups.get(group));
-    const ownGroups = groupsOf(own);
-    const groups = new Map(ownGroups.flatMap((group, i) => (given[i] ? [[group, given[i]] as const] : [])));
-    const stored = {
-      ...chosen,
-      activations: wide(chosen.activations),
-      groups,
-      weights: new Map(),
-      biases: new Map(),
-    };
-    const parameters = writeQdq(this.graph, own, stored);
-    this.#names = new FreshNames(this.graph);
-    this.#groups = ownGroups.map(group => {
-      const names = parameters.get(group);
-      if (!names) return undefined;
-      this.#cut(names[0], names[1]);
-      return this.#learned(names[0]);
-    });
-    this.#weights = own.weights.map((w, i) =>
-      this.#weight(w, chosen.weights.get(plan.weights[i]) as QuantizedTensor),
-    );
-    this.#biases = own.biases.map((b, i) => this.#bias(b, chosen.biases.get(plan.biases[i])));
-    sortTopologically(this.graph);
-    inferShapes(this.graph);
+  private constructor(runtime: Runtime, judged: Judged, wanted: Outputs, chosen: Chosen) {
+    this.#runtime = runtime;
+    this.#judged = judged;
+    this.#wanted = wanted;
+    this.chosen = chosen;
   }
 
-  /** What trains. */
-  get parameters(): string[] {
-    const steps = [...this.#groups, ...this.#weights.map(w => w.step)];
-    const thetas = steps.flatMap(step => (step ? [step.name] : []));
-    return [...new Set([...this.#weights.map(w => w.name), ...this.#biases, ...thetas])];
+  static async start(runtime: Runtime, judged: Judged, chosen: Chosen): Promise<Best> {
+    const { model, heldOut } = judged;
+    using program = await runtime.compile({ ...model, graph: tapped(model.graph, resultsOf(model.graph)) });
+    const best = new Best(runtime, judged, await outputsOf(program, heldOut), chosen);
+    await best.consider(chosen);
+    return best;
   }
 
-  /** The choice with the values of `trained`. */
-  chosen(trained: Graph): Chosen {
-    const valuesOf = (name: string) => (trained.initializers.get(name) as Tensor).data as Float32Array;
-    const stepped = (affine: Affine, step: Step | undefined, at: number): Affine =>
-      step ? { ...affine, scale: Math.fround(step.start[at] * Math.exp(valuesOf(step.name)[at])) } : affine;
-    const groups = new Map(this.#chosen.groups);
-    groupsOf(this.#plan).forEach((group, i) => {
-      const affine = groups.get(group);
-      if (affine) groups.set(group, stepped(affine, this.#groups[i], 0));
-    });
-    const weights = new Map<PlannedWeight, QuantizedTensor>();
-    this.#plan.weights.forEach((w, i) => {
-      const { name, step } = this.#weights[i];
-      const q = this.#chosen.weights.get(w) as QuantizedTensor;
-      const affine = q.affine.map((a, channel) => stepped(a, step, channel));
-      weights.set(w, recoded({ ...q, affine }, valuesOf(name)));
-    });
-    const biases = new Map<PlannedBias, Float32Array>();
-    this.#plan.biases.forEach((bias, i) => void biases.set(bias, valuesOf(this.#biases[i])));
-    return { ...this.#chosen, groups, weights, biases };
+  async consider(chosen: Chosen): Promise<void> {
+    const { model, options, plan, heldOut } = this.#judged;
+    using program = await compileChosen(this.#runtime, model, options, plan, chosen);
+    const loss = divergence(this.#wanted, await outputsOf(program, heldOut));
+    if (loss < this.#loss) [this.#loss, this.chosen] = [loss, chosen];
   }
-
-  /** A float weight, rounded on its way to its readers. */
-  #weight(weight: PlannedWeight, q: QuantizedTensor): { name: string; step: Step } {
-    const put = (what: string, tensor: Tensor) => this.#put(`${weight.name}_${what}`, tensor);
-    const dims = q.axis === undefined ? [] : [q.affine.length];
-    const name = put('latent', float32(q.dims, dequantized(q)));
-    const scale = put(
-      'step',
-      float32(
-        dims,
-        Float32Array.from(q.affine, a => a.scale),
-      ),
-    );
-    const zeros = Float64Array.from(q.affine, a => a.zeroPoint);
-    const zero = put('zero', store(wide(q.scheme).dtype, dims, zeros));
-    const axis: Node['attributes'] = q.axis === undefined ? {} : { axis: { type: 'int', value: q.axis } };
-    const bounded = this.#bounded(name, scale, boundsOf(q), q.axis, q.dims.length);
-    const codes = this.#node('QuantizeLinear', [bounded, scale, zero], axis);
-    const value = this.#node('DequantizeLinear', [codes, scale, zero], axis);
-    for (const { node, input } of weight.places) node.inputs[input] = value;
-    return { name, step: this.#learned(scale) };
-  }
-
-  #bias(bias: PlannedBias, values: Float32Array | undefined): string {
-    const tensor = values ? { ...bias.tensor, data: values } : bias.tensor;
-    const name = this.#put(`${bias.name}_trained`, tensor);
-    bias.node.inputs[bias.input] = name;
-    return name;
-  }
-
-  /** Bounds before every QuantizeLinear of a scale whose codes are fewer than its dtype's. */
-  #cut(scale: string, zero: string): void {
-    const { activations } = this.#chosen;
-    if (wide(activations).dtype === activations.dtype) return;
-    const zeroPoint = Number((this.graph.initializers.get(zero) as Tensor).data[0]);
-    const { low, high } = codesOf(activations);
-    for (const node of [...this.graph.nodes]) {
-      if (node.opType !== 'QuantizeLinear' || node.inputs[1] !== scale) continue;
-      const rank = typeOf(this.graph, node.inputs[0])?.shape?.length ?? 0;
-      const bounds = [{ low: low - zeroPoint, high: high - zeroPoint }];
-      node.inputs[0] = this.#bounded(node.inputs[0], scale, bounds, undefined, rank);
-    }
-  }
-
-  /** min(max(x, s low), s high) */
-  #bounded(
-    x: string,
-    scale: string,
-    bounds: readonly Range[],
-    axis: number | undefined,
-    rank: number,
-  ): string {
-    const shaped = axis === undefined ? scale : this.#node('Unsqueeze', [scale, this.#others(axis, rank)]);
-    const end = (which: 'low' | 'high') => {
-      const dims =
-        axis === undefined ? [] : Array.from({ length: rank }, (_, i) => (i === axis ? bounds.length : 1));
-      const factor = this.#put(
-        `${x}_${which}`,
-        float32(
-          dims,
-          Float32Array.from(bounds, b => b[which]),
-        ),
-      );
-      return this.#node('Mul', [shaped, factor]);
-    };
-    return this.#node('Min', [this.#node('Max', [x, end('low')]), end('high')]);
-  }
-
-  #others(axis: number, rank: number): string {
-    const others = Array.from({ length: rank }, (_, i) => i).filter(i => i !== axis);
-    return this.#put('axes', store('int64', [others.length], Float64Array.from(others)));
-  }
-
-  /** Makes an initializer s₀ into s₀ e^θ. */
-  #learned(scale: string): Step {
-    const tensor = this.graph.initializers.get(scale) as Tensor;
-    const start = tensor.data as Float32Array;
-    this.graph.initializers.delete(scale);
-    const name = this.#put(`${scale}_theta`, float32(tensor.dims, new Float32Array(start.length)));
-    const factor = this.#node('Exp', [name]);
-    this.#node('Mul', [factor, this.#put(`${scale}_start`, tensor)], {}, scale);
-    return { name, start };
-  }
-
-  #node(opType: string, inputs: string[], attributes: Node['attributes'] = {}, output?: string): string {
-    const name = this.#names.fresh(`${inputs[0]}_${opType}`);
-    const made = output ?? name;
-    this.graph.nodes.push({ name, domain: '', opType, inputs, outputs: [made], attributes });
-    return made;
-  }
-
-  #put(base: string, tensor: Tensor): string {
-    const name = this.#names.fresh(base);
-    this.graph.initializers.set(name, tensor);
-    return name;
-  }
-}
-
-/** 8 bits in place of 4: kernels know them, and bounds cut what 4 do not hold. */
-const wide = (scheme: Scheme): Scheme => ({
-  ...scheme,
-  dtype: scheme.dtype === 'int4' ? 'int8' : scheme.dtype === 'uint4' ? 'uint8' : scheme.dtype,
-});
-
-/** Codes without zero point, of each scale. */
-function boundsOf({ scheme, affine }: QuantizedTensor): Range[] {
-  const { low, high } = codesOf(scheme);
-  return affine.map(({ zeroPoint }) => ({ low: low - zeroPoint, high: high - zeroPoint }));
-}
-
-/** The nearest codes of `values`. */
-function recoded(q: QuantizedTensor, values: Float32Array): QuantizedTensor {
-  const codes = new Float64Array(values.length);
-  channelsOf(q.dims, q.axis).forEach((at, c) => {
-    for (const i of at) codes[i] = encode(values[i], q.affine[c], codesOf(q.scheme));
-  });
-  return { ...q, codes };
 }
