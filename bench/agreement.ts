@@ -28,7 +28,7 @@ import { type Llama, openLlama } from './llama-module.ts';
 
 const NEW_TOKENS = 64;
 const VOCABULARY = 512;
-const TEXT =
+export const TEXT =
   'The old harbour was quiet when the last boat came in; "Did you find anything?" she asked.\n' +
   'In 1973 about 42% of 1,250 letters arrived late: 3 + 4 * 12 = 51. Naïve café, 東京, ﬁn, e\u0301.\n';
 
@@ -127,7 +127,7 @@ function modelNamed(name: string): CausalModel {
 }
 
 /** Standard deviation 1/√columns in matrices, gains around 1, biases and corrections of a quarter. */
-function filled(model: CausalModel, seed: number): ParameterStore {
+export function filled(model: CausalModel, seed: number): ParameterStore {
   const store = new ParameterStore(model.parameters);
   const random = new Random(seed);
   const middle = model.architecture === 'gemma3_text' ? 0 : 1; // Gemma multiplies by 1 + w
@@ -186,7 +186,7 @@ async function gaslawTokens(runtime: Runtime, path: string, prompt: number[]): P
 }
 
 /** float32 all through: its defaults keep keys and values as float16 and let attention sum in it. */
-const EXACT = {
+export const EXACT = {
   contextSize: 512,
   batchSize: 512,
   threads: 1,

@@ -17,6 +17,10 @@ export interface LlamaModel {
 export interface LlamaSequence {
   clearHistory(): Promise<void>;
   evaluate(tokens: number[], options: object): AsyncIterable<number>;
+  /** What is asked for after each token. */
+  controlledEvaluate(
+    input: readonly (readonly [id: number, options: object])[],
+  ): Promise<{ readonly next: { readonly probabilities: ReadonlyMap<number, number> } }[]>;
 }
 
 /** llama.cpp on the processor. */

@@ -19,6 +19,7 @@ import { benchQuantizers } from './quantizers.ts';
 import { benchRealModels } from './real-models.ts';
 import { benchRecovery } from './recovery.ts';
 import { benchRollouts } from './rollouts.ts';
+import { benchRounding } from './rounding.ts';
 import { benchRuntime } from './runtime.ts';
 import { soak } from './soak.ts';
 import { benchText } from './text.ts';
@@ -72,6 +73,7 @@ const BENCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   'onnx-backend': async () => benchOnnxBackend(values.data),
   'fine-tune': () => benchFineTune({ data: values.data, python: values.python, rounds }),
   'real-models': () => benchRealModels(values.data),
+  rounding: () => benchRounding(needed('peer'), Number(values.seeds ?? 1)),
   agreement: () => benchAgreement(needed('peer'), values.models, Number(values.seeds ?? 1)),
   quantize: () =>
     benchQuantize({

@@ -5,7 +5,8 @@
  *    (`…_mla`). Files without the latter are old ones with the matrix of keys and values in one.
  * 2. The gating function tells V2 (softmax) from V3 and R1 (sigmoid).
  * 3. YaRN: llama.cpp knows one mscale for rotation and scores, as all published models have it; a file holds a tenth of it.
- * 4. Groups of which all win are no groups; llama.cpp aborts on them.
+ * 4. Groups of which all win are no groups; llama.cpp aborts on them. In others V2's compete by their best expert, as its code
+ *    has it, where llama.cpp takes V3's rule (the best two) for both.
  * Source: llama.cpp's src/models/deepseek2.cpp and conversion/deepseek.py.
  */
 import { type GgufValue, scalar } from '../../formats/gguf/types.ts';
