@@ -86,7 +86,7 @@ export const pruneCommand = (): Command =>
     .option('--rounds <N>', 'prune and recover in so many rounds', whole('--rounds', 1), 1)
     .option(
       '--rate <rate>',
-      'learning rate of recovery (default: 0.03 with SGD; language models: 0.005 with Muon)',
+      'learning rate of recovery (default: 0.003 with AdamW; language models: 0.005 with Muon)',
       within('--rate', 0, 10),
     )
     .option('--seed <N>', 'of the choice of samples and of recovery', whole('--seed', 0), 1)

@@ -47,7 +47,6 @@ const examples = {
 const options: RecoverOptions = {
   data: examples,
   steps: 300,
-  rate: 0.03,
   seed: 3,
 };
 
