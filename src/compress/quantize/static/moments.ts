@@ -5,7 +5,7 @@
  *   E ‖y − W x̂ − b‖²  depends on W through  G = E[x̂ x̂ᵀ]  and  C = E[y x̂ᵀ],  on b through the means.
  *
  * Data are read until there are ENOUGH columns for each weight of an output channel, and SAMPLES samples: a convolution
- * has thousands in every image.
+ * has thousands in every image. Batches go to two halves in turn: what one half says can be checked on the other.
  */
 import {
   float32,
@@ -47,6 +47,12 @@ export interface Moments {
   readonly meanY: Float64Array;
 }
 
+export interface SplitMoments {
+  readonly all: Moments;
+  /** Absent where there is one batch. */
+  readonly halves?: readonly [Moments, Moments];
+}
+
 /** Whether a weight's layer can be seen so: one node that multiplies by it from the right. */
 export function isLinear({ places, tensor, channelAxis }: PlannedWeight): boolean {
   const [{ node, input }, ...more] = places;
@@ -66,21 +72,28 @@ export async function momentsOf(
   i: number,
   weight: PlannedWeight,
   data: Iterable<Feeds>,
-): Promise<Moments> {
+): Promise<SplitMoments> {
   const { node } = weight.places[0];
   const [x, y] = [simulation.inputOf(i), node.outputs[0]];
   using float = await runtime.compile({ ...model, graph: tapped(model.graph, [y]) });
   using stand = await simulation.compile(runtime, [x]);
   const shape = typeOf(model.graph, node.inputs[0])?.shape ?? [];
   using products = await runtime.compile(modelOf(productsGraph(node, weight, shape.length)));
-  const sums = new Sums(weight, node);
+  const [all, ...halves] = [0, 1, 2].map(() => new Sums(weight, node));
+  let batches = 0;
   for (const feeds of data) {
     const wanted = (await float.call(feeds, [y]))[y];
     const seen = (await stand.call(feeds, [x]))[x];
-    sums.add(await products.call({ x: seen, y: wanted }), seen.dims[0]);
-    if (sums.enough) break;
+    const values = await products.call({ x: seen, y: wanted });
+    for (const sums of [all, halves[batches % 2]]) sums.add(values, seen.dims[0]);
+    batches++;
+    if (all.enough) break;
   }
-  return sums.moments();
+  const [first, second] = halves;
+  return {
+    all: all.moments(),
+    ...(batches > 1 && { halves: [first.moments(), second.moments()] as const }),
+  };
 }
 
 const groupOf = (node: Node): number => new Attributes(node.attributes).int('group', 1);

@@ -9,14 +9,12 @@
  *    (coordinate descent; Behdin et al. 2023, arXiv:2309.01885). Then two at a time: inputs that go together leave one
  *    code stuck that two could leave. Rows are independent. No gradient, no learning rate.
  * 3. The scale that is best for the codes has a closed form, s = r·c / rᵀ G r; in 4 bits several scales are tried.
- * 4. λ I is added to G, with λ w to c, so that few samples do not decide alone.
+ * 4. λ I is added to G, with λ w to c, so that few samples do not decide alone. How much of it: refine.ts.
  */
 import { type Affine, codesOf, encode, type Range } from './affine.ts';
 import type { Moments } from './moments.ts';
-import { channelsOf, type QuantizedTensor } from './weights.ts';
+import { channelsOf, dequantized, type QuantizedTensor } from './weights.ts';
 
-/** λ as a share of G's mean diagonal. */
-const DAMPING = 0.01;
 const SWEEPS = 30;
 const PAIR_SWEEPS = 6;
 const COARSE = [0.7, 0.76, 0.82, 0.88, 0.94, 1, 1.06] as const;
@@ -24,6 +22,26 @@ const COARSE = [0.7, 0.76, 0.82, 0.88, 0.94, 1, 1.06] as const;
 export interface RefineOptions {
   /** Whether a bias takes what is left of the mean. */
   readonly centred: boolean;
+  /** λ as a share of G's mean diagonal. */
+  readonly damping: number;
+  /** One code at a time and from one scale, for a quick comparison. Default false. */
+  readonly quick?: boolean;
+}
+
+/** The error of an output with `q`, but for what does not depend on it. */
+export function outputError(
+  q: QuantizedTensor,
+  moments: Moments,
+  channelAxis: number,
+  centred: boolean,
+): number {
+  const values = dequantized(q);
+  const grams = gramsOf(moments, { centred, damping: 0 });
+  return channelsOf(q.dims, channelAxis).reduce((sum, at, channel) => {
+    const w = Float64Array.from(at, i => values[i]);
+    const row = rowOf(moments, grams[Math.floor(channel / moments.rows)], channel, w, centred);
+    return sum + dot(w, product(row.gram, w)) - 2 * dot(w, row.cross);
+  }, 0);
 }
 
 /** `q` with other codes, and other scales where they are free. `weights` are the floats. */
@@ -32,15 +50,15 @@ export function refined(
   weights: Float32Array,
   moments: Moments,
   channelAxis: number,
-  { centred }: RefineOptions,
+  { centred, damping, quick = false }: RefineOptions,
 ): QuantizedTensor {
   const codes = q.codes.slice();
   const affine = [...q.affine];
   const bounds = codesOf(q.scheme);
   // scales that several rows share, or that are powers of two, stay
   const free = q.axis === channelAxis && !q.scheme.powerOfTwo;
-  const coarse = bounds.high - bounds.low < 16;
-  const grams = gramsOf(moments, centred);
+  const coarse = bounds.high - bounds.low < 16 && !quick;
+  const grams = gramsOf(moments, { centred, damping });
   channelsOf(q.dims, channelAxis).forEach((at, channel) => {
     const w = Float64Array.from(at, i => weights[i]);
     const row = rowOf(moments, grams[Math.floor(channel / moments.rows)], channel, w, centred);
@@ -86,14 +104,17 @@ interface Gram {
 }
 
 /** Centred where there is a bias, damped. */
-function gramsOf({ groups, columns, gram, meanX }: Moments, centred: boolean): Gram[] {
+function gramsOf(
+  { groups, columns, gram, meanX }: Moments,
+  { centred, damping: share }: Pick<RefineOptions, 'centred' | 'damping'>,
+): Gram[] {
   return Array.from({ length: groups }, (_, group) => {
     const g = gram.slice(group * columns * columns, (group + 1) * columns * columns);
     const mean = meanX.subarray(group * columns, (group + 1) * columns);
     if (centred) g.forEach((_, at) => void (g[at] -= mean[Math.floor(at / columns)] * mean[at % columns]));
     let trace = 0;
     for (let i = 0; i < columns; i++) trace += g[i * columns + i];
-    const damping = (DAMPING * trace) / columns || 1;
+    const damping = share === 0 ? 0 : (share * trace) / columns || 1;
     for (let i = 0; i < columns; i++) g[i * columns + i] += damping;
     return {
       gram: g,

@@ -128,7 +128,8 @@ async function momentsIn(model: Model, data: readonly { x: Tensor }[]): Promise<
   const prepared = prepare(model);
   const plan = planQdq(prepared.graph, planOptions({}));
   const simulation = simulationOf(prepared, plan, new Map(), {});
-  return momentsOf(referenceRuntime(), prepared, simulation, 0, plan.weights[0], data);
+  const moments = await momentsOf(referenceRuntime(), prepared, simulation, 0, plan.weights[0], data);
+  return moments.all;
 }
 
 describe('codes by output error', () => {
@@ -163,7 +164,9 @@ describe('codes by output error', () => {
       w,
     );
     const q = quantizeTensor(float32([1, 4], w), { scheme, method: 'minmax' });
-    expect(refined(q, Float32Array.from(w), moments, 0, { centred: false }).codes).toEqual(q.codes);
+    expect(refined(q, Float32Array.from(w), moments, 0, { centred: false, damping: 0.01 }).codes).toEqual(
+      q.codes,
+    );
   });
 
   it('are the best of all 16⁴ in 20 problems whose inputs go together, far from the nearest', () => {
@@ -178,7 +181,7 @@ describe('codes by output error', () => {
       const moments = momentsFor(inputs, w);
       const fixed = { scheme: { ...scheme, powerOfTwo: true }, method: 'minmax' } as const;
       const q = quantizeTensor(float32([1, 4], w), fixed);
-      const made = refined(q, Float32Array.from(w), moments, 0, { centred: false });
+      const made = refined(q, Float32Array.from(w), moments, 0, { centred: false, damping: 0.01 });
       expect(made.affine).toEqual(q.affine);
       found += errorOf(moments, w, dequantized(made));
       nearest += errorOf(moments, w, dequantized(q));
@@ -201,8 +204,11 @@ describe('codes by output error', () => {
     );
     const moments = momentsFor(inputs, w);
     const q = quantizeTensor(float32([1, 16], w), { scheme, method: 'mse', axis: 0 });
-    const free = refined(q, Float32Array.from(w), moments, 0, { centred: false });
-    const shared = refined({ ...q, axis: undefined }, Float32Array.from(w), moments, 0, { centred: false });
+    const free = refined(q, Float32Array.from(w), moments, 0, { centred: false, damping: 0.01 });
+    const shared = refined({ ...q, axis: undefined }, Float32Array.from(w), moments, 0, {
+      centred: false,
+      damping: 0.01,
+    });
     const error = (v: typeof q) => errorOf(moments, w, dequantized(v));
     expect(error(shared)).toBeLessThan(error(q));
     expect(error(free)).toBeLessThan(error(shared));
@@ -249,6 +255,21 @@ describe('layers', () => {
     const nearest = await errorWith({ weights: 'int4' });
     const output = await errorWith({ weights: 'int4', rounding: 'output' });
     expect(output.error).toBeLessThan(0.6 * nearest.error);
+  });
+
+  it('few samples of many inputs leave 8 bits as they were', async () => {
+    const wide = graphOf([24, 96], (b, x) =>
+      b.op('Gemm', [x, b.initializer('w', normal([96, 8], 31)), b.initializer('b', normal([8], 32))], {}),
+    );
+    const seen = [33, 34].map(seed => ({ x: normal([24, 96], seed) }));
+    const fresh = normal([24, 96], 35);
+    const y = await valuesOf(wide, fresh);
+    const errorWith = async (rounding: 'nearest' | 'output') => {
+      const { model } = await quantizeStatic(referenceRuntime(), wide, seen, { rounding });
+      const z = await valuesOf(model, fresh);
+      return y.reduce((sum, v, i) => sum + (v - z[i]) ** 2, 0);
+    };
+    expect(await errorWith('output')).toBeLessThan(1.05 * (await errorWith('nearest')));
   });
 
   it('bias correction takes the shift of the mean away', async () => {

@@ -7,13 +7,16 @@
  *    output and nearest codes, here the codes are chosen by that error as well. AdaRound (Nagel et al. 2020, arXiv:2004.10568)
  *    minimizes the same error over up or down for each weight, by the gradient of a relaxation; coordinate descent needs no
  *    gradient, and codes may move further than to a neighbour.
- * 4. Layers whose weight is shared, batched or transposed by their op keep nearest codes.
+ * 4. Half of the data says how far the other half is trusted: the damping, down to codes and biases as they were, is the one
+ *    whose choice on the first half has the least error on the second. Eight bits lose so little that few samples could
+ *    make it worse. A single batch is trusted.
+ * 5. Layers whose weight is shared, batched or transposed by their op keep nearest codes.
  */
 import type { Model } from '../../../graph/ir.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
 import type { Feeds } from '../calibrate.ts';
-import { isLinear, momentsOf } from './moments.ts';
-import { correctedBias, refined } from './output-error.ts';
+import { isLinear, type Moments, momentsOf, type SplitMoments } from './moments.ts';
+import { correctedBias, outputError, refined } from './output-error.ts';
 import type { PlannedBias, PlannedWeight, QdqPlan } from './plan.ts';
 import type { Simulation } from './simulate.ts';
 import { dequantized, type QuantizedTensor } from './weights.ts';
@@ -43,12 +46,11 @@ export async function refineLayers(
     if (isLinear(weight)) {
       const moments = await momentsOf(runtime, model, simulation, i, weight, data);
       const at = plan.biases.findIndex(bias => bias.weight === weight);
-      const [bias] = at < 0 || !biasCorrection ? [] : [plan.biases[at]];
-      const floats = weight.tensor.data as Float32Array;
-      if (rounding === 'output')
-        q = refined(q, floats, moments, weight.channelAxis, { centred: bias !== undefined });
-      if (bias) {
-        const values = correctedBias(dequantized(q), q.dims, weight.channelAxis, moments);
+      const bias = at < 0 || !biasCorrection ? undefined : plan.biases[at];
+      const layer: Layer = { weight, moments, bias };
+      if (rounding === 'output') q = rounded(q, layer);
+      const values = bias && corrected(q, layer, bias);
+      if (values) {
         biases.set(bias, values);
         simulation.setBias(at, values);
       }
@@ -57,4 +59,44 @@ export async function refineLayers(
     simulation.setWeight(i, dequantized(q));
   }
   return biases;
+}
+
+interface Layer {
+  readonly weight: PlannedWeight;
+  readonly moments: SplitMoments;
+  /** One that may be corrected. */
+  readonly bias: PlannedBias | undefined;
+}
+
+const DAMPINGS = [0.01, 0.1, 1] as const;
+
+/** `q` with codes by output error, or as it is where that is not better on data that did not choose. */
+function rounded(q: QuantizedTensor, { weight, moments: { all, halves }, bias }: Layer): QuantizedTensor {
+  const centred = bias !== undefined;
+  const { channelAxis } = weight;
+  const refine = (moments: Moments, damping: number, quick: boolean) =>
+    refined(q, weight.tensor.data as Float32Array, moments, channelAxis, { centred, damping, quick });
+  if (!halves) return refine(all, DAMPINGS[0], false);
+  const [first, second] = halves;
+  const errorOf = (tried: QuantizedTensor) => outputError(tried, second, channelAxis, centred);
+  let [best, least]: [number | undefined, number] = [undefined, errorOf(q)];
+  for (const damping of DAMPINGS) {
+    const error = errorOf(refine(first, damping, true));
+    if (error < least) [best, least] = [damping, error];
+  }
+  return best === undefined ? q : refine(all, best, false);
+}
+
+/** The bias that makes up for the mean, where one of the first half does so on the second. */
+function corrected(
+  q: QuantizedTensor,
+  { weight: { channelAxis }, moments: { all, halves } }: Layer,
+  bias: PlannedBias,
+): Float32Array | undefined {
+  const values = dequantized(q);
+  const from = (moments: Moments) => correctedBias(values, q.dims, channelAxis, moments);
+  if (!halves) return from(all);
+  const [first, wanted] = halves.map(from);
+  const distance = (b: Float32Array) => b.reduce((sum, v, i) => sum + (v - wanted[i]) ** 2, 0);
+  return distance(first) < distance(bias.tensor.data as Float32Array) ? from(all) : undefined;
 }
