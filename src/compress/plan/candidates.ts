@@ -2,12 +2,13 @@
  * The plan: which candidates a device makes worth trying, each made from another by one step.
  *
  * 1. What the device computes in says which widths there are; each width is tried on the whole model and on pruned ones.
- * 2. Pruning goes on from the milder pruning before it, already recovered.
+ * 2. Integers that lose too much when they are chosen after training are trained themselves.
+ * 3. Pruning goes on from the milder pruning before it, already recovered.
  */
 import type { DeviceProfile } from '../../devices/profile.ts';
 import type { Widths } from '../quantize/static/device.ts';
 import type { CompressionStep } from './step.ts';
-import { halve, integers, MIXED_BITS, mixed, prune } from './steps.ts';
+import { halve, integers, learned, MIXED_BITS, mixed, prune } from './steps.ts';
 
 export interface Candidate {
   readonly name: string;
@@ -15,6 +16,8 @@ export interface Candidate {
   readonly from?: string;
   /** Absent for the original itself. */
   readonly step?: CompressionStep;
+  /** Name of a candidate before it: this one is made where that one loses more than is allowed, and its own parent does not. */
+  readonly ifLost?: string;
   /** What is done, for people. */
   readonly title: string;
 }
@@ -63,12 +66,13 @@ function precisionsOf(device: DeviceProfile, from: Candidate): Candidate[] {
     ...(device.precisions.value.includes('float16') && (isWhole || widths.length === 0)
       ? [{ name: named('float16'), from: from.name, title: titled('weights in float16'), step: halve }]
       : []),
-    ...widths.map(([name, w]) => ({
-      name: named(name),
-      from: from.name,
-      title: titled(`activations of ${w.activations} bits, weights of ${w.weights}`),
-      step: integers(w),
-    })),
+    ...widths.flatMap(([name, w]): Candidate[] => {
+      const title = titled(`activations of ${w.activations} bits, weights of ${w.weights}`);
+      const made = { name: named(name), from: from.name, title, step: integers(w) };
+      if (w.activations !== 8) return [made];
+      const more = { name: `${made.name}-trained`, title: `${title}, trained in integers` };
+      return [made, { ...made, ...more, step: learned(w), ifLost: made.name }];
+    }),
     ...(isWhole && both
       ? [
           {

@@ -138,6 +138,31 @@ describe('dimensions without a number', () => {
   });
 });
 
+describe('integers that lose too much', () => {
+  const cpu = deviceOf('cpu-x86-vnni');
+
+  it('are trained, and lose no more', async () => {
+    const given = options({ device: cpu, budget: { maxDropPoints: 0 }, shares: [], recoveryEpochs: 20 });
+    const { done } = await compress(model, given);
+    const quality = (name: string) => done.find(d => d.name === name)?.quality.value as number;
+    expect(quality('int8x4')).toBeLessThan(1);
+    expect(quality('int8x4-trained')).toBeGreaterThanOrEqual(quality('int8x4'));
+    expect(done.find(d => d.name === 'int8x4-trained')?.notes).toEqual([
+      'calibrated and trained in integers on 160 examples of noise, from what the original answers',
+    ]);
+  });
+
+  it('are not where they lose little enough, or nothing may be trained', async () => {
+    const loose = await compress(model, options({ device: cpu, budget: { maxDropPoints: 50 }, shares: [] }));
+    expect(loose.done.map(d => d.name)).not.toContain('int8x4-trained');
+    const idle = options({ device: cpu, budget: { maxDropPoints: 0 }, shares: [], recoveryEpochs: 0 });
+    const { failed } = await compress(model, idle);
+    expect(failed.find(f => f.name === 'int8x4-trained')?.error).toBe(
+      'nothing is trained without data and epochs',
+    );
+  });
+});
+
 describe('a run that is stopped', () => {
   it('keeps what was done and goes on from there to the same end', async () => {
     const files = memoryFiles();

@@ -274,6 +274,7 @@ class Work {
     const parent = this.done.find(d => d.name === candidate.from);
     if (candidate.from !== undefined && !parent)
       throw new GaslawError(`it is made of ${candidate.from}, which there is not`);
+    if (parent && !this.#isWanted(candidate, parent)) return;
     if (parent && this.#isHopeless(parent))
       throw new GaslawError(`${parent.name} already loses far too much`);
     const started = performance.now();
@@ -333,6 +334,15 @@ class Work {
     const path = `${this.#options.folder}/candidates/${name}.onnx`;
     const model = decodeModel(await this.#options.files.read(path), { file: path });
     return importModel(model, { foldNorms: false }).model;
+  }
+
+  /** Not what is made only where another loses too much, and that one does not, or its parent does too. */
+  #isWanted({ ifLost }: Candidate, parent: Done): boolean {
+    if (ifLost === undefined) return true;
+    const other = this.done.find(d => d.name === ifLost);
+    const most = this.#options.budget.maxDropPoints ?? DEFAULT_DROP;
+    const losesTooMuch = (d: Done) => dropOf(d, this.done[0]) > most + 1e-9;
+    return other !== undefined && losesTooMuch(other) && !losesTooMuch(parent);
   }
 
   /** Loses so much that making it smaller still is no use. */

@@ -20,6 +20,7 @@ import { toFloat16 } from '../quantize/float16.ts';
 import { optionsFor, type Widths } from '../quantize/static/device.ts';
 import { exampleFeeds } from '../quantize/static/feeds.ts';
 import { quantizeStatic } from '../quantize/static/index.ts';
+import { quantizeGraph } from '../quantize/static/run.ts';
 import { assignBits, bytesOfAverage, sensitivity } from '../quantize/static/sensitivity.ts';
 import type { CompressionContext, CompressionStep } from './step.ts';
 
@@ -46,6 +47,26 @@ export const integers =
     const kept = report.kept.map(({ name, reason }) => `${name} stays float: ${reason}`);
     const summary = `${report.weights.length} weights as ${options.weights}, ${report.activations} activations as ${options.activations}, calibrated on ${calibration.count} examples of ${calibration.name}`;
     return { model: made, notes: [summary, ...kept] };
+  };
+
+/** The same, trained in integers on the original's answers (`quantize/static/train.ts`). */
+export const learned =
+  (widths: Widths): CompressionStep =>
+  async (model, { runtime, device, calibration, training, recoveryEpochs: epochs, seed, run, stage }) => {
+    if (!training || epochs === 0) throw new GaslawError('nothing is trained without data and epochs');
+    const started = performance.now();
+    const { model: made } = await quantizeGraph(runtime, model, training, {
+      options: optionsFor(device, widths),
+      random: { samples: calibration.count, seed },
+      epochs,
+      onStep(step, steps, loss) {
+        if (run.signal?.aborted) throw new Interrupted('stopped; the candidates so far are kept');
+        const etaSeconds = ((performance.now() - started) / 1000 / step) * (steps - step);
+        run.progress?.({ stage, step, steps, metrics: { loss }, etaSeconds });
+      },
+    });
+    const note = `calibrated and trained in integers on ${training.count} examples of ${training.name}, from what the original answers`;
+    return { model: made, notes: [note] };
   };
 
 /** Averages of weights, in bits, that a model is given where its device takes 4 and 8. */
