@@ -88,7 +88,11 @@ async function half(by: DraftedBy, count: number, seed: number): Promise<Half> {
   const model = MODELS[by]();
   const store = new ParameterStore(model.parameters).initialize(new Random(seed).fork('weights'));
   const options = { prepacked: true, threads: 1 };
-  using decoder = await Decoder.create(runtime, model, store, { ...options, ahead: by === 'module' });
+  using decoder = await Decoder.create(runtime, model, store, {
+    ...options,
+    ahead: by === 'module',
+    several: 4,
+  });
   using plain = await Decoder.create(runtime, model, store, options);
   using engine = new Engine(decoder, {
     slots: 12,
@@ -97,6 +101,7 @@ async function half(by: DraftedBy, count: number, seed: number): Promise<Half> {
     prefillPositions: 200,
     prefixCacheBytes: 200_000,
     maxDraft: 3,
+    draftRows: 4,
     ...(by === 'lookup' && { drafter: promptLookup(2, 1) }),
   });
   using alone = new Engine(plain, { slots: 1, capacity: CONTEXT, prefillPiece: CONTEXT });

@@ -82,35 +82,59 @@ describe('greedy text', () => {
     expect(accepted).toBeGreaterThan(3);
   });
 
-  it('of many requests at once, with beginnings in common, stops and aborts', async () => {
-    const options = { slots: 3, prefixCacheBytes: 1e6, prefillPiece: 6 };
-    using fast = engine(drafting, options);
-    using slow = engine(plain);
-    const stop = tokenizer.encode('g')[0] as number;
-    const random = new Random(4);
-    const letters = 'abcdefgh ';
-    const requests = Array.from({ length: 40 }, (_, i) => {
-      const own = Array.from({ length: random.int(7) }, () => letters[random.int(letters.length)]).join('');
-      const text = `${i % 3 === 0 ? 'abc abd abe' : ''}a${own}`;
-      return request(text, 1 + random.int(14), { stopIds: i % 4 === 0 ? [stop] : [] });
-    });
-    for (const wave of [requests.slice(0, 25), requests.slice(25, 26), requests.slice(26)]) {
-      const answers = await fast.generate(wave);
-      for (const [i, answer] of answers.entries()) {
-        const wanted = await slow.submit(wave[i] as GenerateRequest);
-        expect([answer.ids, answer.finishReason]).toEqual([wanted.ids, wanted.finishReason]);
+  it.each([1, 2, 3])(
+    'of many requests at once, %d of them drafted, with beginnings in common, stops and aborts',
+    async draftRows => {
+      const options = { slots: 3, prefixCacheBytes: 1e6, prefillPiece: 6, maxDraft: 2, draftRows };
+      using checking = await Decoder.create(runtime, model, store, { ahead: true, several: 3 });
+      using fast = engine(checking, options);
+      using slow = engine(plain);
+      const stop = tokenizer.encode('g')[0] as number;
+      const random = new Random(4);
+      const letters = 'abcdefgh ';
+      const requests = Array.from({ length: 40 }, (_, i) => {
+        const own = Array.from({ length: random.int(7) }, () => letters[random.int(letters.length)]).join('');
+        const text = `${i % 3 === 0 ? 'abc abd abe' : ''}a${own}`;
+        return request(text, 1 + random.int(14), { stopIds: i % 4 === 0 ? [stop] : [] });
+      });
+      for (const wave of [requests.slice(0, 25), requests.slice(25, 26), requests.slice(26)]) {
+        const answers = await fast.generate(wave);
+        for (const [i, answer] of answers.entries()) {
+          const wanted = await slow.submit(wave[i] as GenerateRequest);
+          expect([answer.ids, answer.finishReason]).toEqual([wanted.ids, wanted.finishReason]);
+        }
       }
-    }
-    const abort = new AbortController();
-    let told = 0;
-    const onToken = () => void (++told === 4 && abort.abort());
-    const cut = await fast.submit(request('abc a', 20, { onToken, signal: abort.signal }));
-    expect([cut.finishReason, cut.ids.length]).toEqual(['aborted', 4]);
-    const again = await fast.submit(request('abc abd abe', 15));
-    expect(again.cachedTokens).toBeGreaterThan(7);
-    expect(again.ids).toEqual((await slow.submit(request('abc abd abe', 15))).ids);
-    expect(fast.acceptedTokens).toBeGreaterThan(5);
-  });
+      const abort = new AbortController();
+      let told = 0;
+      const onToken = () => void (++told === 4 && abort.abort());
+      const cut = await fast.submit(request('abc a', 20, { onToken, signal: abort.signal }));
+      expect([cut.finishReason, cut.ids.length]).toEqual(['aborted', 4]);
+      const again = await fast.submit(request('abc abd abe', 15));
+      expect(again.cachedTokens).toBeGreaterThan(7);
+      expect(again.ids).toEqual((await slow.submit(request('abc abd abe', 15))).ids);
+      expect(fast.acceptedTokens).toBeGreaterThan(5);
+    },
+  );
+});
+
+it('rows that accept different numbers of drafts go on as each does alone', async () => {
+  using checking = await Decoder.create(runtime, model, store, { ahead: true, several: 3, prepacked: true });
+  const requests = ['a', 'abc ', 'hgf hge', 'dddd'].map(text => request(text, 20));
+  using together = engine(checking, { slots: 4, maxDraft: 2, draftRows: 4 });
+  using alone = engine(drafting, { maxDraft: 2 });
+  const answers = await together.generate(requests);
+  const each = [];
+  for (const asked of requests) {
+    const { acceptedTokens } = alone;
+    const { ids } = await alone.submit(asked);
+    each.push({ ids, accepted: alone.acceptedTokens - acceptedTokens });
+  }
+  expect(answers.map(({ ids }) => ids)).toEqual(each.map(({ ids }) => ids));
+  expect(new Set(each.map(({ accepted }) => accepted)).size).toBeGreaterThan(1);
+  const counts = (e: Engine) => [e.draftedTokens, e.acceptedTokens, e.steps];
+  expect(counts(together)).toEqual(counts(alone));
+  await together.refresh();
+  expect((await together.generate(requests)).map(({ ids }) => ids)).toEqual(each.map(({ ids }) => ids));
 });
 
 /** The module's most likely token at each place i of a row, from the tokens up to i + 1. */

@@ -9,16 +9,7 @@
  *    model's gives out as `hidden`. Where weights are constants it has its own copy of the embedding and the head.
  * Shapes: B rows, S new positions, R chosen positions, C capacity, d width, V vocabulary.
  */
-import {
-  float32,
-  type Graph,
-  int32,
-  type Model,
-  modelOf,
-  type Tensor,
-  type ValueInfo,
-  zeros,
-} from '../graph/ir.ts';
+import { float32, type Graph, int32, modelOf, type Tensor, type ValueInfo, zeros } from '../graph/ir.ts';
 import type { CausalModel } from '../models/model.ts';
 import type { ParameterSource, ParameterStore } from '../nn/parameters.ts';
 import { modelFor } from '../ops/opset.ts';
@@ -34,6 +25,7 @@ import {
   presentName,
   weightInputs,
 } from './graphs.ts';
+import { betweenName, severalPositions } from './several.ts';
 
 /** Which rows of a cache a lane works on, and what for. */
 export interface LaneShape {
@@ -67,6 +59,8 @@ export interface DecoderOptions extends CompileOptions {
   readonly rewrite?: (graph: Graph, model: CausalModel) => CausalModel;
   /** With the module that predicts one token further, to draft with. */
   readonly ahead?: boolean;
+  /** New positions a row that several rows can read at once, to check drafts: one more program, with weights of its own where they are fixed. */
+  readonly several?: number;
 }
 
 /** Makes a graph over weights, and the model with the caches that it has. */
@@ -76,21 +70,24 @@ export class Decoder implements Disposable {
   readonly model: CausalModel;
   /** The module that predicts one token further, where the decoder was made with it. */
   readonly ahead: Decoder | undefined;
-  #program: Program;
-  #recompile?: () => Promise<Program>;
+  /** New positions a row that several rows can read at once. */
+  readonly several: number | undefined;
+  #programs: Programs;
+  #recompile?: () => Promise<Programs>;
   readonly #normalizer: Normalizer;
   readonly #weights: Record<string, Tensor>;
 
   private constructor(
     model: CausalModel,
-    program: Program,
+    programs: Programs,
     normalizer: Normalizer,
     weights: Record<string, Tensor>,
-    ahead?: Decoder,
+    { ahead, several }: Pick<Decoder, 'ahead' | 'several'>,
   ) {
     this.model = model;
     this.ahead = ahead;
-    this.#program = program;
+    this.several = several;
+    this.#programs = programs;
     this.#normalizer = normalizer;
     this.#weights = weights;
   }
@@ -102,43 +99,52 @@ export class Decoder implements Disposable {
     runtime: Runtime,
     model: CausalModel,
     weights: ParameterStore | ReadonlyMap<string, Tensor>,
-    { prepacked = false, rewrite = (_, same) => same, ahead = false, ...options }: DecoderOptions = {},
+    {
+      prepacked = false,
+      rewrite = (_, same) => same,
+      ahead: drafts = false,
+      several,
+      ...options
+    }: DecoderOptions = {},
   ): Promise<Decoder> {
-    const over = (make: Make, beside?: Decoder) =>
-      Decoder.#over(runtime, weights, make, prepacked, options, beside);
-    if (ahead) checkedAhead(model, name => weights.has(name));
-    const module = ahead
-      ? await over(source => ({ graph: aheadGraph(model, source), model: aheadModel(model) }))
-      : undefined;
-    return over(source => {
-      const graph = decodeGraph(model, source, { hidden: ahead });
+    const from = { runtime, weights, prepacked, options };
+    if (drafts) checkedAhead(model, name => weights.has(name));
+    const module = (source: ParameterSource) => ({
+      graph: aheadGraph(model, source),
+      model: aheadModel(model),
+    });
+    const ahead = drafts ? await Decoder.#over(from, module, {}) : undefined;
+    const main = (source: ParameterSource) => {
+      const graph = decodeGraph(model, source, { hidden: drafts });
       return { graph, model: rewrite(graph, model) };
-    }, module);
+    };
+    return Decoder.#over(from, main, { ahead, several });
   }
 
   static async #over(
-    runtime: Runtime,
-    weights: ParameterStore | ReadonlyMap<string, Tensor>,
+    { runtime, weights, prepacked, options }: Origin,
     make: Make,
-    prepacked: boolean,
-    options: CompileOptions,
-    ahead?: Decoder,
+    beside: { readonly ahead?: Decoder; readonly several?: number },
   ): Promise<Decoder> {
-    if (weights instanceof Map) {
-      const { graph, model } = make(name => tensorNamed(weights, name));
-      return Decoder.fromGraph(runtime, model, graph, options, ahead);
-    }
-    const store = weights as ParameterStore;
-    if (prepacked) {
-      const fixed = () => make(name => store.tensor(name));
-      const first = fixed();
-      const decoder = await Decoder.fromGraph(runtime, first.model, first.graph, options, ahead);
-      decoder.#recompile = () => runtime.compile(modelFor(fixed().graph), options);
-      return decoder;
-    }
-    const { graph, model } = make('inputs');
-    const bound = Object.fromEntries(weightInputs(graph, model).map(i => [i.name, store.tensor(i.name)]));
-    return Decoder.#compile(runtime, model, modelOf(graph), options, bound, ahead);
+    const source = sourceOf(weights, prepacked);
+    const compile = async (change = (_: Graph) => {}) => {
+      const made = make(source);
+      change(made.graph);
+      const file = source === 'inputs' ? modelOf(made.graph) : modelFor(made.graph);
+      return { ...made, program: await runtime.compile(file, options) };
+    };
+    const { several } = beside;
+    const programs = async () => {
+      const { program: main, ...made } = await compile();
+      const checking = several && (await compile(graph => severalPositions(graph, several))).program;
+      return { made, programs: { main, ...(checking && { several: checking }) } };
+    };
+    const { made, programs: first } = await programs();
+    const bound = source === 'inputs' ? boundWeights(made, weights as ParameterStore) : {}; // only stores are
+    const normalizer = await Normalizer.create(runtime, made.model.vocabSize, options);
+    const decoder = new Decoder(made.model, first, normalizer, bound, { ahead: beside.ahead, several });
+    if (prepacked && !(weights instanceof Map)) decoder.#recompile = async () => (await programs()).programs;
+    return decoder;
   }
 
   /** Over a graph with the signature of `decodeGraph` that holds its weights itself (an exported file's). */
@@ -147,9 +153,8 @@ export class Decoder implements Disposable {
     model: CausalModel,
     graph: Graph,
     options: CompileOptions = {},
-    ahead?: Decoder,
   ): Promise<Decoder> {
-    return Decoder.#compile(runtime, model, modelFor(graph), options, {}, ahead);
+    return Decoder.fromProgram(runtime, model, await runtime.compile(modelFor(graph), options), options);
   }
 
   /** Over a compiled program with the signature of `decodeGraph` that holds its weights itself. */
@@ -161,20 +166,12 @@ export class Decoder implements Disposable {
     ahead?: Decoder,
   ): Promise<Decoder> {
     const normalizer = await Normalizer.create(runtime, model.vocabSize, options);
-    return new Decoder(model, program, normalizer, {}, ahead);
+    return new Decoder(model, { main: program }, normalizer, {}, { ahead, several: undefined });
   }
 
-  static async #compile(
-    runtime: Runtime,
-    model: CausalModel,
-    file: Model,
-    options: CompileOptions,
-    weights: Record<string, Tensor>,
-    ahead?: Decoder,
-  ): Promise<Decoder> {
-    const program = await runtime.compile(file, options);
-    const normalizer = await Normalizer.create(runtime, model.vocabSize, options);
-    return new Decoder(model, program, normalizer, weights, ahead);
+  /** Width of the hidden states that it gives out; 0 when it does not. */
+  get hiddenSize(): number {
+    return widthOf(this.#programs.main.outputs, HIDDEN);
   }
 
   /** Takes over the store's present values, where they were fixed. Lanes made before are of no use any more. */
@@ -182,8 +179,8 @@ export class Decoder implements Disposable {
     await this.ahead?.refresh();
     if (!this.#recompile) return;
     const fresh = await this.#recompile();
-    this.#program[Symbol.dispose]();
-    this.#program = fresh;
+    disposeAll(this.#programs);
+    this.#programs = fresh;
   }
 
   /** Buffers that turn the logits of `rows` rows into distributions. */
@@ -214,9 +211,13 @@ export class Decoder implements Disposable {
     const select = Int32Array.from({ length: chosen }, (_, r) =>
       everyPosition ? r : r * length + length - 1,
     );
-    const hidden = this.#states(this.#program.outputs, HIDDEN, rows, length);
-    const previous = this.#states(this.#program.inputs, PREVIOUS, rows, length);
-    const binding: Binding = this.#program.bind({
+    const { main } = this.#programs;
+    const between = everyPosition && rows > 1 ? length - 1 : 0;
+    const program = between > 0 ? this.#programs.several : main;
+    if (!program) throw new Error('the decoder was not made to read several positions of several rows');
+    const hidden = states(main.outputs, HIDDEN, rows, length);
+    const previous = states(main.inputs, PREVIOUS, rows, length);
+    const binding: Binding = program.bind({
       ...hidden,
       ...previous,
       ids: int32([rows, length], ids),
@@ -224,7 +225,7 @@ export class Decoder implements Disposable {
       last_position: int32([rows], lastPosition),
       total: int32([], total),
       logits: float32([chosen, this.model.vocabSize], logits),
-      ...this.#boundCache(cache, firstRow, rows),
+      ...this.#boundCache(cache, firstRow, rows, between),
       ...this.#weights,
     });
     return {
@@ -245,22 +246,19 @@ export class Decoder implements Disposable {
     };
   }
 
-  /** Hidden states of new positions, where the program has a value of that name. */
-  #states(values: readonly ValueInfo[], name: string, rows: number, length: number): Record<string, Tensor> {
-    const width = values.find(value => value.name === name)?.shape?.[2];
-    if (typeof width !== 'number') return {};
-    return { [name]: float32([rows, length, width], new Float32Array(rows * length * width)) };
-  }
-
-  /** Each cache tensor's rows as past and present. */
-  #boundCache(cache: readonly Tensor[], firstRow: number, rows: number): Record<string, Tensor> {
+  /** Each cache tensor's rows as past and present, and as what is between. */
+  #boundCache(
+    cache: readonly Tensor[],
+    firstRow: number,
+    rows: number,
+    between: number,
+  ): Record<string, Tensor> {
     const pairs = cache.flatMap((tensor, i) => {
       const name = this.model.cacheSlots[i]?.name as string;
       const part = rowsOf(tensor, firstRow, rows);
-      return [
-        [name, part],
-        [presentName(name), part],
-      ] as const;
+      const present = presentName(name);
+      const names = [name, present, ...Array.from({ length: between }, (_, k) => betweenName(present, k))];
+      return names.map(own => [own, part] as const);
     });
     return Object.fromEntries(pairs);
   }
@@ -268,8 +266,54 @@ export class Decoder implements Disposable {
   [Symbol.dispose](): void {
     this.ahead?.[Symbol.dispose]();
     this.#normalizer[Symbol.dispose]();
-    this.#program[Symbol.dispose]();
+    disposeAll(this.#programs);
   }
+}
+
+/** Compiled graphs over the same weights. */
+interface Programs {
+  readonly main: Program;
+  /** For several new positions in each of several rows. */
+  readonly several?: Program;
+}
+
+function disposeAll({ main, several }: Programs): void {
+  main[Symbol.dispose]();
+  several?.[Symbol.dispose]();
+}
+
+/** What decoders of a model are made of. */
+interface Origin {
+  readonly runtime: Runtime;
+  readonly weights: ParameterStore | ReadonlyMap<string, Tensor>;
+  readonly prepacked: boolean;
+  readonly options: CompileOptions;
+}
+
+function sourceOf(weights: Origin['weights'], prepacked: boolean): ParameterSource {
+  if (weights instanceof Map) return name => tensorNamed(weights, name);
+  const store = weights as ParameterStore;
+  return prepacked ? name => store.tensor(name) : 'inputs';
+}
+
+const boundWeights = ({ graph, model }: ReturnType<Make>, store: ParameterStore): Record<string, Tensor> =>
+  Object.fromEntries(weightInputs(graph, model).map(({ name }) => [name, store.tensor(name)]));
+
+const widthOf = (values: readonly ValueInfo[], name: string): number => {
+  const width = values.find(value => value.name === name)?.shape?.[2];
+  return typeof width === 'number' ? width : 0;
+};
+
+/** Hidden states of new positions, where the program has a value of that name. */
+function states(
+  values: readonly ValueInfo[],
+  name: string,
+  rows: number,
+  length: number,
+): Record<string, Tensor> {
+  const width = widthOf(values, name);
+  if (width === 0) return {};
+  return { [name]: float32([rows, length, width], new Float32Array(rows * length * width)) };
 }
 
 const NOTHING = new Float32Array(0);

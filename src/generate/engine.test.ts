@@ -207,6 +207,30 @@ describe('drafts', () => {
     expect(hopeless.acceptedTokens).toBe(0);
   });
 
+  it('of several rows are checked in one pass, each as far as it is right', async () => {
+    using checking = await Decoder.create(await nativeRuntime(), model, store, { several: 4 });
+    const prompts = [prompt, [...prompt, 3], someIds(20)];
+    const wanted = await Promise.all(prompts.map(own => greedy(own, 30)));
+    // knows the answers, but for every fifth token
+    const drafter: Drafter = {
+      draft(ids, most) {
+        const r = prompts.findLastIndex(own => own.every((id, i) => id === ids[i]));
+        const known = wanted[r] ?? [];
+        const at = ids.length - (prompts[r]?.length ?? 0);
+        return known
+          .slice(at, at + most)
+          .map((id, i) => ((at + i) % 5 === 0 ? (id + 1) % model.vocabSize : id));
+      },
+    };
+    using engine = new Engine(checking, { slots: 3, capacity: 1024, drafter, maxDraft: 3, draftRows: 3 });
+    const answers = await engine.generate(prompts.map((own, i) => request(own, 30 - 4 * i)));
+    expect(answers.map(({ ids }) => ids)).toEqual(wanted.map((ids, i) => ids.slice(0, 30 - 4 * i)));
+    expect(engine.acceptedTokens / engine.steps).toBeGreaterThan(1);
+    using fewer = new Engine(checking, { slots: 3, capacity: 1024, drafter, maxDraft: 3, draftRows: 2 });
+    await fewer.generate(prompts.map(own => request(own, 30)));
+    expect(fewer.draftedTokens).toBeLessThan(engine.draftedTokens);
+  });
+
   it('stop where the answer stops', async () => {
     const answer = await greedy(prompt, 30);
     using engine = engineWith({ drafter: oracle(answer) });

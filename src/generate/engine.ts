@@ -7,9 +7,9 @@
  *    prompt). Long ones are read alone, in pieces. What another row holds already, or a finished one held, is not read again.
  * 3. Every request draws from a stream of its own, seeded by the request, so what it samples does not depend on its
  *    neighbours. (Logits may differ in the last bit between batch sizes: matrix products are not batch-invariant.)
- * 4. A request that runs alone may be drafted (see drafts.ts and ahead.ts): several rows at once are faster as they are. Drafts
- *    that are drawn take random numbers too: at a temperature above 0 such a request's answer is another one than it is
- *    without drafts, of the same distribution.
+ * 4. Requests may be drafted (see drafts.ts and ahead.ts): one that runs alone always, several where the decoder was made for
+ *    it and no more than `draftRows` run, since many rows at once are faster as they are. Drafts that are drawn take random
+ *    numbers too: at a temperature above 0 such a request's answer is another one than without drafts, of the same distribution.
  */
 import { GaslawError } from '../util/errors.ts';
 import { Random } from '../util/random.ts';
@@ -19,6 +19,7 @@ import type { Distributions } from './distributions.ts';
 import type { Drafter } from './drafts.ts';
 import { commonLength, longest, PrefixCache } from './prefix-cache.ts';
 import { takeGroups } from './queue.ts';
+import { type Completion, type GenerateRequest, heldIds, type Job } from './request.ts';
 import { keptBytes, positionBytes, Rows } from './rows.ts';
 import {
   checkSampling,
@@ -27,44 +28,9 @@ import {
   type Draft,
   inverseTemperature,
   penalize,
-  type SamplingOptions,
 } from './sampling.ts';
 
-export interface GenerateRequest extends SamplingOptions {
-  readonly prompt: readonly number[];
-  readonly maxTokens: number;
-  readonly seed: number;
-  /** Ids that end the answer (kept as its last id). */
-  readonly stopIds?: readonly number[];
-  /** Asked after every token; true ends the answer (stop strings are checked this way). */
-  readonly stopWhen?: (ids: readonly number[]) => boolean;
-  readonly onToken?: (id: number, logProb: number) => void;
-  readonly signal?: AbortSignal;
-}
-
-export interface Completion {
-  readonly ids: number[];
-  /** log-probability of each id under the sampling temperature. */
-  readonly logProbs: number[];
-  readonly finishReason: 'stop' | 'length' | 'aborted';
-  /** Tokens of the prompt that were taken over instead of read. */
-  readonly cachedTokens: number;
-}
-
-interface Job {
-  readonly request: GenerateRequest;
-  readonly random: Random;
-  readonly ids: number[];
-  readonly logProbs: number[];
-  /** Positions held in the cache. */
-  length: number;
-  next: number;
-  cachedTokens: number;
-  /** Where the module that predicts further is in its row. */
-  following: Following;
-  readonly done: (completion: Completion) => void;
-  readonly fail: (error: unknown) => void;
-}
+export type { Completion, GenerateRequest } from './request.ts';
 
 export interface EngineOptions {
   /** Rows decoded together. */
@@ -83,6 +49,8 @@ export interface EngineOptions {
   readonly drafter?: Drafter;
   /** Tokens drafted at most; when absent 4, by the decoder's module 1. */
   readonly maxDraft?: number;
+  /** Rows that are drafted at once at most, by a decoder with `several`; 1 when absent. */
+  readonly draftRows?: number;
 }
 
 const DEFAULTS = {
@@ -90,6 +58,7 @@ const DEFAULTS = {
   prefillPiece: 256,
   maxCacheBytes: 2 ** 32,
   prefixCacheBytes: 0,
+  draftRows: 1,
 } as const;
 
 const MAX_DRAFT = { guessed: 4, ahead: 1 } as const;
@@ -346,30 +315,39 @@ export class Engine implements Disposable {
   };
 
   async #decode(): Promise<void> {
-    const [first] = this.#active;
-    const alone = this.#active.length === 1 ? first : undefined;
-    const most = alone ? this.#mostDrafted(alone) : 0;
-    this.#rows.reserve(Math.max(...this.#active.map(job => job.length)) + 1 + most, this.#active.length);
-    const draft = await this.#draft(alone, most);
+    const most = this.#mostDrafted();
+    const longest = Math.max(...this.#active.map(job => job.length));
+    this.#rows.reserve(longest + 1 + Math.max(0, ...most), this.#active.length);
+    const drafts = await this.#draft(most);
     this.steps += this.#active.length;
-    if (alone && draft.length > 0) await this.#checkDraft(alone, draft);
+    if (drafts.some(own => own.length > 0)) await this.#checkDrafts(drafts);
     else await this.#decodeAll();
   }
 
-  /** What may come next for a request that is alone. */
-  async #draft(alone: Job | undefined, most: number): Promise<readonly Draft[]> {
-    const { drafter } = this.#options;
-    const drafts = await this.#ahead?.follow(this.#active, drafter ? [] : [most], this.#prepare);
-    if (!drafter) return drafts?.[0] ?? [];
-    if (!alone || most === 0) return [];
-    const guessed = drafter.draft([...alone.request.prompt, ...alone.ids], most);
-    return guessed.slice(0, most).map(token => ({ token }));
+  /** Tokens to draft in each row at most; empty where none are. Several rows are checked over the same number of positions. */
+  #mostDrafted(): number[] {
+    const { drafter, maxDraft, draftRows } = this.#options;
+    const several = this.#active.length > 1 ? this.#decoder.several : undefined;
+    if (this.#active.length > 1 && (several === undefined || this.#active.length > draftRows)) return [];
+    if (!drafter && !this.#ahead) return [];
+    const room = Math.min(...this.#active.map(({ length }) => this.#capacity - length - 2));
+    if (several !== undefined && room < several - 1) return [];
+    const limit = Math.min(maxDraft, several === undefined ? room : several - 1);
+    return this.#active.map(({ request, ids }) =>
+      Math.max(0, Math.min(limit, request.maxTokens - ids.length - 1)),
+    );
   }
 
-  #mostDrafted({ request, ids, length }: Job): number {
-    const { drafter, maxDraft } = this.#options;
-    if (!drafter && !this.#ahead) return 0;
-    return Math.max(0, Math.min(maxDraft, request.maxTokens - ids.length - 1, this.#capacity - length - 2));
+  /** What may come next in each row. */
+  async #draft(most: readonly number[]): Promise<readonly (readonly Draft[])[]> {
+    const { drafter } = this.#options;
+    const drafts = await this.#ahead?.follow(this.#active, drafter ? [] : most, this.#prepare);
+    if (!drafter) return drafts ?? [];
+    return most.map((count, r) => {
+      const { request, ids } = this.#active[r] as Job;
+      const guessed = count > 0 ? drafter.draft([...request.prompt, ...ids], count) : [];
+      return guessed.slice(0, count).map(token => ({ token }));
+    });
   }
 
   async #decodeAll(): Promise<void> {
@@ -397,30 +375,61 @@ export class Engine implements Disposable {
     for (const r of finished.reverse()) this.#vacate(r);
   }
 
-  /** One pass over the next token and its draft; samples as far as the samples are the draft's. */
-  async #checkDraft(job: Job, draft: readonly Draft[]): Promise<void> {
-    const count = draft.length + 1;
-    const before = job.length;
-    const tokens = draft.map(({ token }) => token);
-    const lane = this.#rows.check(count);
-    lane.ids.set([job.next, ...tokens]);
-    lane.lastPosition[0] = job.length + count - 1;
-    lane.total = job.length + count;
+  /** One pass over each row's next token and its drafts; samples as far as the samples are the drafts. */
+  async #checkDrafts(drafts: readonly (readonly Draft[])[]): Promise<void> {
+    const alone = this.#active.length === 1;
+    const lane = alone
+      ? this.#rows.check((drafts[0] as readonly Draft[]).length + 1)
+      : this.#rows.several(this.#active.length, this.#decoder.several as number);
+    const count = lane.ids.length / lane.rows;
+    lane.ids.fill(0);
+    lane.lastPosition.fill(count - 1);
+    for (const [r, job] of this.#active.entries()) {
+      lane.ids.set([job.next, ...(drafts[r] ?? []).map(({ token }) => token)], r * count);
+      lane.lastPosition[r] = job.length + count - 1;
+    }
+    lane.total = Math.max(...this.#active.map(job => job.length)) + count;
     await lane.run();
-    const distributions = this.#rows.exactly(count);
-    for (let i = 0; i < count; i++) this.#prepare(job, distributions, i, tokens.slice(0, i));
+    const distributions = this.#rows.exactly(lane.rows * count);
+    for (const [r, job] of this.#active.entries()) {
+      const tokens = (drafts[r] ?? []).map(({ token }) => token);
+      for (let i = 0; i <= tokens.length; i++)
+        this.#prepare(job, distributions, r * count + i, tokens.slice(0, i));
+    }
     await distributions.run();
+    const finished = [...this.#active.keys()].filter(r => {
+      const hidden = lane.hidden.subarray((r * lane.hidden.length) / lane.rows);
+      const states = hidden.subarray(0, lane.hidden.length / lane.rows);
+      return this.#acceptDrafts(r, drafts[r] ?? [], distributions.probabilities, r * count, states);
+    });
+    for (const r of finished.reverse()) this.#vacate(r);
+  }
+
+  /**
+   * Samples as far as the samples are a row's drafts; its distributions begin at number `first`.
+   * @param states the hidden states of its new positions
+   */
+  #acceptDrafts(
+    r: number,
+    draft: readonly Draft[],
+    probabilities: Float32Array,
+    first: number,
+    states: Float32Array,
+  ): boolean {
+    const job = this.#active[r] as Job;
+    const { vocabSize } = this.#decoder.model;
+    const before = job.length;
     this.draftedTokens += draft.length;
     let ended = false;
-    for (let i = 0; i < count && !ended; i++) {
+    for (let i = 0; i <= draft.length; i++) {
       job.length++;
-      ended = this.#sample(job, distributions.probabilities, i * this.#decoder.model.vocabSize, draft[i]);
-      if (ended || job.next !== tokens[i]) break;
+      ended = this.#sample(job, probabilities, (first + i) * vocabSize, draft[i]);
+      if (ended || job.next !== draft[i]?.token) break;
       this.acceptedTokens++;
     }
-    const read = (lane.hidden.length / count) * (job.length - before);
-    if (this.#ahead) job.following.pending = lane.hidden.slice(0, read);
-    if (ended) this.#vacate(0);
+    if (this.#ahead)
+      job.following.pending = states.slice(0, this.#decoder.hiddenSize * (job.length - before));
+    return ended;
   }
 
   /** Samples the job's next token. Returns whether that ended it (and then reports it). */
@@ -481,6 +490,3 @@ interface ReadPrompts {
   /** Where the module is in each row; none without one. */
   readonly followings: readonly Following[];
 }
-
-/** The ids at the positions that a job's row holds. */
-const heldIds = ({ request, ids, length }: Job): number[] => [...request.prompt, ...ids].slice(0, length);

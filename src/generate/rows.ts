@@ -94,6 +94,15 @@ export class Rows implements Disposable {
     );
   }
 
+  /** The next `length` positions of the first `count` rows with logits for each; they are those of `exactly(rows · length)`. */
+  several(count: number, length: number): Lane {
+    const { rows } = this.distributionsFor(count);
+    const { logits } = this.exactly(rows * length);
+    return this.#lane(`several ${rows} ${length}`, () =>
+      this.#decoder.lane(this.#cache, { rows, length, everyPosition: true }, logits),
+    );
+  }
+
   /** One row's next `length` positions with logits for the last; they are those of `exactly(1)`. */
   further(row: number, length: number): Lane {
     const { logits } = this.exactly(1);
