@@ -1,12 +1,14 @@
 /**
  * The validator: what of a model does not deploy on a device, or runs elsewhere, why, and what to do.
  *
- * 1. Rules see the model in the op list's form (`import/upgrade`); findings name the file's nodes.
+ * 1. Rules see the model as commands deploy it (`import/`): today's op forms, constants folded, norms in the product before them,
+ *    what does nothing gone. Nodes keep their names, so that findings name the file's.
  * 2. Findings stand in the order of the graph, errors of the whole model first, each node and reason once.
  * 3. Fixes that keep what the graph computes are applied by `fixed`, until nothing more can be.
  */
 import { type Graph, type Model, type Node, opKey, staticDims, typeOf } from '../graph/ir.ts';
 import { usesOf } from '../graph/walk.ts';
+import { importModel } from '../import/index.ts';
 import { upgrade } from '../import/upgrade.ts';
 import { bindDims } from '../ops/bind-dims.ts';
 import { Qdq } from '../ops/qdq.ts';
@@ -14,7 +16,7 @@ import { isOpType } from '../ops/schema.ts';
 import { applyFixes, withOpset } from './fixes/apply.ts';
 import type { FixName } from './fixes/index.ts';
 import { type Estimate, estimate } from './latency/estimate.ts';
-import type { DeviceProfile } from './profile.ts';
+import type { Confidence, DeviceProfile } from './profile.ts';
 import { activationBytes, weightBytes } from './rules/from-profile.ts';
 import { rulesFor } from './rules/index.ts';
 import { type GraphView, NodeView, SEVERITIES, type Severity } from './rules/rule.ts';
@@ -29,6 +31,8 @@ export interface Finding {
   readonly fix: string;
   /** Address of what says so. */
   readonly source: string;
+  /** How far it can be trusted: `low` is from the literature or examples, not from a table of the maker. */
+  readonly confidence: Confidence;
   /** The rewrite of `gaslaw check --fix` that removes it. */
   readonly rewrite?: FixName;
 }
@@ -50,7 +54,7 @@ export interface CheckReport {
 /** Checks a model of any opset from 7 on. Does not change it. */
 export function check(model: Model, device: DeviceProfile): CheckReport {
   const opset = model.metadata.get('format') === 'tflite' ? undefined : (model.opsets.get('') ?? 1);
-  const { graph } = upgrade(model);
+  const { graph } = importModel(model).model;
   const view: GraphView = { graph, device, opset, qdq: new Qdq(graph) };
   const findings = unique([...ofGraph(view), ...ofNodes(view)]);
   const activations = activationBytes(view);
@@ -69,8 +73,8 @@ const address = (source: SourceKey): string => SOURCES[source].url;
 
 function ofGraph(view: GraphView): Finding[] {
   const rules = rulesFor(view.device).graphs;
-  const found = rules.flatMap(({ severity, source, test }) =>
-    test(view).map(violation => ({ severity, source: address(source), ...violation })),
+  const found = rules.flatMap(({ severity, source, confidence = 'vendor-doc', test }) =>
+    test(view).map(violation => ({ severity, source: address(source), confidence, ...violation })),
   );
   return found.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity)).map(ordered);
 }
@@ -84,10 +88,10 @@ function ofNodes(view: GraphView): Finding[] {
     const v = new NodeView(view, node);
     return rules
       .filter(rule => rule.ops === 'all' || rule.ops.includes(op))
-      .flatMap(({ severity, source, test }) => {
+      .flatMap(({ severity, source, confidence = 'vendor-doc', test }) => {
         const violation = test(v);
         return violation
-          ? [ordered({ node: node.name, op, severity, source: address(source), ...violation })]
+          ? [ordered({ node: node.name, op, severity, source: address(source), confidence, ...violation })]
           : [];
       });
   });
@@ -108,13 +112,14 @@ function foldable(graph: Graph): Set<Node> {
 }
 
 /** Fields in the order in which they are printed. */
-const ordered = ({ node, op, severity, why, fix, source, rewrite }: Finding): Finding => ({
+const ordered = ({ node, op, severity, why, fix, source, confidence, rewrite }: Finding): Finding => ({
   node,
   op,
   severity,
   why,
   fix,
   source,
+  confidence,
   ...(rewrite && { rewrite }),
 });
 
@@ -142,7 +147,7 @@ export function fixed(
 ): Fixed {
   const max = device.opset?.value.max ?? Number.POSITIVE_INFINITY;
   const applied: Finding[] = check(model, device).findings.filter(f => f.rewrite === 'set-opset');
-  let current = withOpset(upgrade(model), max);
+  let current = withOpset(importModel(model).model, max);
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const todo = check(current, device).findings.filter(f => f.rewrite !== undefined);
     const next = todo.some(f => f.rewrite === 'bind-dims')

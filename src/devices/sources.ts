@@ -56,6 +56,12 @@ export const SOURCES = {
     'NVIDIA deep learning performance guide: tensor core requirements',
     'https://docs.nvidia.com/deeplearning/performance/dl-performance-convolutional/index.html',
   ),
+  'ort-web-ops': at(
+    'onnxruntime-web 1.30: docs/webgpu-operators.md',
+    'https://github.com/microsoft/onnxruntime/blob/v1.30.0/js/web/docs/webgpu-operators.md',
+    '2026-11',
+  ),
+  'onnx-tensorrt': git('onnx/onnx-tensorrt', '96e7811', 'docs/operators.md', '2026-11'),
   'ort-web': at(
     'ONNX Runtime Web: WebGPU execution provider',
     'https://onnxruntime.ai/docs/tutorials/web/ep-webgpu.html',
@@ -80,6 +86,17 @@ export const SOURCES = {
     'backends/qualcomm/quantizer/annotators/htp_rules.py',
   ),
   'executorch-socs': git('pytorch/executorch', 'cff6f4dd', 'backends/qualcomm/serialization/qc_schema.py'),
+  'qnn-onnx-ops': at(
+    'Qualcomm AI Engine Direct: supported ONNX ops',
+    'https://docs.qualcomm.com/bundle/publicresource/80-63442-10/topics/supported_onnx_ops.md',
+    '2026-11',
+  ),
+  'ort-qnn-builders': git(
+    'microsoft/onnxruntime',
+    '00cd7c6',
+    'onnxruntime/core/providers/qnn/builder/op_builder_factory.cc',
+    '2026-11',
+  ),
   'ort-qnn-config': git(
     'microsoft/onnxruntime',
     'main',
@@ -125,6 +142,11 @@ export const SOURCES = {
   'ambarella-press': at('Ambarella product pages and press', 'https://www.ambarella.com/products'),
   // Arm
   'vela-ops': git('nxp-imx/ethos-u-vela', 'a6f6566', 'SUPPORTED_OPS.md'),
+  'vela-report': at(
+    'Vela 5.2.0: vela --supported-ops-report',
+    'https://pypi.org/project/ethos-u-vela/5.2.0/',
+    '2026-11',
+  ),
   'vela-features': git('nxp-imx/ethos-u-vela', 'a6f6566', 'ethosu/vela/architecture_features.py'),
   'vela-ini': git('nxp-imx/ethos-u-vela', 'a6f6566', 'ethosu/config_files/Arm/vela.ini'),
   'vela-docs': at(
@@ -142,7 +164,7 @@ export const SOURCES = {
     'cff6f4dd',
     'docs/source/backends/arm-cortex-m/arm-cortex-m-overview.md',
   ),
-  'cmsis-nn': git('ARM-software/CMSIS-NN', 'main', 'README.md'),
+  'cmsis-nn': git('ARM-software/CMSIS-NN', '99f736a', 'README.md', '2026-11'),
   'mlperf-tiny-11': git('mlcommons/tiny_results_v1.1', 'c32ef94', 'closed'),
   'mlperf-tiny-12': git('mlcommons/tiny_results_v1.2', 'cadb362', 'closed'),
   // Intel
@@ -156,6 +178,12 @@ export const SOURCES = {
   'openvino-formats': at(
     'OpenVINO: supported model formats',
     'https://docs.openvino.ai/2026/openvino-workflow/model-preparation.html',
+  ),
+  'openvino-onnx-ops': git(
+    'openvinotoolkit/openvino',
+    '0ae60f0',
+    'src/frontends/onnx/docs/supported_ops.md',
+    '2026-11',
   ),
   'openvino-benchmarks': git(
     'openvinotoolkit/openvino',
@@ -198,16 +226,19 @@ export const SOURCES = {
     'https://stedgeai-dc.st.com/assets/embedded-docs/4.0.0/stm32_command_line_interface.html',
     '2026-11',
   ),
+  'st-onnx-ops': at(
+    'ST Edge AI Core: ONNX toolbox support',
+    'https://stedgeai-dc.st.com/assets/embedded-docs/supported_ops_onnx.html',
+    '2026-11',
+  ),
+  'tim-vx': git('VeriSilicon/TIM-VX', '128d19b', 'docs/Operators.md', '2026-11'),
   'st-zoo': at('STM32 model zoo', 'https://github.com/STMicroelectronics/stm32ai-modelzoo'),
   'st-datasheets': at(
     'STM32 product pages and datasheets',
     'https://www.st.com/en/microcontrollers-microprocessors/stm32-32-bit-arm-cortex-mcus.html',
   ),
   onnx: at('ONNX operators and quantization', 'https://onnx.ai/onnx/operators/'),
-  tflm: at(
-    'TensorFlow Lite Micro: all operators resolver',
-    'https://github.com/tensorflow/tflite-micro/blob/main/tensorflow/lite/micro/micro_mutable_op_resolver.h',
-  ),
+  tflm: git('tensorflow/tflite-micro', '03e16b2', 'python/tflite_micro/python_ops_resolver.cc', '2026-11'),
   'tflite-spec': at(
     'LiteRT 8-bit quantization specification',
     'https://ai.google.dev/edge/litert/models/quantization_spec',

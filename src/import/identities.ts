@@ -20,7 +20,6 @@ import {
 import { Attributes } from '../ops/rule.ts';
 import { sameDim } from '../ops/shape/dims.ts';
 import { constantTensor } from '../ops/shape/values.ts';
-import type { Rewrite } from './writer.ts';
 
 type Test = (c: Candidate) => boolean;
 
@@ -115,19 +114,6 @@ const TESTS: Readonly<Record<string, Test>> = {
 export function isIdentity(graph: Graph, node: Node): boolean {
   return TESTS[opKey(node)]?.(new Candidate(graph, node)) ?? false;
 }
-
-/** The node taken out, where it is an identity and nothing but its first output is read. */
-export const dropIdentity: Rewrite = (node, w) => {
-  const [output, ...others] = node.outputs as [string, ...string[]];
-  if (!isIdentity(w.graph, node) || others.some(name => isRead(w.graph, name))) return [node];
-  if (w.graph.outputs.some(o => o.name === output))
-    return [w.beside(node, 'Identity', [node.inputs[0] as string], {}, [output])];
-  replaceUses(w.graph, output, node.inputs[0] as string);
-  return [];
-};
-
-const isRead = (graph: Graph, name: string): boolean =>
-  name !== '' && (consumersOf(graph).has(name) || graph.outputs.some(o => o.name === name));
 
 /** Takes all of them out, bodies included, and returns the names of the nodes that are gone. Nodes must be in order and typed. */
 export function dropIdentities(graph: Graph): string[] {

@@ -114,8 +114,8 @@ const errorText = (what: string, error: HeldOutError | undefined): string =>
     ? `${what} it never saw: off by ${percent(error.medianError)} in the median, nine in ten within a factor of ${error.factor90.toFixed(1)}, rank correlation ${error.rankCorrelation.toFixed(2)}, ${error.rows} rows`
     : '';
 
-const findingLines = ({ node, op, severity, why, fix, source, rewrite }: Finding): string[] => [
+const findingLines = ({ node, op, severity, why, fix, source, confidence, rewrite }: Finding): string[] => [
   `${severity}: ${node === '' ? 'the model' : `${node} (${op})`}: ${why}`,
   `  fix: ${fix}${rewrite ? ' (--fix does it)' : ''}`,
-  `  ${source}`,
+  `  ${source}${confidence === 'low' ? ' (low confidence: not from a table of the maker)' : ''}`,
 ];

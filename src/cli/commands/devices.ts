@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { DEVICES, deviceOf } from '../../devices/index.ts';
 import { type DeviceProfile, figuresOf } from '../../devices/profile.ts';
+import { operatorsOf } from '../../devices/rules/index.ts';
 import { SOURCES, type Source } from '../../devices/sources.ts';
 import { plain } from '../../report/format.ts';
 import { JSON_OPTION } from '../options.ts';
@@ -50,8 +51,14 @@ function profileLines(profile: DeviceProfile): string[] {
 
 const sourceOf = (key: string): Source => SOURCES[key as keyof typeof SOURCES]; // checked by the schema
 
+/** Figures of the profile, and the list of operators that findings rest on. */
+function evidenceOf(profile: DeviceProfile): ReturnType<typeof figuresOf> {
+  const operators = operatorsOf(profile);
+  return [...figuresOf(profile), ...(operators ? [{ path: 'operators', figure: operators }] : [])];
+}
+
 const evidence = (profile: DeviceProfile) =>
-  figuresOf(profile).map(({ path, figure }) => ({
+  evidenceOf(profile).map(({ path, figure }) => ({
     device: profile.id,
     figure: path,
     value: figure.value,
@@ -61,7 +68,7 @@ const evidence = (profile: DeviceProfile) =>
 
 const evidenceLines = (profile: DeviceProfile): string[] => [
   stdoutColors().bold(`${profile.id}  ${profile.name}`),
-  ...figuresOf(profile).flatMap(({ path, figure }) => {
+  ...evidenceOf(profile).flatMap(({ path, figure }) => {
     const { title, url, read } = sourceOf(figure.source);
     return [`  ${path}: ${shown(figure.value)}`, `    ${figure.confidence}; ${title}, read ${read}, ${url}`];
   }),

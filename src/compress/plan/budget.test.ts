@@ -95,6 +95,7 @@ describe('a choice', () => {
       why: 'no such op',
       fix: '',
       source: '',
+      confidence: 'low',
     } as const;
     const refused = judged('refused', 0.9, 1, 1, { deploys: false, findings: [finding] });
     const unwritten = judged('unwritten', 0.9, 1, 1, { formats: [] });

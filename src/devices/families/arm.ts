@@ -14,7 +14,7 @@ const micro = {
   family: 'arm',
   kind: 'cortex-m',
   formats: figure(['tflite-int8', 'tflite', 'c-array'], 'executorch-cortex-m', 'vendor-doc'),
-  precisions: figure(['int8', 'int16', 'int4', 'float32'], 'executorch-cortex-m', 'vendor-doc'),
+  precisions: figure(['int8', 'int16', 'int4', 'float32'], 'cmsis-nn', 'vendor-doc'),
   staticShapes: figure(true, 'cmsis-nn', 'vendor-doc'),
   maxRank: figure(4, 'cmsis-nn', 'low'),
   quantization: {
@@ -66,8 +66,8 @@ const board = ({ id, name, core, clock, ram, flash }: Micro): DeviceProfile => (
 const ethos = {
   family: 'arm',
   formats: figure(['tflite-int8'], 'vela-docs', 'vendor-doc'),
-  precisions: figure(['int8', 'int16'], 'vela-ops', 'vendor-doc'),
-  staticShapes: figure(true, 'vela-ops', 'vendor-doc'),
+  precisions: figure(['int8', 'int16'], 'vela-report', 'vendor-doc'),
+  staticShapes: figure(true, 'vela-report', 'vendor-doc'),
   maxRank: figure(4, 'vela-ops', 'vendor-doc'),
   channelAlignment: figure(16, 'vela-features', 'vendor-doc'),
   quantization: {

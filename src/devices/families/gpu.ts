@@ -6,7 +6,7 @@ const tensorrt = {
   kind: 'tensorrt',
   formats: figure(['onnx', 'onnx-qdq'], 'modelopt', 'vendor-doc'),
   precisions: figure(['float32', 'float16', 'int8', 'int4'], 'modelopt', 'vendor-doc'),
-  opset: figure({ min: 13, max: 21 }, 'modelopt', 'vendor-doc'),
+  opset: figure({ min: 9, max: 21 }, 'onnx-tensorrt', 'derived'),
   staticShapes: figure(false, 'modelopt', 'vendor-doc'),
   maxRank: figure(8, 'modelopt', 'low'),
   channelAlignment: figure(16, 'tensor-core-guide', 'low'),
@@ -23,6 +23,11 @@ const tensorrt = {
   },
   sparsity: figure('2:4', 'modelopt', 'vendor-doc'),
   notes: [
+    figure(
+      'TensorRT 10 reads opset 9 to 20; int4 weights and 8-bit floats are exported in opset 21.',
+      'onnx-tensorrt',
+      'vendor-doc',
+    ),
     figure(
       'Tensor cores want channels in multiples of 8 (float16), 16 (int8), 32 (int4).',
       'tensor-core-guide',
@@ -82,7 +87,7 @@ export const GPU: readonly DeviceProfile[] = [
     engine: 'ONNX Runtime Web, WebGPU provider',
     formats: figure(['onnx'], 'ort-web', 'vendor-doc'),
     precisions: figure(['float32', 'float16', 'int4'], 'ort-web', 'vendor-doc'),
-    opset: figure({ min: 7, max: 21 }, 'ort-web', 'low'),
+    opset: figure({ min: 7, max: 21 }, 'ort-web-ops', 'vendor-doc'),
     staticShapes: figure(false, 'ort-web', 'vendor-doc'),
     peakMacsPerSecond: {},
     memory: {},

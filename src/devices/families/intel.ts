@@ -4,7 +4,7 @@ import { type DeviceProfile, type Figure, figure } from '../profile.ts';
 const common = {
   family: 'intel',
   formats: figure(['onnx', 'onnx-qdq', 'tflite', 'tflite-int8'], 'openvino-formats', 'vendor-doc'),
-  opset: figure({ min: 7, max: 21 }, 'openvino-formats', 'low'),
+  opset: figure({ min: 7, max: 23 }, 'openvino-onnx-ops', 'vendor-doc'),
   peakMacsPerSecond: {},
   memory: {},
 } as const satisfies Partial<DeviceProfile>;

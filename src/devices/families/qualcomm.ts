@@ -6,7 +6,7 @@ const common = {
   kind: 'hexagon-htp',
   formats: figure(['onnx-qdq', 'onnx', 'tflite-int8', 'tflite'], 'ort-qnn', 'vendor-doc'),
   precisions: figure(['float16', 'int16', 'int8', 'int4'], 'executorch-qnn', 'vendor-doc'),
-  opset: figure({ min: 11, max: 21 }, 'ort-qnn', 'low'),
+  opset: figure({ min: 7, max: 24 }, 'qnn-onnx-ops', 'vendor-doc'),
   staticShapes: figure(true, 'ort-qnn', 'vendor-doc'),
   maxRank: figure(5, 'ort-qnn', 'low'),
   channelAlignment: figure(32, 'htp-depth', 'vendor-doc'),

@@ -3,7 +3,7 @@ import { type DeviceProfile, type Figure, figure } from '../profile.ts';
 
 const common = {
   family: 'stmicroelectronics',
-  opset: figure({ min: 9, max: 19 }, 'st-series', 'low'),
+  opset: figure({ min: 7, max: 20 }, 'st-onnx-ops', 'vendor-doc'),
   staticShapes: figure(true, 'st-series', 'vendor-doc'),
 } as const satisfies Partial<DeviceProfile>;
 

@@ -49,12 +49,6 @@ const CASES: readonly (readonly [FixName, string, readonly number[], Body])[] = 
     [1, 4, 2, 2],
     (b, x) => b.op('HardSigmoid', [x], { alpha: 0.3 }),
   ],
-  [
-    'drop-identity',
-    'arm-ethos-u55-128',
-    [1, 4, 2, 2],
-    (b, x) => b.op('Dropout', [b.op('Relu', [x], {})], {}).add(1),
-  ],
   ['mean-to-pool', 'ti-am68a', [1, 4, 3, 5], (_, x) => x.mean([2, 3])],
   ['mean-to-pool', 'ti-am68a', [1, 4, 3, 5], (_, x) => x.mean([-1, -2], false)],
   [

@@ -1,5 +1,4 @@
 /** The rewrites by name. */
-import { dropIdentity } from '../../import/identities.ts';
 import type { Rewrite } from '../../import/writer.ts';
 import { constantArithmetic, decomposeActivation, plainGemm } from './arithmetic.ts';
 import { conv1dTo2d, meanToPool, poolToGlobal, softmaxLastAxis } from './layout.ts';
@@ -9,7 +8,6 @@ export const NODE_FIXES = {
   'constant-arithmetic': constantArithmetic,
   'conv-1d-to-2d': conv1dTo2d,
   'decompose-activation': decomposeActivation,
-  'drop-identity': dropIdentity,
   'mean-to-pool': meanToPool,
   'plain-gemm': plainGemm,
   'pool-to-global': poolToGlobal,

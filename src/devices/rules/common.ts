@@ -1,6 +1,7 @@
 /** Rules that many devices have, each a function of what differs. */
 import type { OpType } from '../../ops/schema.ts';
 import type { SourceKey } from '../sources.ts';
+import type { OpList } from './op-lists.ts';
 import type { NodeRule, NodeView, Severity, Violation } from './rule.ts';
 
 const ACTIVATION_FIX = 'decompose-activation' as const;
@@ -11,24 +12,32 @@ const CARRIERS: readonly OpType[] = ['QuantizeLinear', 'DequantizeLinear', 'Cons
 /** Ops that have a rewrite into plainer ones. */
 const DECOMPOSABLE: readonly OpType[] = ['HardSwish', 'HardSigmoid', 'Swish', 'Mish', 'Softplus', 'Softsign'];
 
-/** What is not in `ops` runs elsewhere, or nowhere. */
-export function onlyOps(
-  ops: readonly OpType[],
+/** What is not in the list runs elsewhere, or nowhere. */
+export function onlyOps({ ops, source, confidence }: OpList, unit: string, severity: Severity): NodeRule {
+  const known: ReadonlySet<OpType> = new Set([...ops, ...CARRIERS]);
+  return lacking(key => !known.has(key), unit, severity, { source, confidence });
+}
+
+/** What is in the list runs elsewhere, or nowhere. */
+export function withoutOps({ ops, source, confidence }: OpList, unit: string, severity: Severity): NodeRule {
+  const missing: ReadonlySet<OpType> = new Set(ops);
+  return lacking(key => missing.has(key), unit, severity, { source, confidence });
+}
+
+const lacking = (
+  lacks: (key: OpType) => boolean,
   unit: string,
   severity: Severity,
-  source: SourceKey,
-): NodeRule {
-  const known: ReadonlySet<OpType> = new Set([...ops, ...CARRIERS]);
-  return {
-    ops: 'all',
-    severity,
-    source,
-    test: v =>
-      known.has(v.key)
-        ? undefined
-        : { why: `${unit} has no ${v.key}`, fix: replacementOf(v.key), ...rewriteOf(v.key) },
-  };
-}
+  evidence: Pick<NodeRule, 'source' | 'confidence'>,
+): NodeRule => ({
+  ops: 'all',
+  severity,
+  ...evidence,
+  test: v =>
+    lacks(v.key)
+      ? { why: `${unit} has no ${v.key}`, fix: replacementOf(v.key), ...rewriteOf(v.key) }
+      : undefined,
+});
 
 const rewriteOf = (key: OpType): Pick<Violation, 'rewrite'> => {
   if (DECOMPOSABLE.includes(key)) return { rewrite: ACTIVATION_FIX };
@@ -36,7 +45,6 @@ const rewriteOf = (key: OpType): Pick<Violation, 'rewrite'> => {
 };
 
 const REWRITES: { readonly [K in OpType]?: Violation['rewrite'] } = {
-  Dropout: 'drop-identity',
   ReduceMean: 'mean-to-pool',
   Sub: 'constant-arithmetic',
   Div: 'constant-arithmetic',
@@ -51,7 +59,6 @@ const REPLACEMENTS: { readonly [K in OpType]?: string } = {
   LSTM: 'leave it to the processor, or use a convolution over time',
   GRU: 'leave it to the processor, or use a convolution over time',
   ReduceMean: 'use GlobalAveragePool',
-  Dropout: 'remove it: it does nothing at inference',
 };
 
 function replacementOf(key: OpType): string {
@@ -70,6 +77,10 @@ export const rule = (
   source: SourceKey,
   test: NodeRule['test'],
 ): NodeRule => ({ ops, severity, source, test });
+
+/** Rules that no table of the maker states: from examples and the literature. */
+export const lowConfidence = (...rules: readonly NodeRule[]): NodeRule[] =>
+  rules.map(made => ({ ...made, confidence: 'low' }));
 
 /** Batch above 1. */
 export const batchOne = (unit: string, severity: Severity, source: SourceKey): NodeRule =>

@@ -1,85 +1,14 @@
 /** Cortex-M by TensorFlow Lite Micro with CMSIS-NN, or by ST Edge AI Core: C kernels of a fixed list. */
-import type { OpType } from '../../ops/schema.ts';
 import { batchOne, CONV, CONVS, noControlFlow, noConv1d, noConv3d, onlyOps, rule } from './common.ts';
+import { type OpList, ST_MICRO_OPS, TFLM_OPS } from './op-lists.ts';
 import type { RuleSet } from './rule.ts';
 
-const UNIT = 'TensorFlow Lite Micro';
-const OPS: readonly OpType[] = [
-  'Abs',
-  'Add',
-  'ArgMax',
-  'ArgMin',
-  'AveragePool',
-  'BatchNormalization',
-  'Cast',
-  'Ceil',
-  'Clip',
-  'Concat',
-  'Conv',
-  'ConvTranspose',
-  'Cos',
-  'CumSum',
-  'DepthToSpace',
-  'Div',
-  'Elu',
-  'Equal',
-  'Exp',
-  'Expand',
-  'Flatten',
-  'Floor',
-  'Gather',
-  'GatherND',
-  'Gemm',
-  'GlobalAveragePool',
-  'GlobalMaxPool',
-  'Greater',
-  'GreaterOrEqual',
-  'HardSwish',
-  'LSTM',
-  'LeakyRelu',
-  'Less',
-  'LessOrEqual',
-  'Log',
-  'LogSoftmax',
-  'MatMul',
-  'Max',
-  'MaxPool',
-  'Min',
-  'Mul',
-  'Neg',
-  'Not',
-  'And',
-  'Or',
-  'PRelu',
-  'Pad',
-  'ReduceMax',
-  'ReduceMean',
-  'ReduceSum',
-  'Relu',
-  'Reshape',
-  'Resize',
-  'Round',
-  'Sigmoid',
-  'Sin',
-  'Slice',
-  'Softmax',
-  'SpaceToDepth',
-  'Split',
-  'Sqrt',
-  'Squeeze',
-  'Sub',
-  'Tanh',
-  'Transpose',
-  'Unsqueeze',
-  'Where',
-];
-
-export const CORTEX_M: RuleSet = {
+const rules = (ops: OpList, unit: string): RuleSet => ({
   nodes: [
-    onlyOps(OPS, UNIT, 'error', 'tflm'),
-    noControlFlow(UNIT, 'tflm'),
-    noConv1d(UNIT, 'error', 'tflm'),
-    noConv3d(UNIT, 'error', 'tflm'),
+    onlyOps(ops, unit, 'error'),
+    noControlFlow(unit, 'tflm'),
+    noConv1d(unit, 'error', 'tflm'),
+    noConv3d(unit, 'error', 'tflm'),
     batchOne('a microcontroller', 'slow', 'cmsis-nn'),
     rule(CONVS, 'slow', 'cmsis-nn', v =>
       v.qdq.quantized || v.qdq.behind(v.node.inputs[0] ?? '')
@@ -110,4 +39,7 @@ export const CORTEX_M: RuleSet = {
           };
     }),
   ],
-};
+});
+
+export const CORTEX_M: RuleSet = rules(TFLM_OPS, 'TensorFlow Lite Micro');
+export const ST_MICRO: RuleSet = rules(ST_MICRO_OPS, 'ST Edge AI Core');

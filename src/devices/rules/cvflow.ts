@@ -1,10 +1,10 @@
 /** Ambarella CVflow. No operator table is public: these are advice from its model garden and export guides, no more. */
 import { sizeOf } from '../../graph/ir.ts';
-import { CONVS, noControlFlow, rule } from './common.ts';
+import { CONVS, lowConfidence, noControlFlow, rule } from './common.ts';
 import type { NodeView, RuleSet, Violation } from './rule.ts';
 
 export const CVFLOW: RuleSet = {
-  nodes: [
+  nodes: lowConfidence(
     noControlFlow('CVflow', 'ultralytics-ambarella'),
     rule([...CONVS, 'MatMul', 'Gemm'], 'advice', 'cooper-garden', dense),
     rule(['DequantizeLinear'], 'advice', 'ultralytics-ambarella', v =>
@@ -15,7 +15,7 @@ export const CVFLOW: RuleSet = {
           }
         : undefined,
     ),
-  ],
+  ),
 };
 
 /** Weights without zeros, where zeros would save time. */

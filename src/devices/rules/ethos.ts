@@ -1,5 +1,4 @@
 /** Arm Ethos-U by Vela: its table of supported operators. What breaks a rule runs on the Cortex-M beside it. */
-import type { OpType } from '../../ops/schema.ts';
 import {
   batchOne,
   CONV,
@@ -14,79 +13,16 @@ import {
   rule,
   softmaxLastAxis,
 } from './common.ts';
+import { ETHOS_U55_OPS, ETHOS_U85_OPS, type OpList } from './op-lists.ts';
 import type { NodeView, RuleSet, Violation } from './rule.ts';
 
 const SOURCE = 'vela-ops';
 
-/** In terms of ONNX: what Vela takes once it is TFLite. */
-const BOTH: readonly OpType[] = [
-  'Abs',
-  'Add',
-  'ArgMax',
-  'AveragePool',
-  'Clip',
-  'Concat',
-  'Conv',
-  'ConvTranspose',
-  'Elu',
-  'Exp',
-  'Flatten',
-  'Gelu',
-  'Gemm',
-  'GlobalAveragePool',
-  'GlobalMaxPool',
-  'HardSwish',
-  'LeakyRelu',
-  'Log',
-  'LSTM',
-  'MatMul',
-  'Max',
-  'MaxPool',
-  'Min',
-  'Mul',
-  'Neg',
-  'PRelu',
-  'Pad',
-  'ReduceMax',
-  'ReduceMean',
-  'ReduceMin',
-  'ReduceSum',
-  'Relu',
-  'Reshape',
-  'Resize',
-  'Sigmoid',
-  'Slice',
-  'Softmax',
-  'Split',
-  'Squeeze',
-  'Sub',
-  'Tanh',
-  'Tile',
-  'Transpose',
-  'Unsqueeze',
-];
-const U85: readonly OpType[] = [
-  ...BOTH,
-  'Cast',
-  'Div',
-  'Equal',
-  'Gather',
-  'Greater',
-  'GreaterOrEqual',
-  'Less',
-  'LessOrEqual',
-  'And',
-  'Or',
-  'Not',
-  'ScatterND',
-  'Where',
-];
-
 const MOST_WEIGHTS = 127 * 65536;
 
-const rules = (unit: string, ops: readonly OpType[]): RuleSet => ({
+const rules = (unit: string, ops: OpList): RuleSet => ({
   nodes: [
-    onlyOps(ops, unit, 'fallback', SOURCE),
+    onlyOps(ops, unit, 'fallback'),
     noControlFlow(unit, SOURCE),
     noConv1d(unit, 'fallback', SOURCE),
     noConv3d(unit, 'fallback', SOURCE),
@@ -117,6 +53,9 @@ const rules = (unit: string, ops: readonly OpType[]): RuleSet => ({
     ...(unit === 'Ethos-U85'
       ? []
       : [
+          rule(['ArgMax'], 'fallback', 'vela-report', argMax),
+          rule(['ConvTranspose'], 'fallback', 'vela-report', transposed),
+          rule(['Resize'], 'fallback', 'vela-report', resize),
           rule(['Div'], 'fallback', SOURCE, () => ({
             why: `${unit} does not divide`,
             fix: 'multiply by the reciprocal',
@@ -126,8 +65,8 @@ const rules = (unit: string, ops: readonly OpType[]): RuleSet => ({
   ],
 });
 
-export const ETHOS_U55: RuleSet = rules('Ethos-U55 and U65', BOTH);
-export const ETHOS_U85: RuleSet = rules('Ethos-U85', U85);
+export const ETHOS_U55: RuleSet = rules('Ethos-U55 and U65', ETHOS_U55_OPS);
+export const ETHOS_U85: RuleSet = rules('Ethos-U85', ETHOS_U85_OPS);
 
 function window(v: NodeView): Violation | undefined {
   const w = v.window();
@@ -179,4 +118,40 @@ function pool(v: NodeView): Violation | undefined {
   return w.strides.some(s => s > 3) && padded
     ? { why: `stride ${list(w.strides)} with padding, at most 3 is taken`, fix: 'pool without padding' }
     : undefined;
+}
+
+function argMax(v: NodeView): Violation | undefined {
+  const axis = v.int('axis', 0);
+  const shape = v.dims();
+  const depth = shape?.[1];
+  if (shape && axis !== 1 && axis !== 1 - shape.length)
+    return {
+      why: `the largest along axis ${axis}, and only channels are compared`,
+      fix: 'transpose before it',
+    };
+  return depth !== undefined && depth > 127
+    ? {
+        why: `the largest of ${depth} channels, at most 127 are taken`,
+        fix: 'leave it out: the processor finds it',
+      }
+    : undefined;
+}
+
+function transposed(v: NodeView): Violation | undefined {
+  const strides = v.window()?.strides;
+  return strides && (strides.some(s => s > 2) || strides[0] !== strides[1])
+    ? {
+        why: `a transposed convolution of stride ${list(strides)}; 1×1 and 2×2 are taken`,
+        fix: 'use stride 2, twice where needed',
+      }
+    : undefined;
+}
+
+function resize(v: NodeView): Violation | undefined {
+  const [from, to] = [v.dims(), v.outDims()];
+  if (!from || !to || from.length !== 4) return undefined;
+  const [up, along] = [2, 3].map(i => (to[i] as number) / (from[i] as number)) as [number, number];
+  return up === along && [1, 2, 4, 8].includes(up)
+    ? undefined
+    : { why: `grows ${up}×${along} times; 2, 4 and 8 times on both axes are taken`, fix: 'use one of those' };
 }

@@ -6,30 +6,33 @@ import { type AffineQuantization, withoutQdq } from '../../ops/qdq.ts';
 import { isOpType } from '../../ops/schema.ts';
 import { bytes } from '../../report/format.ts';
 import { GaslawError } from '../../util/errors.ts';
-import type { DeviceProfile, Quantization } from '../profile.ts';
+import type { Confidence, DeviceProfile, Figure, Quantization } from '../profile.ts';
 import type { SourceKey } from '../sources.ts';
 import { CONV, rule } from './common.ts';
-import type { GraphRule, GraphView, NodeRule, NodeView, RuleSet, Violation } from './rule.ts';
+import type { GraphRule, GraphView, NodeRule, NodeView, RuleSet, Severity, Violation } from './rule.ts';
 
 /** The rules that the profile's own figures make. */
 export const rulesOf = (device: DeviceProfile): RuleSet => ({
   nodes: [
-    ...(device.maxRank ? [rankRule(device, device.maxRank.value)] : []),
-    ...(device.channelAlignment ? [alignmentRule(device, device.channelAlignment.value)] : []),
+    ...(device.maxRank ? [rankRule(device.maxRank)] : []),
+    ...(device.channelAlignment ? [alignmentRule(device.channelAlignment)] : []),
     ...(device.quantization ? quantizationRules(device.quantization) : []),
   ],
   graphs: [
     unknownOps,
     ...(device.staticShapes.value ? [staticShapes(device)] : []),
-    ...(device.opset ? [opsetRule(device, device.opset.value)] : []),
+    ...(device.opset ? [opsetRule(device.opset)] : []),
     formatRule(device),
     precisionRule(device),
     ...memoryRules(device),
   ],
 });
 
-// checked by the profile schema
-const key = (source: string): SourceKey => source as SourceKey;
+/** Where a figure was read, for the rule that it makes; the schema of profiles checked the name. */
+const evidence = ({ source, confidence }: { source: string; confidence: Confidence }) => ({
+  source: source as SourceKey,
+  confidence,
+});
 
 const whole = (violation: Violation, node = '', op = ''): (Violation & { node: string; op: string })[] => [
   { ...violation, node, op },
@@ -52,7 +55,7 @@ const unknownOps: GraphRule = {
 
 const staticShapes = (device: DeviceProfile): GraphRule => ({
   severity: 'error',
-  source: key(device.staticShapes.source),
+  ...evidence(device.staticShapes),
   test: ({ graph }) =>
     graph.inputs
       .filter(input => !graph.initializers.has(input.name) && !staticDims(input.shape))
@@ -72,20 +75,21 @@ const staticShapes = (device: DeviceProfile): GraphRule => ({
 const symbolsOf = ({ shape }: TensorType): string[] =>
   (shape ?? []).filter((dim): dim is string => typeof dim === 'string');
 
-const opsetRule = (device: DeviceProfile, { min, max }: { min: number; max: number }): GraphRule => ({
+const opsetRule = (opset: NonNullable<DeviceProfile['opset']>): GraphRule => ({
   severity: 'error',
-  source: key(device.opset?.source ?? 'onnx'),
-  test: ({ opset }) => {
-    if (opset === undefined) return [];
-    if (opset > max)
+  ...evidence(opset),
+  test: ({ opset: found }) => {
+    const { min, max } = opset.value;
+    if (found === undefined) return [];
+    if (found > max)
       return whole({
-        why: `the file is of opset ${opset}, the importer reads up to ${max}`,
+        why: `the file is of opset ${found}, the importer reads up to ${max}`,
         fix: `export with opset ${max}`,
         rewrite: 'set-opset',
       });
-    return opset < min
+    return found < min
       ? whole({
-          why: `the file is of opset ${opset}, the importer reads from ${min} on`,
+          why: `the file is of opset ${found}, the importer reads from ${min} on`,
           fix: 'raise the opset',
           rewrite: 'set-opset',
         })
@@ -95,7 +99,7 @@ const opsetRule = (device: DeviceProfile, { min, max }: { min: number; max: numb
 
 const formatRule = (device: DeviceProfile): GraphRule => ({
   severity: 'advice',
-  source: key(device.formats.source),
+  ...evidence(device.formats),
   test: ({ opset }) => {
     const formats = device.formats.value;
     const taken = opset === undefined ? 'tflite' : 'onnx';
@@ -109,7 +113,7 @@ const formatRule = (device: DeviceProfile): GraphRule => ({
 
 const precisionRule = (device: DeviceProfile): GraphRule => ({
   severity: 'error',
-  source: key(device.precisions.source),
+  ...evidence(device.precisions),
   test: ({ qdq }) => {
     const { value } = device.precisions;
     if (qdq.quantized || value.some(p => p.startsWith('float')) || !needsQuantized(device)) return [];
@@ -124,8 +128,8 @@ const precisionRule = (device: DeviceProfile): GraphRule => ({
 const needsQuantized = ({ formats }: DeviceProfile): boolean =>
   !formats.value.some(format => format === 'onnx' || format === 'tflite');
 
-const rankRule = (device: DeviceProfile, most: number): NodeRule =>
-  rule('all', 'fallback', key(device.maxRank?.source ?? 'onnx'), v => {
+const rankRule = ({ value: most, ...from }: NonNullable<DeviceProfile['maxRank']>): NodeRule => ({
+  ...rule('all', 'fallback', 'onnx', v => {
     const ranks = [...v.c.inputs, ...v.node.outputs.map(name => typeOf(v.graph, name))].map(
       t => t?.shape?.length ?? 0,
     );
@@ -136,10 +140,15 @@ const rankRule = (device: DeviceProfile, most: number): NodeRule =>
           fix: 'merge axes with Reshape before and after',
         }
       : undefined;
-  });
+  }),
+  ...evidence(from),
+});
 
-const alignmentRule = (device: DeviceProfile, multiple: number): NodeRule =>
-  rule(CONV, 'slow', key(device.channelAlignment?.source ?? 'onnx'), v => {
+const alignmentRule = ({
+  value: multiple,
+  ...from
+}: NonNullable<DeviceProfile['channelAlignment']>): NodeRule => ({
+  ...rule(CONV, 'slow', 'onnx', v => {
     const channels = v.outDims()?.[1];
     if (channels === undefined || channels % multiple === 0) return undefined;
     const padded = Math.ceil(channels / multiple) * multiple;
@@ -150,18 +159,25 @@ const alignmentRule = (device: DeviceProfile, multiple: number): NodeRule =>
           why: `${channels} output channels take the place of ${padded}: ${waste} % is padding`,
           fix: `use a multiple of ${multiple} channels: ${padded} cost the same`,
         };
-  });
+  }),
+  ...evidence(from),
+});
 
 // ---- quantization ----
 
 const WEIGHTED: NodeRule['ops'] = ['Conv', 'ConvTranspose', 'MatMul', 'Gemm'];
 
 function quantizationRules(q: Quantization): NodeRule[] {
-  const source = key(q.source);
+  const made = (ops: NodeRule['ops'], severity: Severity, test: NodeRule['test']): NodeRule => ({
+    ops,
+    severity,
+    test,
+    ...evidence(q),
+  });
   return [
-    rule(WEIGHTED, 'fallback', source, v => weightViolation(v, q)),
-    rule('all', 'fallback', source, v => activationViolation(v, q)),
-    ...(q.unifiedScaleOps.length > 0 ? [rule('all', 'slow', source, v => unifiedViolation(v, q))] : []),
+    made(WEIGHTED, 'fallback', v => weightViolation(v, q)),
+    made('all', 'fallback', v => activationViolation(v, q)),
+    ...(q.unifiedScaleOps.length > 0 ? [made('all', 'slow', v => unifiedViolation(v, q))] : []),
   ];
 }
 
@@ -245,39 +261,26 @@ function unifiedViolation(v: NodeView, q: Quantization): Violation | undefined {
 
 // ---- memory ----
 
-function memoryRules({ memory }: DeviceProfile): GraphRule[] {
-  const { ramBytes, flashBytes } = memory;
+function memoryRules({ memory: { ramBytes, flashBytes } }: DeviceProfile): GraphRule[] {
+  const ram = 'lower the resolution or prune the widest layers';
   return [
-    ...(ramBytes
-      ? [
-          limit(
-            key(ramBytes.source),
-            ramBytes.value,
-            activationBytes,
-            'activations',
-            'lower the resolution or prune the widest layers',
-          ),
-        ]
-      : []),
-    ...(flashBytes
-      ? [limit(key(flashBytes.source), flashBytes.value, weightBytes, 'weights', 'quantize or prune it')]
-      : []),
+    ...(ramBytes ? [limit(ramBytes, activationBytes, 'activations', ram)] : []),
+    ...(flashBytes ? [limit(flashBytes, weightBytes, 'weights', 'quantize or prune it')] : []),
   ];
 }
 
 const limit = (
-  source: SourceKey,
-  most: number,
+  most: Figure<number>,
   count: (v: GraphView) => number | undefined,
   what: string,
   fix: string,
 ): GraphRule => ({
   severity: 'error',
-  source,
+  ...evidence(most),
   test: v => {
     const needed = count(v);
-    return needed !== undefined && needed > most
-      ? whole({ why: `${what} need ${bytes(needed)}, and there are ${bytes(most)}`, fix })
+    return needed !== undefined && needed > most.value
+      ? whole({ why: `${what} need ${bytes(needed)}, and there are ${bytes(most.value)}`, fix })
       : [];
   },
 });

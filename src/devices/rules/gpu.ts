@@ -1,9 +1,19 @@
 /** NVIDIA by TensorRT, and WebGPU by ONNX Runtime Web. */
-import { CONVS, rule } from './common.ts';
+import { CONVS, onlyOps, rule, withoutOps } from './common.ts';
+import { TENSORRT_LACKS, WEBGPU_OPS } from './op-lists.ts';
 import type { NodeView, RuleSet, Violation } from './rule.ts';
 
 export const TENSORRT: RuleSet = {
   nodes: [
+    withoutOps(TENSORRT_LACKS, 'TensorRT', 'fallback'),
+    rule('all', 'fallback', 'onnx-tensorrt', v =>
+      v.key.startsWith('com.microsoft.')
+        ? {
+            why: `TensorRT reads ONNX's own operators, and ${v.key} is ONNX Runtime's`,
+            fix: 'export plain operators, or leave the node to ONNX Runtime beside it',
+          }
+        : undefined,
+    ),
     rule(['DequantizeLinear'], 'error', 'modelopt-placement', v => {
       const integer = v.type(0)?.dtype;
       return integer === 'int32'
@@ -46,14 +56,11 @@ export const WEBGPU: RuleSet = {
         : undefined,
     ),
     rule('all', 'fallback', 'ort-web', wide),
-    rule(['If', 'Loop', 'Scan'], 'fallback', 'ort-web', v => ({
-      why: `${v.key} runs in WebAssembly and copies its tensors`,
-      fix: 'unroll it',
-    })),
-    rule(['LSTM', 'GRU', 'RNN', 'TopK', 'NonZero', 'ConvTranspose'], 'fallback', 'ort-web', v =>
-      v.key === 'ConvTranspose' && v.type(0)?.shape?.length === 4
-        ? undefined
-        : { why: `${v.key} has no WebGPU kernel`, fix: 'keep it at the end, or replace it by convolutions' },
+    onlyOps(WEBGPU_OPS, 'The WebGPU provider', 'fallback'),
+    rule(['Conv', 'ConvTranspose'], 'fallback', 'ort-web-ops', v =>
+      v.type(0)?.shape?.length === 5
+        ? { why: 'a three-dimensional convolution has no WebGPU kernel', fix: 'split it over frames' }
+        : undefined,
     ),
   ],
 };

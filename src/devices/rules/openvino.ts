@@ -1,9 +1,11 @@
 /** Intel by OpenVINO. CPU and GPU take nearly everything; the NPU wants static graphs with unified scales. */
-import { CONVS, rule } from './common.ts';
+import { CONVS, rule, withoutOps } from './common.ts';
+import { OPENVINO_LACKS } from './op-lists.ts';
 import type { RuleSet } from './rule.ts';
 
 export const OPENVINO_CPU: RuleSet = {
   nodes: [
+    withoutOps(OPENVINO_LACKS, 'OpenVINO', 'error'),
     rule([...CONVS, 'MatMul', 'Gemm'], 'slow', 'nncf-cpu', v => {
       const [input, weight] = [v.qdq.behind(v.node.inputs[0] ?? ''), v.qdq.behind(v.node.inputs[1] ?? '')];
       return weight?.tensor && !input && weight.tensor.dtype !== 'int4'

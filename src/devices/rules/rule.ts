@@ -13,7 +13,7 @@ import type { RuleContext } from '../../ops/rule.ts';
 import type { OpType } from '../../ops/schema.ts';
 import { type Window, windowOf } from '../../ops/shape/window.ts';
 import type { FixName } from '../fixes/index.ts';
-import type { DeviceProfile } from '../profile.ts';
+import type { Confidence, DeviceProfile } from '../profile.ts';
 import type { SourceKey } from '../sources.ts';
 
 export const SEVERITIES = ['error', 'fallback', 'slow', 'advice'] as const;
@@ -32,12 +32,15 @@ export interface NodeRule {
   readonly ops: readonly OpType[] | 'all';
   readonly severity: Severity;
   readonly source: SourceKey;
+  /** How far the source can be trusted; a document of the maker where it is left out. */
+  readonly confidence?: Confidence;
   readonly test: (v: NodeView) => Violation | undefined;
 }
 
 export interface GraphRule {
   readonly severity: Severity;
   readonly source: SourceKey;
+  readonly confidence?: Confidence;
   /** `node` and `op` of what it found; several of them where several are in the way. */
   readonly test: (v: GraphView) => readonly (Violation & { readonly node: string; readonly op: string })[];
 }

@@ -1,78 +1,16 @@
 /** Texas Instruments TIDL: each rule is a constraint of its operator table. What breaks one runs on the Cortex-A. */
-import type { OpType } from '../../ops/schema.ts';
 import { among, CONV, list, noControlFlow, noConv1d, onlyOps, POOLS, rule } from './common.ts';
+import { TIDL_OPS } from './op-lists.ts';
 import type { NodeView, RuleSet, Violation } from './rule.ts';
 
 const SOURCE = 'tidl-ops';
 const UNIT = 'TIDL';
 
-const OPS: readonly OpType[] = [
-  'Conv',
-  'ConvTranspose',
-  'MaxPool',
-  'AveragePool',
-  'GlobalAveragePool',
-  'Gemm',
-  'MatMul',
-  'Add',
-  'Sub',
-  'Mul',
-  'Div',
-  'Max',
-  'Min',
-  'Relu',
-  'PRelu',
-  'LeakyRelu',
-  'Clip',
-  'Sigmoid',
-  'HardSigmoid',
-  'HardSwish',
-  'Tanh',
-  'Elu',
-  'Gelu',
-  'Erf',
-  'Softmax',
-  'BatchNormalization',
-  'LayerNormalization',
-  'Concat',
-  'Split',
-  'Slice',
-  'Reshape',
-  'Flatten',
-  'Squeeze',
-  'Unsqueeze',
-  'Transpose',
-  'Pad',
-  'Resize',
-  'Upsample' as OpType,
-  'DepthToSpace',
-  'ArgMax',
-  'Gather',
-  'Cast',
-  'ReduceMean',
-  'ReduceMax',
-  'ReduceMin',
-  'Sqrt',
-  'Exp',
-  'Log',
-  'Pow',
-  'Abs',
-  'Neg',
-  'Floor',
-  'Sin',
-  'Asin',
-  'Asinh',
-  'TopK',
-  'ScatterND',
-  'GridSample',
-  'InstanceNormalization',
-];
-
 const small = (v: NodeView): boolean => /am62a|am67a/.test(v.device.id);
 
 export const TIDL: RuleSet = {
   nodes: [
-    onlyOps(OPS, UNIT, 'fallback', SOURCE),
+    onlyOps(TIDL_OPS, UNIT, 'fallback'),
     noControlFlow(UNIT, SOURCE),
     noConv1d(UNIT, 'fallback', SOURCE),
     rule(CONV, 'fallback', SOURCE, convolution),
