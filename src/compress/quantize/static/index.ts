@@ -5,7 +5,8 @@
  * 1. Batch normalization is folded first: it would keep what it scales in float.
  * 2. Weights, activations and biases are chosen apart: ranges by an observer, weights by their own error, biases last, with
  *    the scale that the product has.
- * 3. Values whose range only a mask has (not finite, or beyond ±1e4) stay float, and so do the ops around them.
+ * 3. Codes chosen layer by layer are kept where they bring the model's outputs on the calibration data nearer.
+ * 4. Values whose range only a mask has (not finite, or beyond ±1e4) stay float, and so do the ops around them.
  */
 import type { Graph, Model } from '../../../graph/ir.ts';
 import { importModel } from '../../../import/index.ts';
@@ -15,8 +16,9 @@ import type { Runtime } from '../../../runtime/runtime.ts';
 import type { Feeds } from '../calibrate.ts';
 import { type Affine, affineOfBounds, type CodeDType, type Scheme } from './affine.ts';
 import { equalize } from './equalize.ts';
-import { observe, type Watch } from './observe.ts';
+import { observe, tapped, type Watch } from './observe.ts';
 import { type ObserverOptions, observed, type Seen } from './observers.ts';
+import { outputsOf, relativeError, resultsOf } from './outputs.ts';
 import {
   type Coverage,
   type Group,
@@ -27,7 +29,7 @@ import {
 } from './plan.ts';
 import { type Rounding, refineLayers } from './refine.ts';
 import { type Chosen, writeQdq } from './rewrite.ts';
-import { groupsOf, Simulation } from './simulate.ts';
+import { compileChosen, groupsOf, Simulation } from './simulate.ts';
 import { type QuantizedTrainingOptions, trainQuantized } from './train.ts';
 import { dequantized, type QuantizedTensor, quantizeTensor, type WeightMethod } from './weights.ts';
 
@@ -102,21 +104,43 @@ export async function quantizeStatic(
   if (options.equalize) equalize(prepared.graph);
   const plan = planQdq(prepared.graph, planOptions(options));
   const { groups, kept } = await activationsOf(runtime, prepared, plan, data, options);
-  const weights = new Map(plan.weights.map(w => [w, quantizeTensor(w.tensor, weightOptions(w, options))]));
-  const activations = activationScheme(options);
-  const { rounding = 'nearest', biasCorrection = rounding !== 'nearest' } = options;
-  let biases: Chosen['biases'] = new Map();
-  if (rounding !== 'nearest' || biasCorrection) {
-    const simulation = simulationOf(prepared, plan, groups, options);
-    const layers = { rounding, biasCorrection };
-    biases = await refineLayers(runtime, prepared, plan, simulation, weights, data, layers);
-  }
-  const chosen: Chosen = { activations, groups, weights, biases };
+  const nearest: Chosen = {
+    activations: activationScheme(options),
+    groups,
+    weights: new Map(plan.weights.map(w => [w, quantizeTensor(w.tensor, weightOptions(w, options))])),
+    biases: new Map(),
+  };
+  const chosen = await refinedChoice(runtime, prepared, plan, nearest, data, options);
   const { training } = options;
   const last = training
     ? await trainQuantized(runtime, prepared, plan, chosen, planOptions(options), training)
     : chosen;
   return written(prepared, plan, last, kept);
+}
+
+/** Codes and biases by the outputs of layers, where the model's own outputs come nearer by it than by the nearest codes. */
+async function refinedChoice(
+  runtime: Runtime,
+  model: Model,
+  plan: QdqPlan,
+  nearest: Chosen,
+  data: Iterable<Feeds>,
+  options: StaticOptions,
+): Promise<Chosen> {
+  const { rounding = 'nearest', biasCorrection = rounding !== 'nearest' } = options;
+  if (rounding === 'nearest' && !biasCorrection) return nearest;
+  const simulation = simulationOf(model, plan, nearest.groups, options);
+  const layers = { rounding, biasCorrection };
+  const weights = new Map(nearest.weights);
+  const biases = await refineLayers(runtime, model, plan, simulation, weights, data, layers);
+  const refined: Chosen = { ...nearest, weights, biases };
+  using float = await runtime.compile({ ...model, graph: tapped(model.graph, resultsOf(model.graph)) });
+  const wanted = await outputsOf(float, data);
+  const errorOf = async (chosen: Chosen) => {
+    using program = await compileChosen(runtime, model, planOptions(options), plan, chosen);
+    return relativeError(wanted, await outputsOf(program, data));
+  };
+  return (await errorOf(refined)) < (await errorOf(nearest)) ? refined : nearest;
 }
 
 export const planOptions = ({ coverage = 'kernels', unified, float }: StaticOptions): PlanOptions => ({

@@ -28,8 +28,8 @@ import { channelsOf, dequantized, type QuantizedTensor } from './weights.ts';
 
 /** How fast the logarithm of a step size moves beside a weight in codes. */
 const KAPPA = 0.3;
-/** How far from its code a latent weight may start, in codes: ½ is where the next one begins. */
-const NEAREST = 0.45;
+/** How far from its code a latent weight may start, in codes: ½ is where the next one begins, and noise would carry it there. */
+const NEAREST = 0.25;
 
 /** A step size of the graph: its logarithm's change, and what it was. */
 interface Step {

@@ -4,7 +4,9 @@
  *
  * 1. The float model is the teacher; no label is needed. What was chosen without training is where it starts, and what is kept
  *    of all that training passes through has the least divergence from the teacher on inputs that do not train.
- * 2. Batch normalization was folded before. Powers of two would not stay such, and are refused.
+ * 2. Parameters are averaged over the last steps: weights between two codes go to and fro (Nagel et al. 2022,
+ *    arXiv:2203.11086).
+ * 3. Batch normalization was folded before. Powers of two would not stay such, and are refused.
  */
 import type { Model } from '../../../graph/ir.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
@@ -22,6 +24,8 @@ import { Student } from './student.ts';
 
 /** How often the held-out loss is measured, besides before. */
 const CHECKS = 10;
+/** An AVERAGED-th of all steps is averaged over: weights between two codes go to and fro. */
+const AVERAGED = 10;
 
 export interface QuantizedTrainingOptions {
   /** Batches of a step, as for recovery: `transferBatches` makes them of examples. */
@@ -61,6 +65,7 @@ export async function trainQuantized(
     terms,
     parameters: student.parameters,
     optimizer: { kind: 'adamw', weightDecay: 0, epsilon: 1e-12 },
+    emaDecay: Math.max(0, 1 - AVERAGED / Math.max(1, steps)),
     schedule: { kind: 'cosine', rate, finalRate: 0, steps, warmupSteps: Math.ceil(steps / 20) },
   });
   const best = heldOut && (await Best.start(runtime, { model, options, plan, heldOut }, chosen));
