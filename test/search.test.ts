@@ -82,6 +82,10 @@ describe.skipIf(!existsSync(data))('gaslaw search (needs ../shared/data)', () =>
   it.each([
     [['--device', 'toaster'], /toaster/],
     [['--device', 'arm-cortex-m4', '--bits', '7'], /--bits 7: give 8, 32 or both/],
+    [
+      ['--device', 'arm-cortex-m4', '--max-energy', '1'],
+      /--max-energy: nothing published says what a layer costs arm-cortex-m4 in energy/,
+    ],
     [['--device', 'arm-cortex-m4', '--widths', '0.5,0.5'], /an item is there twice/],
   ])('%j is refused in one sentence', (args, message) => {
     const { status, stderr } = search(...args);

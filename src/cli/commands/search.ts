@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { accuracyOf } from '../../compress/evaluate.ts';
 import { hypervolume } from '../../compress/search/pareto.ts';
 import { searchBlocks } from '../../compress/search/replace.ts';
+import { fitted } from '../../compress/search/resolution.ts';
 import {
   type ModelCost,
   type SearchedModel,
@@ -41,6 +42,9 @@ interface Options {
   readonly depth: boolean;
   readonly kernels: boolean;
   readonly bits?: readonly (8 | 32)[];
+  readonly zeros?: readonly number[];
+  readonly pictures?: readonly number[];
+  readonly maxEnergy?: number;
   readonly epochs: number;
   readonly rate: number;
   readonly population: number;
@@ -69,7 +73,12 @@ export const searchCommand = (): Command =>
       'elastic',
     )
     .option('--points <N>', 'networks that blocks makes', whole('--points', 1), 6)
-    .option('--widths <shares>', 'shares of channels that layers may keep', sharesOf, [0.25, 0.5, 0.75])
+    .option(
+      '--widths <shares>',
+      'shares of channels that layers may keep',
+      sharesOf('--widths'),
+      [0.25, 0.5, 0.75],
+    )
     .option('--no-depth', 'keep all residual branches')
     .option('--no-kernels', 'keep the sizes of kernels')
     .option(
@@ -77,12 +86,27 @@ export const searchCommand = (): Command =>
       '32 (float), 8 (integers), or both (default: what the device computes in)',
       bitsOf,
     )
+    .option(
+      '--zeros <shares>',
+      'shares of weights that are tried as 0 on devices that leave them out; their bytes count then',
+      sharesOf('--zeros'),
+    )
+    .option(
+      '--pictures <shares>',
+      'shares of the sides of pictures that are tried (elastic)',
+      sharesOf('--pictures'),
+    )
     .option('--epochs <N>', 'over the data, of training all sizes together', within('--epochs', 0, 1e4), 10)
     .option('--rate <r>', 'highest learning rate', within('--rate', 0, 1), 1e-3)
     .option('--population <N>', 'networks in a generation', whole('--population', 4), 24)
     .option('--generations <N>', 'of the evolutionary search', whole('--generations', 1), 10)
     .option('--max-latency <MS>', 'milliseconds that a network may take', within('--max-latency', 0, 1e9))
     .option('--max-memory <BYTES>', 'of weights and activations', whole('--max-memory', 1))
+    .option(
+      '--max-energy <mJ>',
+      'of one run, where that is known of the device',
+      within('--max-energy', 0, 1e9),
+    )
     .option('--seed <N>', 'equal seeds, equal searches', whole('--seed', 0), 1)
     .requiredOption('--out <dir>', 'where the networks and front.json go')
     .option(...JSON_OPTION)
@@ -93,7 +117,10 @@ const listOf = (name: string, text: string, parse: (item: string) => number): nu
   if (new Set(items).size !== items.length) throw new UsageError(`${name} ${text}: an item is there twice`);
   return items;
 };
-const sharesOf = (text: string): number[] => listOf('--widths', text, within('--widths', 0.01, 1));
+const sharesOf =
+  (name: string) =>
+  (text: string): number[] =>
+    listOf(name, text, within(name, 0.01, 1));
 
 function bitsOf(text: string): (8 | 32)[] {
   return listOf('--bits', text, Number).map(n => {
@@ -109,7 +136,7 @@ async function run(path: string, o: Options, command: Command): Promise<void> {
   if (o.method === 'blocks')
     refuse(
       command,
-      ['kernels', 'population', 'generations', 'rate'],
+      ['kernels', 'population', 'generations', 'rate', 'zeros', 'pictures'],
       'blocks are chosen exactly; leave it out, or use --method elastic',
     );
   else
@@ -118,6 +145,11 @@ async function run(path: string, o: Options, command: Command): Promise<void> {
       ['points'],
       'the front of elastic networks has as many as there are; use --method blocks',
     );
+  refuse(
+    command,
+    ['max-energy'],
+    `nothing published says what a layer costs ${device.id} in energy, or any other device here; limit --max-latency`,
+  );
   const place = await locateModel(files, path);
   if (place.kind !== 'onnx') throw new UsageError(`${path}: search takes .onnx and .tflite files`);
   const { model: imported, report } = importModel((await loadOnnx(files, place.path)).model);
@@ -174,7 +206,7 @@ async function run(path: string, o: Options, command: Command): Promise<void> {
 /** Share of the box between no error at no cost and all wrong at the whole model's cost that the front covers. */
 const coveredBy = ({ front, baseline }: SearchResult): number =>
   hypervolume(
-    front.map(({ judged }) => [judged.error, judged.cost / baseline.cost]),
+    front.map(({ judged }) => [judged.error, (judged.costs[0] as number) / (baseline.costs[0] as number)]),
     [1, 1],
   );
 
@@ -194,7 +226,7 @@ async function machineTimes(runtime: Runtime) {
 }
 
 const tell = async (runtime: Runtime, model: Model, test: Examples | undefined) =>
-  test && accuracyOf(runtime, model, test);
+  test && accuracyOf(runtime, model, fitted(test, model.graph));
 
 interface Quality {
   readonly accuracy: number;

@@ -8,7 +8,7 @@
  * 1. A pattern is a share of zeros anywhere, or N kept of every M along the summed axis, which hardware can skip (2:4).
  * 2. SparseGPT chooses the zeros of 128 columns at once (its B_s), over all rows, on the values as they are by then.
  */
-import { type Graph, sizeOf } from '../../graph/ir.ts';
+import { float32, type Graph, opKey, sizeOf, type Tensor } from '../../graph/ir.ts';
 import { assert, GaslawError } from '../../util/errors.ts';
 import type { Matrix } from '../quantize/blocks.ts';
 import { inverseFactor } from '../quantize/methods/hessian.ts';
@@ -28,6 +28,8 @@ export interface SparsityOptions {
   readonly inputs?: ReadonlyMap<string, InputStatistics>;
   /** Weights with fewer elements stay dense. Default 1024. */
   readonly minElements?: number;
+  /** Kernels of convolutions too, by magnitude, a share of zeros anywhere. */
+  readonly kernels?: boolean;
 }
 
 export interface SparseWeight {
@@ -41,9 +43,11 @@ export interface SparseWeight {
 /** Sets weights of the graph's products to 0, in place of the initializers. Tables and output products stay dense. */
 export function sparsifyWeights(graph: Graph, options: SparsityOptions): SparseWeight[] {
   const report: SparseWeight[] = [];
+  const kernels = new Set(graph.nodes.filter(n => opKey(n) === 'Conv').map(n => n.inputs[1] as string));
   for (const [name, tensor] of [...graph.initializers]) {
-    if (tensor.dtype !== 'float32' || tensor.dims.length !== 2) continue;
-    if (sizeOf(tensor.dims) < (options.minElements ?? 1024)) continue;
+    if (tensor.dtype !== 'float32' || sizeOf(tensor.dims) < (options.minElements ?? 1024)) continue;
+    if (options.kernels && kernels.has(name)) report.push(sparseKernel(graph, name, tensor, options));
+    if (tensor.dims.length !== 2) continue;
     const place = placeOf(graph, name);
     if (place?.role !== 'product') continue;
     const transposed = place.uses[0]?.transposed ?? false;
@@ -60,6 +64,21 @@ export function sparsifyWeights(graph: Graph, options: SparsityOptions): SparseW
     });
   }
   return report;
+}
+
+/** A kernel [O, C, …] as a matrix of O rows. */
+function sparseKernel(
+  graph: Graph,
+  name: string,
+  { dims, data }: Tensor,
+  options: SparsityOptions,
+): SparseWeight {
+  const [rows] = dims as [number];
+  const matrix = { rows, columns: data.length / rows, data: data as Float32Array };
+  const sparse = sparsify(matrix, { pattern: options.pattern, method: 'magnitude' });
+  graph.initializers.set(name, float32(dims, Float32Array.from(sparse.data)));
+  const zeros = sparse.data.reduce((n, w) => n + (w === 0 ? 1 : 0), 0);
+  return { name, zeros, elements: data.length, relativeError: outputError(matrix, sparse, undefined) };
 }
 
 /** One matrix [rows, columns] that sums over columns. */

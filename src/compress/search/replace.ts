@@ -25,7 +25,7 @@ import {
 } from './run.ts';
 
 export interface BlockSearchOptions
-  extends Omit<SearchOptions, 'population' | 'generations' | 'kernels' | 'rate'> {
+  extends Omit<SearchOptions, 'population' | 'generations' | 'kernels' | 'rate' | 'zeros' | 'pictures'> {
   /** How many networks are made. */
   readonly points: number;
   readonly onScore?: (done: number, of: number) => void;
@@ -101,7 +101,7 @@ const frontOf = (found: readonly SearchedModel[]): SearchedModel[] =>
     found.filter(f => f.judged.violation === 0),
     f => objectivesOf(f.judged),
   );
-const objectivesOf = ({ error, cost }: Appraisal) => [error, cost];
+const objectivesOf = ({ error, costs }: Appraisal) => [error, ...costs];
 
 /** At most `count` of `choices` (by loss) that are within the limits, evenly in cost; the cheapest when none is. */
 function chosenOf(

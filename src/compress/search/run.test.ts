@@ -79,7 +79,7 @@ describe('search', () => {
     for (const [i, f] of front.entries()) {
       if (i === 0) continue;
       expect(f.judged.error).toBeGreaterThan(front[i - 1]?.judged.error as number);
-      expect(f.judged.cost).toBeLessThan(front[i - 1]?.judged.cost as number);
+      expect(f.judged.costs[0]).toBeLessThan(front[i - 1]?.judged.costs[0] as number);
     }
   });
 

@@ -15,15 +15,19 @@ import type { Graph, Model } from '../../graph/ir.ts';
 import { bindDims } from '../../ops/bind-dims.ts';
 import { inferShapes } from '../../ops/infer.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
+import { UsageError } from '../../util/errors.ts';
+import { predictionsOf } from '../evaluate.ts';
 import { magnitude } from '../prune/importance.ts';
 import { macsOf } from '../prune/structured.ts';
 import { measuredQuality } from '../quality.ts';
 import { optionsFor } from '../quantize/static/device.ts';
 import { quantizeStatic } from '../quantize/static/index.ts';
 import { Elastic, type ElasticAxis } from './elastic.ts';
-import type { Found, Judged, Precision } from './joint.ts';
-import { FLOAT, searchJointly } from './joint.ts';
+import type { Found, Judged, Rewrite } from './joint.ts';
+import { nothing, searchJointly } from './joint.ts';
+import { fitted, pictureSizes, withPictures } from './resolution.ts';
 import { trainElastic } from './supernet.ts';
+import { bytesWithoutZeros, zeroRewrites } from './zeros.ts';
 
 export interface SearchOptions {
   readonly device: DeviceProfile;
@@ -34,6 +38,10 @@ export interface SearchOptions {
   readonly kernels: boolean;
   /** 32: float, 8: integers as the device takes them. */
   readonly bits: readonly (8 | 32)[];
+  /** Shares of zeros among the weights that are tried beside none; weights' bytes are an objective then. */
+  readonly zeros?: readonly number[];
+  /** Shares of the sides of pictures that are tried beside the whole, where the graph takes them. */
+  readonly pictures?: readonly number[];
   readonly epochs: number;
   readonly batchSize: number;
   readonly rate: number;
@@ -102,13 +110,35 @@ export async function searchModel(runtime: Runtime, model: Model, o: SearchOptio
   });
   const judge = judgeOf(runtime, model, choosing, o);
   const calibration = subset(training, [...Array(Math.min(CALIBRATION, training.count)).keys()]);
+  const rewrites = [
+    pictureRewrites(model.graph, o.pictures ?? []),
+    zeroRewrites(o.device, o.zeros ?? []),
+    precisionsOf(runtime, calibration, o),
+  ];
   const found = await searchJointly(
     elastic,
     genome => ({ ...model, graph: elastic.extract(genome, trained) }),
-    { ...o, precisions: precisionsOf(runtime, calibration, o), judge },
+    { ...o, rewrites, judge },
   );
-  const space = elastic.space.reduce((a, b) => a * b, o.bits.length);
+  const space = [...elastic.space, ...rewrites.map(list => list.length)].reduce((a, b) => a * b, 1);
   return { baseline: await judge(model), ...found, space, axes: elastic.axes };
+}
+
+/** The pictures as they are, and smaller ones. Throws a UsageError where the graph takes one size alone. */
+function pictureRewrites(graph: Graph, shares: readonly number[]): Rewrite[] {
+  if (shares.length === 0) return [nothing('')];
+  const [, ...smaller] = pictureSizes(graph, shares);
+  if (smaller.length === 0)
+    throw new UsageError(
+      'the model takes pictures of one size alone, or none of a known size: a layer counts their positions; leave their sizes out of the search',
+    );
+  const made = smaller.map(
+    (size): Rewrite => ({
+      name: `pictures of ${size.join('×')}`,
+      apply: async model => ({ ...model, graph: withPictures(model.graph, size) as Graph }), // checked on the whole graph
+    }),
+  );
+  return [nothing(''), ...made];
 }
 
 /** The bits that are asked for, calibrated on `data`. */
@@ -116,12 +146,15 @@ export function precisionsOf(
   runtime: Runtime,
   data: Examples,
   { bits, device }: Pick<SearchOptions, 'bits' | 'device'>,
-): Precision[] {
+): Rewrite[] {
   return bits.map(width => {
-    if (width === 32) return FLOAT;
+    if (width === 32) return nothing('float32');
     const options = device.quantization ? optionsFor(device, { activations: 8, weights: 8 }) : {};
-    const feeds = () => [...batchesOf(data.count, 32)].map(at => data.batch(at));
-    return { name: 'int8', apply: async m => (await quantizeStatic(runtime, m, feeds(), options)).model };
+    const feeds = (own: Examples) => [...batchesOf(own.count, 32)].map(at => own.batch(at));
+    return {
+      name: 'int8',
+      apply: async m => (await quantizeStatic(runtime, m, feeds(fitted(data, m.graph)), options)).model,
+    };
   });
 }
 
@@ -130,19 +163,28 @@ export function judgeOf(
   runtime: Runtime,
   whole: Model,
   examples: Examples,
-  o: Pick<SearchOptions, 'device' | 'estimateMs' | 'maxLatencyMs' | 'maxMemoryBytes'>,
+  o: Pick<SearchOptions, 'device' | 'estimateMs' | 'maxLatencyMs' | 'maxMemoryBytes' | 'zeros'>,
 ) {
   return async (model: Model): Promise<Appraisal> => {
     const cost = costOn(model, o);
-    const { value: right } = await measuredQuality(runtime, whole, model, examples);
+    const right = await rightOf(runtime, whole, model, examples);
     return {
       ...cost,
       model,
       error: 1 - right,
-      cost: cost.estimatedMs ?? cost.macs,
+      costs: [cost.estimatedMs ?? cost.macs, ...(o.zeros?.length ? [cost.bytes] : [])],
       violation: beyond(cost.estimatedMs, o.maxLatencyMs) + beyond(cost.peakMemoryBytes, o.maxMemoryBytes),
     };
   };
+}
+
+/** On pictures of the size that the model takes; without labels those of another size are to get the class that the whole gives its own. */
+async function rightOf(runtime: Runtime, whole: Model, model: Model, examples: Examples): Promise<number> {
+  const [size, own] = [whole, model].map(m => m.graph.inputs.map(input => input.shape?.slice(2)).join());
+  const labels =
+    examples.labels ?? (size === own ? undefined : await predictionsOf(runtime, whole, examples));
+  const told = { ...fitted(examples, model.graph), ...(labels && { labels }) };
+  return (await measuredQuality(runtime, whole, model, told)).value;
 }
 
 /** How far `value` is above `limit`, as a share of it. */
@@ -150,14 +192,14 @@ const beyond = (value: number | undefined, limit: number | undefined): number =>
   value === undefined || limit === undefined ? 0 : Math.max(0, value / limit - 1);
 
 /** What a run of one example takes on a device. */
-export function costOn(model: Model, o: Pick<SearchOptions, 'device' | 'estimateMs'>): ModelCost {
+export function costOn(model: Model, o: Pick<SearchOptions, 'device' | 'estimateMs' | 'zeros'>): ModelCost {
   const graph = bindDims(model.graph, new Map(), 'all');
   inferShapes(graph);
   const { weightBytes, activationBytes = 0, ...checked } = check({ ...model, graph }, o.device);
   const estimatedMs = checked.estimatedMs ?? o.estimateMs?.(graph);
   return {
     macs: macsOf(graph),
-    bytes: weightBytes,
+    bytes: o.zeros?.length ? bytesWithoutZeros(graph, o.device) : weightBytes,
     peakMemoryBytes: workingMemory(o.device, activationBytes, weightBytes),
     ...(estimatedMs !== undefined && { estimatedMs }),
   };

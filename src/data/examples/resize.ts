@@ -32,13 +32,13 @@ function centred(picture: Picture, aspect: number): Picture {
   return { width: w, height: h, channels, data: out };
 }
 
-interface Taps {
+export interface Taps {
   readonly first: number;
   readonly weights: readonly number[];
 }
 
 /** Which of `from` elements make each of `to`, with weights that add up to 1. */
-function tapsOf(from: number, to: number): Taps[] {
+export function tapsOf(from: number, to: number): Taps[] {
   const scale = from / to;
   const support = Math.max(1, scale);
   return Array.from({ length: to }, (_, i) => {
