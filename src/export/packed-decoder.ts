@@ -4,7 +4,7 @@
  *
  * 1. Where the runtime's kernels keep weights in a form of their own, two pieces of memory serve all stages by turns; elsewhere
  *    each stage keeps its own.
- * 2. The embedding table is looked up as it lies and stays.
+ * 2. The embedding table stays in its file; rows are read as tokens ask for them (looked-up.ts).
  */
 import { consumesWeights } from '../compress/quantize/consumed.ts';
 import type { PackFormat } from '../compress/quantize/pack.ts';
@@ -24,6 +24,7 @@ import { cutStages } from '../graph/stages.ts';
 import type { CausalModel } from '../models/model.ts';
 import type { CompileOptions, Program, Runtime } from '../runtime/runtime.ts';
 import { compileStages } from '../runtime/staged.ts';
+import { LookedUpProgram, takeOutLookup } from './looked-up.ts';
 
 /** Stages that a model's products are cut into, its last one apart. */
 const STAGES = 10;
@@ -55,8 +56,10 @@ export async function packedDecoder(
   return packedGraph(graph, cache ? quantizeCache(graph, model, cache) : model, module);
 
   async function packedGraph(graph: Graph, stepModel: CausalModel, beside?: Decoder): Promise<Decoder> {
-    const infos = weightInputs(graph, stepModel);
-    const program = await packedProgram(runtime, graph, infos, source, choice, options);
+    const lookup = takeOutLookup(graph);
+    const infos = weightInputs(graph, stepModel).filter(({ name }) => name !== lookup?.rows.name);
+    const inner = await packedProgram(runtime, graph, infos, source, choice, options);
+    const program = lookup ? new LookedUpProgram(inner, lookup, source) : inner;
     return Decoder.fromProgram(runtime, stepModel, program, options, beside);
   }
 }
