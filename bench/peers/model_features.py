@@ -100,7 +100,7 @@ def cifar_resnet(blocks, classes):
 
 def dscnn():
     body = [m for _ in range(4) for m in (conv(64, 64, 3, 1, 64), conv(64, 64, 1))]
-    return nn.Sequential(nn.Sequential(nn.Conv2d(1, 64, (10, 4), 2, (4, 1)), nn.ReLU()), *body, *head(64, 12))
+    return nn.Sequential(nn.ZeroPad2d((1, 1, 4, 5)), nn.Conv2d(1, 64, (10, 4), 2), nn.ReLU(), *body, *head(64, 12))
 
 
 def separable(plan, c):

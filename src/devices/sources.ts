@@ -142,6 +142,11 @@ export const SOURCES = {
   'ambarella-press': at('Ambarella product pages and press', 'https://www.ambarella.com/products'),
   // Arm
   'vela-ops': git('nxp-imx/ethos-u-vela', 'a6f6566', 'SUPPORTED_OPS.md'),
+  'vela-estimates': at(
+    'Vela 5.2.0: vela --verbose-performance (an estimate by the maker, not a measurement)',
+    'https://pypi.org/project/ethos-u-vela/5.2.0/',
+    '2026-11',
+  ),
   'vela-report': at(
     'Vela 5.2.0: vela --supported-ops-report',
     'https://pypi.org/project/ethos-u-vela/5.2.0/',

@@ -110,9 +110,11 @@ const read = (graph: Graph, { inputs }: Node): number =>
     .filter(name => name !== '' && !graph.initializers.has(name))
     .reduce((sum, name) => sum + sizeOf(staticDims(typeOf(graph, name)?.shape) ?? [0]), 0);
 
-/** Whether a neighbour computes it on the way: a scale or shift by one constant, the product of x·sigmoid(x). */
+/** Whether it costs nothing: a scale or shift by one constant, the product of x·sigmoid(x), the layout of an input or output of the file. */
 function fuses(graph: Graph, producers: ReadonlyMap<string, Node>, node: Node): boolean {
   const [x, y] = node.inputs as [string, string];
+  if (node.opType === 'Transpose')
+    return graph.inputs.some(i => i.name === x) || graph.outputs.some(o => o.name === node.outputs[0]);
   if (!['Add', 'Sub', 'Mul', 'Div'].includes(node.opType)) return false;
   if ([x, y].some(name => sizeOf(graph.initializers.get(name)?.dims ?? [0]) === 1)) return true;
   const gates = (to: string, from: string): boolean => {

@@ -1,6 +1,7 @@
 /**
  * Features of published models, by `bench/peers/model_features.py`: torchvision's, timm's and Ultralytics' definitions; MLPerf Tiny's, MobileNetV1,
- * YOLOX, U-Net and SSD by hand, with the parameters that were published. A number at the end of a name is the classes of its head.
+ * YOLOX, U-Net and SSD by hand, with the parameters that were published;
+ * sww, ic-large, nxp_ and tflm_ are the public TFLite files themselves, read by `../../formats/tflite`. A number at the end of a name is the classes of its head.
  */
 import type { Features } from './features.ts';
 
@@ -8,9 +9,15 @@ import type { Features } from './features.ts';
 // biome-ignore format: a table
 export const MODEL_FEATURES: Readonly<Record<string, Features>> = {
   'mlperf-tiny-ic': [12238848, 262144, 0, 0, 640, 15, 86026, 28746, 0, 77360, 0],
-  'mlperf-tiny-kws': [307200, 1966080, 0, 276480, 768, 12, 69132, 76, 0, 22016, 0],
+  'mlperf-tiny-kws': [320000, 2048000, 0, 288000, 768, 12, 72012, 76, 0, 22016, 0],
   'mlperf-tiny-vww': [497664, 6193152, 0, 798336, 512, 30, 231554, 258, 0, 208112, 0],
   'mlperf-tiny-ad': [0, 0, 0, 0, 264192, 10, 1672, 0, 0, 264192, 0],
+  'mlperf-tiny-ic-large': [74833920, 1638400, 0, 0, 1600, 16, 215050, 72010, 0, 479480, 0],
+  'mlperf-tiny-sww': [0, 786432, 0, 39840, 96, 11, 14851, 35, 0, 46040, 0],
+  nxp_face: [1105920, 27016320, 0, 2482560, 0, 61, 743880, 479072, 0, 177648, 0],
+  tflm_micro_speech: [320000, 0, 0, 0, 16000, 5, 4004, 5964, 0, 16640, 0],
+  tflm_mobilenet_v2: [10838016, 267939840, 0, 20716416, 1280000, 118, 6679112, 12767256, 0, 3469760, 7355520],
+  tflm_person_detect: [165888, 6193664, 0, 798336, 0, 31, 231554, 260, 0, 207968, 0],
   cifar_resnet32: [68861952, 262144, 0, 0, 6400, 51, 315492, 143524, 0, 470192, 0],
   unet_camvid: [129814855680, 135659520, 0, 0, 0, 31, 109516800, 5299200, 42393600, 31025600, 329786880],
   ssd_mobilenet_v1: [52838784, 1152568576, 0, 31722048, 0, 53, 9406371, 174447, 0, 6791360, 2160000],
