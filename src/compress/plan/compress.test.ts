@@ -146,7 +146,8 @@ describe('integers that lose too much', () => {
     const { done } = await compress(model, given);
     const quality = (name: string) => done.find(d => d.name === name)?.quality.value as number;
     expect(quality('int8x4')).toBeLessThan(1);
-    expect(quality('int8x4-trained')).toBeGreaterThanOrEqual(quality('int8x4'));
+    // training keeps the best by divergence on its own data: one answer of these 160 may part the other way
+    expect(quality('int8x4-trained')).toBeGreaterThanOrEqual(quality('int8x4') - 1 / 160 - 1e-9);
     expect(done.find(d => d.name === 'int8x4-trained')?.notes).toEqual([
       'calibrated and trained in integers on 160 examples of noise, from what the original answers',
     ]);
@@ -199,7 +200,7 @@ describe('what cannot be done is one sentence', () => {
     const result = await compress(model, { ...given, log: line => void lines.push(line) });
     expect(result.choice.met).toBe(false);
     expect(lines.find(line => line.startsWith('the budget is not met'))).toMatch(
-      /nearest is int8: latency [\d.]+ ms where 0.001 are allowed \(\d+ % over\)/,
+      /nearest is int8(-trained)?: latency [\d.]+ ms where 0.001 are allowed \(\d+ % over\)/,
     );
     expect(await given.files.exists('out/model.tflite')).toBe(true);
   });
