@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
+import { textOf } from '../src/report/fixtures/page.ts';
 import { gaslaw, jsonOf, MAIN } from './gaslaw.ts';
 
 vi.setConfig({ testTimeout: 300_000 }); // whole runs of the program, several each
@@ -113,6 +114,17 @@ describe.skipIf(!existsSync(stories))('gaslaw compress of a language model', () 
     const smaller = result.candidates.filter(c => c.bytes < result.result.bytes);
     for (const c of smaller) expect(c.perplexity).toBeGreaterThan(1.01 * result.baseline.perplexity);
     expect(existsSync(join(folder, result.result.output))).toBe(true);
+    const page = readFileSync(join(folder, 'stories/report.html'), 'utf8');
+    // the front, a matrix of the model before and after, the command
+    for (const part of [
+      'Pareto',
+      'likelihood',
+      'model.layers.4.mlp.down_proj.weight',
+      '32 bit →',
+      'gaslaw compress',
+    ])
+      expect(page).toContain(part);
+    expect(textOf(page)).not.toMatch(/NaN|undefined/);
     const narrow = jsonOf(
       gaslaw(folder, [...base, '--data', text, '--max-memory', '1000', '--out', 'stories']),
     ) as Language;

@@ -4,6 +4,7 @@
  *   candidates/NAME.json   each candidate's result; its presence means that its files are done
  *   candidates/NAME.gguf   or a folder: the model
  *   front.json             all of them, the Pareto front, the choice
+ *   report.html            the same as a page, where there is a text
  *
  * 1. With a text, its first nine tenths calibrate and the rest is scored: what is lost is counted in hundredths of perplexity. Without one
  *    nothing is known of quality, and only a limit on memory can choose.
@@ -14,6 +15,7 @@ import type { DeviceProfile } from '../devices/profile.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { GaslawError, Interrupted, UsageError } from '../util/errors.ts';
 import { type FileStore, readJson } from '../util/files.ts';
+import { languagePage } from './compression-page.ts';
 import { quantizeLanguageModel } from './quantize-language-model.ts';
 
 export interface LanguageBudget {
@@ -30,6 +32,8 @@ export interface CompressLanguageOptions {
   readonly data?: string;
   readonly budget: LanguageBudget;
   readonly version: string;
+  /** Name of the command, as the page prints it. */
+  readonly command: string;
   readonly openRuntime: () => Promise<Runtime>;
   readonly signal?: AbortSignal;
   readonly log?: (line: string) => void;
@@ -47,6 +51,8 @@ export interface LanguageCandidate {
 export interface CompressedLanguage {
   readonly device: string;
   readonly met: boolean;
+  /** How the choice is made, in words. */
+  readonly rule: string;
   /** What stands between the chosen one and the budget, in words. */
   readonly missed: readonly string[];
   readonly baseline: { readonly bytes: number; readonly perplexity?: number };
@@ -105,6 +111,11 @@ export async function compressLanguageModel(
   const result = chosenOf(done, failed, options);
   await options.files.write(`${options.folder}/front.json`, `${JSON.stringify(result, null, 2)}\n`);
   if (stopped) throw stopped;
+  if (data !== undefined) {
+    const runtime = await options.openRuntime();
+    const page = await languagePage(result, { ...options, path, data, runtime, rule: result.rule });
+    await options.files.write(`${options.folder}/report.html`, page);
+  }
   return result;
 }
 
@@ -136,7 +147,7 @@ async function candidate(path: string, name: string, o: CompressLanguageOptions)
 function chosenOf(
   done: readonly Stored[],
   failed: CompressedLanguage['failed'],
-  { device, budget, folder }: CompressLanguageOptions,
+  { device, budget, folder, data }: CompressLanguageOptions,
 ): CompressedLanguage {
   const judged = done.map(c => ({ c, misses: missesOf(c, budget) }));
   const within = judged.filter(j => j.misses.length === 0);
@@ -146,6 +157,7 @@ function chosenOf(
   return {
     device: device.id,
     met: within.length > 0,
+    rule: ruleOf(budget),
     missed: best.misses,
     baseline: {
       bytes: bytesBefore,
@@ -155,12 +167,22 @@ function chosenOf(
     front: paretoFront(done, c => [c.bytes, c.drop ?? 0]).map(plain),
     candidates: done.map(plain),
     failed,
-    files: [best.c.output, `${folder}/front.json`],
+    files: [best.c.output, `${folder}/front.json`, ...(data === undefined ? [] : [`${folder}/report.html`])],
   };
 }
 
 const mostOf = ({ maxMemoryBytes, maxDropPoints }: LanguageBudget): number | undefined =>
   maxDropPoints ?? (maxMemoryBytes === undefined ? 1 : undefined);
+
+/** How the choice is made, in words. */
+function ruleOf(budget: LanguageBudget): string {
+  const most = mostOf(budget);
+  const drop = most === undefined ? [] : [`perplexity at most ${most} % higher`];
+  const { maxMemoryBytes } = budget;
+  return maxMemoryBytes === undefined
+    ? `the smallest file with ${drop.join()}`
+    : `the least perplexity with ${[`at most ${maxMemoryBytes} bytes`, ...drop].join(', ')}`;
+}
 
 function missesOf({ bytes, drop }: LanguageCandidate, budget: LanguageBudget): string[] {
   const { maxMemoryBytes } = budget;

@@ -130,6 +130,7 @@ async function language(
       ...(o.maxDrop !== undefined && { maxDropPoints: o.maxDrop }),
     },
     version: VERSION,
+    command: `gaslaw ${process.argv.slice(2).join(' ')}`,
     openRuntime: () => openRuntime(output),
     signal: stopSignal(output),
     log: output.log,
@@ -137,7 +138,15 @@ async function language(
   output.result(result, () => languageLines(result));
 }
 
-function languageLines({ candidates, result, front, baseline, missed }: CompressedLanguage): string[] {
+function languageLines({
+  candidates,
+  result,
+  front,
+  baseline,
+  missed,
+  rule,
+  files,
+}: CompressedLanguage): string[] {
   const names = new Set(front.map(c => c.name));
   const rows = candidates.map(c => [
     `${c.name === result.name ? '→ ' : '  '}${c.name}${names.has(c.name) ? ' *' : ''}`,
@@ -149,7 +158,8 @@ function languageLines({ candidates, result, front, baseline, missed }: Compress
     ...table([['', 'file', 'perplexity'], whole, ...rows], ['left', 'right', 'right']),
     '* on the Pareto front',
     ...(missed.length > 0 ? [`the budget is not met: nearest is ${result.name}: ${missed.join('; ')}`] : []),
-    result.output,
+    `rule: ${rule}`,
+    ...files,
   ];
 }
 

@@ -7,7 +7,7 @@ export interface CandidateFigures {
   /** What was done, in words. */
   readonly title: string;
   readonly quality: {
-    readonly kind: 'accuracy' | 'agreement' | 'fidelity';
+    readonly kind: 'accuracy' | 'agreement' | 'fidelity' | 'likelihood';
     /** From 0 to 1. */
     readonly value: number;
     readonly interval?: Interval;

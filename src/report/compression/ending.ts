@@ -16,6 +16,10 @@ const WORDS: readonly (readonly [word: string, meaning: string])[] = [
     'fidelity',
     '1 minus the size of the error relative to the output, of the output that suffers most: for outputs that are no classes.',
   ],
+  [
+    'likelihood',
+    'For language models: the probability of each token over that which the original gives it, as a geometric mean; perplexity before divided by perplexity after.',
+  ],
   ['95 % interval', 'The range in which the true figure lies in 95 of 100 such measurements (Wilson).'],
   ['Pareto front', 'The candidates that no other one beats in everything.'],
   ['multiply-add', 'One multiplication and one addition: the work of a network is counted in them.'],

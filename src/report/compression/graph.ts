@@ -1,5 +1,5 @@
 /** The graph before and after: each layer with its size, work and bits, and what it loses alone. */
-import { bitsOf } from '../../graph/dtype.ts';
+import { bitsOf, DTYPE_CODES, type DType } from '../../graph/dtype.ts';
 import { bytes, plain, si } from '../format.ts';
 import { html, type Markup, type Part } from '../html.ts';
 import type { CompressionData } from './data.ts';
@@ -38,4 +38,8 @@ function both(before: string | undefined, after: string | undefined): string {
 
 const dimsText = ({ dims }: Layer): string => dims.join('×');
 
-const weightText = ({ weightDtype }: Layer): string => `${bitsOf(weightDtype)} bit`;
+const isDType = (name: string): name is DType => Object.hasOwn(DTYPE_CODES, name);
+
+/** Bits of a dtype; types of GGUF by their name. */
+const weightText = ({ weightDtype }: Layer): string =>
+  isDType(weightDtype) ? `${bitsOf(weightDtype)} bit` : weightDtype;

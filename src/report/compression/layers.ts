@@ -19,7 +19,7 @@ export interface Layer {
   readonly dims: readonly number[];
   readonly macs: number;
   /** Of the weight as it is stored. */
-  readonly weightDtype: DType;
+  readonly weightDtype: DType | (string & {});
   readonly weightBytes: number;
 }
 

@@ -53,6 +53,7 @@ function ladder(data: CompressionData): Markup {
   const what = {
     accuracy: `Accuracy on ${examples} examples that calibrated and trained nothing`,
     agreement: `Same class as the original, on ${examples} examples`,
+    likelihood: `Likelihood that is left, on ${examples} tokens that nothing learned from`,
     fidelity: 'Fidelity: 1 − error of the worst output',
   }[kind];
   const { lost } = after.quality;

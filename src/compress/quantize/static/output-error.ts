@@ -199,39 +199,46 @@ function descend(row: Row, r: Float64Array, gr: Float64Array, scale: number, ran
 
 /** Moves one code by 1 and another by what then is best, wherever both together make the error smaller. */
 function descendPairs(row: Row, r: Float64Array, scale: number, range: Range): void {
-  const gr = product(row.gram, r);
+  // (G r − c / s), which moves as G r does
+  const slopes = product(row.gram, r);
+  for (let j = 0; j < slopes.length; j++) slopes[j] -= row.cross[j] / scale;
+  const halves = row.diagonal.map(d => d / 2);
   for (let sweep = 0; sweep < PAIR_SWEEPS; sweep++) {
     let changed = false;
     for (let k = 0; k < r.length; k++)
       for (const a of [-1, 1]) {
         if (r[k] + a < range.low || r[k] + a > range.high) continue;
-        const pair = partnerOf(row, r, gr, scale, range, k, a);
+        const pair = partnerOf(row, r, slopes, halves, range, k, a);
         if (!pair) continue;
-        move(row, r, gr, k, a);
-        move(row, r, gr, pair.j, pair.step);
+        move(row, r, slopes, k, a);
+        move(row, r, slopes, pair.j, pair.step);
         changed = true;
       }
     if (!changed) return;
   }
 }
 
-/** The code j ≠ k whose step helps most when r_k moves by a; none when the error would not shrink. Errors are over s². */
+/**
+ * The code j ≠ k whose step helps most when r_k moves by a; none when the error would not shrink. Errors are over s². Most of all
+ * time goes by in this loop, and for most j the first line ends it.
+ */
 function partnerOf(
-  { gram, cross, diagonal }: Row,
+  { gram, diagonal }: Row,
   r: Float64Array,
-  gr: Float64Array,
-  scale: number,
+  slopes: Float64Array,
+  halves: Float64Array,
   range: Range,
   k: number,
   a: number,
 ): { j: number; step: number } | undefined {
   const n = r.length;
-  const alone = diagonal[k] + 2 * a * (gr[k] - cross[k] / scale);
+  const alone = diagonal[k] + 2 * a * slopes[k];
   let [best, bestStep, least] = [-1, 0, -1e-9 * diagonal[k]];
   for (let j = 0; j < n; j++) {
-    const slope = gr[j] + a * gram[k * n + j] - cross[j] / scale;
+    const slope = slopes[j] + a * gram[k * n + j];
+    // the best step of j alone is none
+    if ((slope < halves[j] && slope > -halves[j]) || j === k) continue;
     const exact = -slope / diagonal[j];
-    if (j === k || (exact < 0.5 && exact > -0.5)) continue;
     const step = Math.min(range.high - r[j], Math.max(range.low - r[j], Math.round(exact)));
     const change = alone + step * (step * diagonal[j] + 2 * slope);
     if (change < least) [best, bestStep, least] = [j, step, change];
