@@ -1,6 +1,7 @@
 /** Decoding that drafts with the model's own module says what decoding without drafts says, only in fewer passes. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openLanguageModel } from '../src/export/language-model.ts';
+import { encodeSafetensors } from '../src/formats/safetensors.ts';
 import { Decoder } from '../src/generate/decoder.ts';
 import { Engine, type EngineOptions, type GenerateRequest } from '../src/generate/engine.ts';
 import { draftFigures } from '../src/generate/open.ts';
@@ -279,6 +280,19 @@ describe('files', () => {
     const asked = request('abc ab', 20);
     expect((await fast.submit(asked)).ids).toEqual((await before.submit(asked)).ids);
     expect(fast.acceptedTokens).toBe(before.acceptedTokens);
+  });
+
+  it('as DeepSeek publishes them have copies of the embedding and the head, which are passed over; a module in part is refused', async () => {
+    const files = memoryFiles();
+    await saveModel(files, 'm', model, store, tokenizer);
+    const tensors = new Map<string, Tensor>(store.tensors());
+    for (const name of ['embed_tokens', 'shared_head.head'])
+      tensors.set(`model.layers.2.${name}.weight`, store.tensor('model.embed_tokens.weight'));
+    await files.write('m/model.safetensors', encodeSafetensors(tensors));
+    expect((await loadModel(files, 'm')).store.flat).toEqual(store.flat);
+    tensors.delete('model.layers.2.hnorm.weight');
+    await files.write('m/model.safetensors', encodeSafetensors(tensors));
+    await expect(loadModel(files, 'm')).rejects.toThrow('tensor "model.layers.2.hnorm.weight" is missing');
   });
 
   it.each(['F32', 'Q8_0'] as const)('of GGUF in %s draft too, as they are stored', async type => {
