@@ -17,10 +17,10 @@ import { Ahead, type Following, type Prepare } from './ahead.ts';
 import type { Decoder } from './decoder.ts';
 import type { Distributions } from './distributions.ts';
 import type { Drafter } from './drafts.ts';
-import { commonLength, longest, PrefixCache } from './prefix-cache.ts';
+import { NOT_FOLLOWED, Prompts } from './prompts.ts';
 import { takeGroups } from './queue.ts';
-import { type Completion, type GenerateRequest, heldIds, type Job } from './request.ts';
-import { keptBytes, positionBytes, Rows } from './rows.ts';
+import type { Completion, GenerateRequest, Job } from './request.ts';
+import { positionBytes, Rows } from './rows.ts';
 import {
   checkSampling,
   choose,
@@ -63,17 +63,12 @@ const DEFAULTS = {
 
 const MAX_DRAFT = { guessed: 4, ahead: 1 } as const;
 
-const NOT_FOLLOWED: Following = { held: 0, pending: new Float32Array(0) };
-
-/** A shorter common beginning is read again. */
-const LEAST_TAKEN_OVER = 8;
-
 export class Engine implements Disposable {
   readonly #decoder: Decoder;
   readonly #options: EngineOptions & Required<Omit<EngineOptions, 'drafter'>>;
   readonly #capacity: number;
   readonly #rows: Rows;
-  readonly #prefixes: PrefixCache;
+  readonly #prompts: Prompts;
   readonly #ahead: Ahead | undefined;
   readonly #waiting: Job[] = [];
   readonly #active: Job[] = [];
@@ -93,7 +88,16 @@ export class Engine implements Disposable {
     this.#capacity = Math.min(options.capacity, decoder.model.maxPositions, this.#affordable());
     this.#rows = new Rows(decoder, options.slots, this.#capacity);
     this.#ahead = this.#rows.ahead && new Ahead(this.#rows.ahead, decoder.model.vocabSize);
-    this.#prefixes = new PrefixCache(this.#options.prefixCacheBytes);
+    const { prefillPiece, prefixCacheBytes } = this.#options;
+    const active = this.#active;
+    this.#prompts = new Prompts({
+      decoder,
+      rows: this.#rows,
+      active,
+      ahead: this.#ahead,
+      prefillPiece,
+      prefixCacheBytes,
+    });
   }
 
   /** Positions a row that `maxCacheBytes` pays for. */
@@ -109,7 +113,7 @@ export class Engine implements Disposable {
 
   /** Bytes of the beginnings that are kept. */
   get prefixCacheBytes(): number {
-    return this.#prefixes.bytes;
+    return this.#prompts.keptBytes;
   }
 
   /** Completions in the order of the requests. */
@@ -147,7 +151,7 @@ export class Engine implements Disposable {
       throw new GaslawError('the engine is answering; refresh its weights when it is done');
     await this.#loop;
     this.#rows.dropLanes();
-    this.#prefixes.clear();
+    this.#prompts.forget();
     await this.#decoder.refresh();
   }
 
@@ -174,7 +178,7 @@ export class Engine implements Disposable {
       const groups = takeGroups(this.#waiting, {
         free: this.#options.slots - this.#active.length,
         positions: this.#options.prefillPositions,
-        alone: prompt => prompt.length > this.#options.prefillPiece || this.#known(prompt) !== undefined,
+        alone: prompt => this.#prompts.isReadAlone(prompt),
       });
       try {
         await this.#prefill(groups);
@@ -192,10 +196,7 @@ export class Engine implements Disposable {
     const size = this.#decoder.model.vocabSize;
     const logits = new Float32Array(groups.length * size);
     this.#rows.reserve(Math.max(...prompts.map(p => p.length)), this.#active.length);
-    const { taken, followings } =
-      prompts.length === 1
-        ? await this.#readAlone(prompts[0] as readonly number[], logits)
-        : await this.#readTogether(prompts, logits);
+    const { taken, followings } = await this.#prompts.read(prompts, logits);
     // every job has a row of its own from here on: a penalty edits logits in place
     const jobs = groups.flatMap((group, row) => group.map(job => ({ job, row })));
     const distributions = this.#rows.distributionsFor(jobs.length);
@@ -208,67 +209,11 @@ export class Engine implements Disposable {
     );
     const going = jobs.filter(({ job, row }, i) => {
       job.cachedTokens = taken;
-      job.following = { ...(followings[row] ?? NOT_FOLLOWED) };
+      job.following = { ...(followings[row] as Following) };
       job.length = job.request.prompt.length;
       return !this.#sample(job, distributions.probabilities, i * size);
     });
     this.#seat(going, groups.length);
-  }
-
-  /** Reads short prompts side by side, padded on the right. */
-  async #readTogether(prompts: readonly (readonly number[])[], logits: Float32Array): Promise<ReadPrompts> {
-    const length = Math.max(...prompts.map(p => p.length));
-    const row = this.#active.length;
-    using lane = this.#rows.prompt(row, prompts.length, length, logits);
-    prompts.forEach((prompt, r) => {
-      lane.ids.set(prompt, r * length);
-      lane.lastPosition[r] = prompt.length - 1;
-    });
-    await lane.run();
-    return { taken: 0, followings: (await this.#ahead?.readTogether(row, prompts, lane)) ?? [] };
-  }
-
-  /** Takes over what is known of a prompt and reads the rest in pieces. Returns how much was known. */
-  async #readAlone(prompt: readonly number[], logits: Float32Array): Promise<ReadPrompts> {
-    const row = this.#active.length;
-    const known = this.#known(prompt);
-    known?.copyTo(row);
-    let following: Following = { ...NOT_FOLLOWED, held: known?.length ?? 0 };
-    for (let at = known?.length ?? 0; at < prompt.length; ) {
-      const piece = prompt.slice(at, at + this.#options.prefillPiece);
-      at += piece.length;
-      using lane = this.#rows.prompt(row, 1, piece.length, logits);
-      lane.ids.set(piece);
-      lane.lastPosition[0] = at - 1;
-      lane.total = at;
-      await lane.run();
-      following = (await this.#ahead?.readPiece(row, prompt, at, lane, following)) ?? following;
-    }
-    return { taken: known?.length ?? 0, followings: [following] };
-  }
-
-  /** The longest beginning of a prompt, its last token excepted, that an active or a kept row holds. */
-  #known(prompt: readonly number[]): { length: number; copyTo: (row: number) => void } | undefined {
-    if (!this.#prefixes.enabled) return undefined;
-    const before = prompt.slice(0, -1);
-    const active = longest(this.#active.keys(), row => {
-      const job = this.#active[row] as Job;
-      return this.#usable(commonLength(heldIds(job), before), job.following.held);
-    });
-    const hit = this.#prefixes.find(before, LEAST_TAKEN_OVER);
-    const kept = hit ? this.#usable(hit.length, hit.kept.ahead?.length) : 0;
-    const length = Math.max(active?.length ?? 0, kept);
-    if (length < LEAST_TAKEN_OVER) return undefined;
-    const copyTo = (row: number) =>
-      hit && kept === length
-        ? this.#rows.restore(hit.kept, row, length)
-        : this.#rows.copy(active?.item as number, row, length);
-    return { length, copyTo };
-  }
-
-  /** Of positions that begin alike, those that the module can go on from as well: it has seen the token after each. */
-  #usable(common: number, held = 0): number {
-    return this.#ahead ? Math.min(common - 1, held) : common;
   }
 
   /**
@@ -459,7 +404,7 @@ export class Engine implements Disposable {
   }
 
   #vacate(row: number): void {
-    this.#keep(row);
+    this.#prompts.keep(row);
     const last = this.#active.length - 1;
     const moved = this.#active[last] as Job;
     if (row !== last) {
@@ -469,24 +414,7 @@ export class Engine implements Disposable {
     this.#active.pop();
   }
 
-  /** Keeps what a finished row holds for requests that begin like it. */
-  #keep(row: number): void {
-    if (!this.#prefixes.enabled) return;
-    const job = this.#active[row] as Job;
-    const ids = heldIds(job);
-    const { held } = job.following;
-    const bytes = keptBytes(this.#decoder, ids.length, held);
-    this.#prefixes.add(ids, bytes, () => this.#rows.keep(row, ids.length, held));
-  }
-
   [Symbol.dispose](): void {
     this.#rows[Symbol.dispose]();
   }
-}
-
-interface ReadPrompts {
-  /** Positions that were taken over. */
-  readonly taken: number;
-  /** Where the module is in each row; none without one. */
-  readonly followings: readonly Following[];
 }
