@@ -38,7 +38,8 @@ const COMMANDS = [
 ];
 
 const EXAMPLES = `
-<model> is a run folder (or one of its models, RUN/models/NAME), a Hugging Face directory, a .gguf, an .onnx or a .tflite file.
+<model> is a run folder (or one of its models, RUN/models/NAME), a Hugging Face directory, or a .safetensors, .gguf, .bin
+(llama2.c), .onnx or .tflite file.
 
 Examples:
   gaslaw run r1 --size small                 train a model to reason; ends with a report

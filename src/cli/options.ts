@@ -51,6 +51,32 @@ export function nameAndValue(option: string, pair: string): [name: string, value
   return [pair.slice(0, at), pair.slice(at + 1)];
 }
 
+/** Numbers for symbolic dims by name. */
+export type Dims = ReadonlyMap<string, number>;
+
+/** Parser of an option that may be given several times, each time with a name and its number. */
+const numbersOf =
+  (option: string, parse: (name: string) => (text: string) => number) =>
+  (pair: string, others?: ReadonlyMap<string, number>): ReadonlyMap<string, number> => {
+    const [name, value] = nameAndValue(option, pair);
+    return new Map([...(others ?? []), [name, parse(`${option} ${name}`)(value)]]);
+  };
+
+/** Numbers for symbolic dims of a graph; `otherwise` says what dims without one are. */
+export const dimOption = (otherwise?: string) =>
+  [
+    '--dim <name=n>',
+    `a number for a symbolic dimension of a graph${otherwise ? ` (default: ${otherwise})` : ''}; may be repeated`,
+    numbersOf('--dim', name => whole(name, 1)),
+  ] as const;
+
+/** Inputs that are constants from now on. */
+export const CONSTANT_OPTION = [
+  '--constant <name=n>',
+  'an input that is n in every run, for example a sample rate; may be repeated',
+  numbersOf('--constant', name => within(name, -1e15, 1e15)),
+] as const;
+
 /** Throws a UsageError for the first of `names` that was given: an option that would do nothing is refused, not passed over. */
 export function refuse(command: Command, names: readonly string[], why: string): void {
   for (const name of names) {
@@ -58,6 +84,11 @@ export function refuse(command: Command, names: readonly string[], why: string):
     if (command.getOptionValueSource(key) === 'cli') throw new UsageError(`--${name}: ${why}`);
   }
 }
+
+/** What `<model>` may be where a language model is meant, and where any other graph is. */
+export const LANGUAGE_MODEL =
+  'run folder, Hugging Face directory, .safetensors, .gguf, llama2.c .bin or exported .onnx file';
+export const GRAPH_FILE = '.onnx or .tflite file';
 
 /** In what format the weights are opened. */
 export const DTYPE_OPTION = [

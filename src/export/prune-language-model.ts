@@ -28,6 +28,8 @@ export interface PruneLanguageOptions {
   readonly align?: number;
   /** Path of a text, UTF-8. */
   readonly data: string;
+  /** Path of the tokenizer, of a llama2.c file. */
+  readonly tokenizer?: string;
   /** A folder. */
   readonly out: string;
   readonly recovery?: RecoveryPlan;
@@ -64,7 +66,8 @@ export async function pruneLanguageModel(
   options: PruneLanguageOptions,
 ): Promise<PruneLanguageReport> {
   const { out, recovery } = options;
-  const { model, store, tokenizer, bytes, origin } = await openLanguageModel(files, path);
+  const language = await openLanguageModel(files, path, { tokenizer: options.tokenizer });
+  const { model, store, tokenizer, bytes, origin } = language;
   if (!store)
     throw new UsageError(`${origin}: an exported file is not pruned; give the model that it came from`);
   const text = await readCalibrationText(files, options.data, tokenizer, model);

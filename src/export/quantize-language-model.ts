@@ -52,6 +52,8 @@ export interface QuantizeLanguageOptions {
   readonly method?: LanguageMethod;
   /** Path of a text, UTF-8. */
   readonly data?: string;
+  /** Path of the tokenizer, of a llama2.c file. */
+  readonly tokenizer?: string;
   /** A folder for graphs, a .gguf file for the others. */
   readonly out: string;
   /** Gaslaw's version, for the file's metadata. */
@@ -80,7 +82,7 @@ export async function quantizeLanguageModel(
   options: QuantizeLanguageOptions,
 ): Promise<QuantizeLanguageReport> {
   const method = methodOf(options);
-  const language = await openLanguageModel(files, path);
+  const language = await openLanguageModel(files, path, { tokenizer: options.tokenizer });
   const { model, store, tokenizer } = language;
   if (!store)
     throw new UsageError(

@@ -131,6 +131,17 @@ function simplify(graph: Graph): { folded: string[]; identities: string[]; branc
   return { folded, identities, branches };
 }
 
+/** Throws a GaslawError that names the first node of an op that is not known: such a model is neither rewritten nor measured. */
+export function assertKnown({ unknown }: ImportReport, file?: string): void {
+  const [first] = unknown;
+  if (!first) return;
+  const place = file === undefined ? '' : `${file}: `;
+  const more = unknown.length > 1 ? ` (and ${unknown.length - 1} more)` : '';
+  throw new GaslawError(
+    `${place}node "${first.node}"${more} is ${first.op}, which is no op that is known here, so the model cannot be measured or rewritten; replace it by ops of ONNX`,
+  );
+}
+
 function unknownOps(graph: Graph): Obstacle[] {
   return graph.nodes.flatMap(node => [
     ...(isOpType(opKey(node)) ? [] : [{ node: node.name, op: opKey(node), why: 'the op is not known' }]),

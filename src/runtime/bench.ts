@@ -6,9 +6,8 @@
  */
 import type { DType } from '../graph/dtype.ts';
 import { type Model, sizeOf, staticDims, type Tensor, type ValueInfo, zeros } from '../graph/ir.ts';
-import { UNNAMED } from '../graph/to-proto.ts';
-import { bindDims } from '../ops/bind-dims.ts';
-import { GaslawError, UsageError } from '../util/errors.ts';
+import { assertDims, bindDims, isNamed, symbolsOf } from '../ops/bind-dims.ts';
+import { GaslawError } from '../util/errors.ts';
 import { Random } from '../util/random.ts';
 import type { CompileOptions, Runtime } from './runtime.ts';
 
@@ -16,7 +15,7 @@ export interface GraphBenchOptions extends CompileOptions {
   readonly runs: number;
   readonly seed: number;
   /** Values of symbolic dims; others are 1. */
-  readonly dims?: Readonly<Record<string, number>>;
+  readonly dims?: ReadonlyMap<string, number>;
 }
 
 export interface GraphBench {
@@ -36,8 +35,10 @@ export async function benchGraph(
   model: Model,
   options: GraphBenchOptions,
 ): Promise<GraphBench> {
-  const dims = namedDims(model.graph.inputs, options.dims ?? {});
-  const bound = bindDims(model.graph, new Map(Object.entries(dims)), 'all').inputs;
+  const given = options.dims ?? new Map<string, number>();
+  assertDims(model.graph, given);
+  const symbols = symbolsOf(model.graph.inputs).filter(isNamed);
+  const bound = bindDims(model.graph, given, 'all').inputs;
   const started = performance.now();
   using program = await runtime.compile(model, options);
   const loadSeconds = (performance.now() - started) / 1000;
@@ -55,7 +56,7 @@ export async function benchGraph(
     medianMs: quantile(times, 0.5),
     p95Ms: quantile(times, 0.95),
     runs: options.runs,
-    dims,
+    dims: Object.fromEntries(symbols.map(name => [name, given.get(name) ?? 1])),
     loadSeconds,
   };
 }
@@ -64,24 +65,6 @@ export async function benchGraph(
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
-}
-
-/** Numbers for the symbols that have a name. */
-function namedDims(
-  inputs: readonly ValueInfo[],
-  given: Readonly<Record<string, number>>,
-): Readonly<Record<string, number>> {
-  const symbols = new Set(
-    inputs.flatMap(input => (input.shape ?? []).filter(dim => typeof dim === 'string')),
-  );
-  const names = [...symbols].filter(symbol => !symbol.startsWith(UNNAMED));
-  const unknown = Object.keys(given).find(name => !names.includes(name));
-  if (unknown !== undefined) {
-    throw new UsageError(
-      `the model has no dimension "${unknown}"; it has ${names.join(', ') || 'none with a name'}`,
-    );
-  }
-  return Object.fromEntries(names.map(name => [name, given[name] ?? 1]));
 }
 
 function randomInput(inputs: readonly ValueInfo[], name: string, random: Random): Tensor {

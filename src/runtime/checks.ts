@@ -6,7 +6,7 @@
  */
 import { byteLength, storesDType } from '../graph/dtype.ts';
 import { type Dim, sizeOf, type Tensor, type ValueInfo } from '../graph/ir.ts';
-import { UNNAMED } from '../graph/to-proto.ts';
+import { isNamed } from '../ops/bind-dims.ts';
 import { GaslawError } from '../util/errors.ts';
 import type { Program } from './runtime.ts';
 
@@ -77,7 +77,7 @@ function checkSymbol(
   value: number,
   name: string,
 ): void {
-  if (typeof dim !== 'string' || dim.startsWith(UNNAMED)) return;
+  if (typeof dim !== 'string' || !isNamed(dim)) return;
   const first = symbols.get(dim);
   if (first && first.value !== value)
     throw new GaslawError(

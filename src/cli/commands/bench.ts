@@ -7,17 +7,19 @@ import type { Drafting } from '../../generate/open.ts';
 import { loadOnnx, locateModel } from '../../models/resolve.ts';
 import { bytes, duration, milliseconds, si } from '../../report/format.ts';
 import { benchGraph } from '../../runtime/bench.ts';
-import { UsageError } from '../../util/errors.ts';
 import { openModel, openRuntime, peakRssBytes } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
 import {
   CACHE_OPTION,
+  type Dims,
   DRAFT_OPTION,
   DTYPE_OPTION,
+  dimOption,
   draftCells,
+  GRAPH_FILE,
   JSON_OPTION,
-  nameAndValue,
-  repeated,
+  LANGUAGE_MODEL,
+  refuse,
   TOKENIZER_OPTION,
   whole,
 } from '../options.ts';
@@ -33,14 +35,14 @@ interface BenchOptions {
   kvCache?: CacheDType;
   draft?: Drafting;
   tokenizer?: string;
-  dim?: string[];
+  dim?: Dims;
   json?: boolean;
 }
 
-export function benchCommand(): Command {
-  const command = new Command('bench')
+export const benchCommand = (): Command =>
+  new Command('bench')
     .description('speed of a language model, or of one run of any other graph')
-    .argument('<model>', 'run folder, Hugging Face directory or .onnx file')
+    .argument('<model>', `${LANGUAGE_MODEL}, or any other ${GRAPH_FILE}`)
     .option('--runs <n>', 'measured runs (default: 5; of other graphs 50)', whole('--runs', 1))
     .option(
       '--prompt-tokens <n>',
@@ -51,8 +53,8 @@ export function benchCommand(): Command {
       '--new-tokens <n>',
       'length of the answer (default: a quarter, at most 128)',
       whole('--new-tokens', 2),
-    );
-  return repeated(command, '--dim <name=n>', 'value of a symbolic dimension of another graph, 1 by default')
+    )
+    .option(...dimOption('1'))
     .option(...DTYPE_OPTION)
     .option(...CACHE_OPTION)
     .option(...DRAFT_OPTION)
@@ -60,20 +62,19 @@ export function benchCommand(): Command {
     .option('--seed <n>', 'seed of the inputs', whole('--seed', 0), 1)
     .option(...JSON_OPTION)
     .action(run);
-}
 
-async function run(path: string, o: BenchOptions): Promise<void> {
+const OF_LANGUAGE_MODELS = ['dtype', 'kv-cache', 'draft', 'tokenizer', 'prompt-tokens', 'new-tokens'];
+
+async function run(path: string, o: BenchOptions, command: Command): Promise<void> {
   const output = createOutput(o.json ?? false);
   const files = nodeFiles();
   const place = await locateModel(files, path);
-  const dims = Object.fromEntries((o.dim ?? []).map(dimOf));
   const isGraph = place.kind === 'onnx' && !(await isLanguageModelFile(files, place.path));
-  if (isGraph && (o.dtype || o.kvCache || o.draft))
-    throw new UsageError(
-      `--dtype, --kv-cache and --draft: ${path} is no language model; it runs as the file has it`,
-    );
-  if (isGraph) return benchOther(place.path, o, dims, output);
-  if (o.dim) throw new UsageError(`--dim: ${path} is a language model; use --prompt-tokens and --new-tokens`);
+  if (isGraph) {
+    refuse(command, OF_LANGUAGE_MODELS, `${path} is no language model; it runs as the file has it`);
+    return benchOther(place.path, o, output);
+  }
+  refuse(command, ['dim'], `${path} is a language model; use --prompt-tokens and --new-tokens`);
   await benchLanguage(path, o, output);
 }
 
@@ -109,17 +110,12 @@ async function benchLanguage(path: string, o: BenchOptions, output: Output): Pro
   );
 }
 
-async function benchOther(
-  path: string,
-  o: BenchOptions,
-  dims: Record<string, number>,
-  output: Output,
-): Promise<void> {
+async function benchOther(path: string, o: BenchOptions, output: Output): Promise<void> {
   const { model } = await loadOnnx(nodeFiles(), path);
   const speed = await benchGraph(await openRuntime(output), model, {
     runs: o.runs ?? 50,
     seed: o.seed,
-    dims,
+    dims: o.dim,
   });
   const result = { ...speed, peakRssBytes: peakRssBytes() };
   const shown = Object.entries(result.dims).map(([name, value]) => `${name} ${value}`);
@@ -135,9 +131,4 @@ async function benchOther(
       ['left', 'right', 'left'],
     ),
   );
-}
-
-function dimOf(pair: string): [name: string, value: number] {
-  const [name, value] = nameAndValue('--dim', pair);
-  return [name, whole(`--dim ${name}`, 1)(value)];
 }

@@ -13,6 +13,7 @@ import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { heldOutQuestions, levelNamed } from '../../train/evaluate-model.ts';
 import { GaslawError, UsageError } from '../../util/errors.ts';
 import { openModel } from '../environment.ts';
+import { LANGUAGE_MODEL } from '../options.ts';
 import { createOutput, type Output, stderrColors, stdoutColors } from '../output.ts';
 import { type SamplingFlags, withSampling } from './generate.ts';
 
@@ -25,7 +26,7 @@ export const chatCommand = (): Command =>
   withSampling(
     new Command('chat')
       .description('talk with a model; the answer to "3 5 4 > 35" is checked')
-      .argument('<model>', 'run folder, Hugging Face directory or exported .onnx file')
+      .argument('<model>', LANGUAGE_MODEL)
       .option('--task <name>', 'an empty line asks a held-out problem of this task')
       .option('--level <name>', "one of that task's levels"),
   ).action(run);

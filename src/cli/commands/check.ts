@@ -3,27 +3,22 @@ import { Command } from 'commander';
 import { type CheckReport, check, type Finding, fixed } from '../../devices/check.ts';
 import { deviceOf } from '../../devices/index.ts';
 import type { Estimate } from '../../devices/latency/estimate.ts';
-import { featuresIfFixed } from '../../devices/latency/features.ts';
-import { predict } from '../../devices/latency/fit.ts';
 import type { HeldOutError } from '../../devices/latency/held-out.ts';
-import { fitMachine } from '../../devices/latency/this-machine.ts';
-import type { Model } from '../../graph/ir.ts';
+import { machineTimes, THIS_MACHINE, type TimedHere, timedHere } from '../../devices/latency/this-machine.ts';
 import { encodeModel } from '../../graph/protobuf.ts';
-import { upgrade } from '../../import/upgrade.ts';
 import { loadOnnx, locateModel } from '../../models/resolve.ts';
-import { bindDims } from '../../ops/bind-dims.ts';
+import { assertDims, bindDims } from '../../ops/bind-dims.ts';
 import { bytes, milliseconds, percent } from '../../report/format.ts';
-import { benchGraph } from '../../runtime/bench.ts';
 import { UsageError } from '../../util/errors.ts';
 import { openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { JSON_OPTION, nameAndValue, whole } from '../options.ts';
-import { createOutput, type Output, stdoutColors } from '../output.ts';
+import { type Dims, dimOption, GRAPH_FILE, JSON_OPTION } from '../options.ts';
+import { createOutput, stdoutColors } from '../output.ts';
 import { pairs } from '../table.ts';
 
 interface Options {
   readonly device: string;
-  readonly dim: readonly string[];
+  readonly dim?: Dims;
   readonly fix?: string;
   readonly json?: boolean;
 }
@@ -31,28 +26,28 @@ interface Options {
 export const checkCommand = (): Command =>
   new Command('check')
     .description('what of a model does not deploy on a device, why, and the fix')
-    .argument('<model>', '.onnx or .tflite file')
-    .requiredOption('--device <ID>', 'see gaslaw devices')
-    .option('--dim <NAME=N>', 'a number for a symbolic dimension (repeatable)', collect, [])
-    .option('--fix <FILE>', 'write the model with all safe fixes applied')
+    .argument('<model>', GRAPH_FILE)
+    .requiredOption('--device <id>', 'see gaslaw devices')
+    .option(...dimOption())
+    .option('--fix <file>', 'write the model with all safe fixes applied')
     .option(...JSON_OPTION)
     .action(run);
 
-const collect = (value: string, all: readonly string[]): string[] => [...all, value];
-
 async function run(path: string, o: Options): Promise<void> {
   const output = createOutput(o.json ?? false);
-  const [device, dims, files] = [deviceOf(o.device), new Map(o.dim.map(dimOf)), nodeFiles()];
+  const [device, dims, files] = [deviceOf(o.device), o.dim ?? new Map<string, number>(), nodeFiles()];
   const place = await locateModel(files, path);
   if (place.kind !== 'onnx') throw new UsageError(`${path}: check reads .onnx files; export the model first`);
   const { model } = await loadOnnx(files, place.path);
+  assertDims(model.graph, dims);
   const given = dims.size > 0 ? { ...model, graph: bindDims(model.graph, dims, 'batch') } : model;
   const repaired = o.fix === undefined ? undefined : fixed(given, device, dims);
   if (repaired && o.fix) await files.write(o.fix, encodeModel(repaired.model));
   const checked = repaired?.model ?? given;
+  const runtime = device.id === THIS_MACHINE ? await openRuntime(output) : undefined;
   const report = {
     ...check(checked, device),
-    ...(device.id === 'this-machine' && (await measuredHere(checked, output))),
+    ...(runtime && (await timedHere(runtime, checked, await machineTimes(runtime)))),
   };
   output.result({ ...report, ...(repaired && { output: o.fix, applied: repaired.applied }) }, () => [
     ...(repaired?.applied ?? []).map(f => `fixed ${f.node} (${f.op}): ${f.why}; ${f.rewrite}`),
@@ -60,27 +55,7 @@ async function run(path: string, o: Options): Promise<void> {
   ]);
 }
 
-interface Measured {
-  readonly estimatedMs?: number;
-  readonly measuredMs: number;
-}
-
-/** Milliseconds on this machine: from what each class of op takes here, and of the model itself (symbolic dims 1). */
-async function measuredHere(model: Model, output: Output): Promise<Measured> {
-  const runtime = await openRuntime(output);
-  const { medianMs } = await benchGraph(runtime, model, { runs: 15, seed: 1 });
-  const { weights, factors } = await fitMachine(runtime);
-  const features = featuresIfFixed(upgrade(model).graph);
-  const estimatedMs = features && predict(weights, factors.get('this-machine') ?? 1, features);
-  return { ...(estimatedMs !== undefined && { estimatedMs }), measuredMs: medianMs };
-}
-
-function dimOf(pair: string): [string, number] {
-  const [name, value] = nameAndValue('--dim', pair);
-  return [name, whole(`--dim ${name}`, 1)(value)];
-}
-
-function lines(report: CheckReport & Partial<Measured>): string[] {
+function lines(report: CheckReport & Partial<TimedHere>): string[] {
   const { bold, green, red } = stdoutColors();
   const { findings, deploys, device } = report;
   const verdict = deploys ? green('deploys') : red('does not deploy');

@@ -11,20 +11,20 @@ import {
 import type { GivenData } from '../../compress/plan/data.ts';
 import { openExamples } from '../../data/examples/open.ts';
 import { deviceOf } from '../../devices/index.ts';
-import { fitMachine } from '../../devices/latency/this-machine.ts';
+import { machineTimes, THIS_MACHINE } from '../../devices/latency/this-machine.ts';
 import type { DeviceProfile } from '../../devices/profile.ts';
 import { type CompressedLanguage, compressLanguageModel } from '../../export/compress-language-model.ts';
 import type { Model } from '../../graph/ir.ts';
 import { freeBatch } from '../../import/batch.ts';
-import { constantInputs } from '../../import/constants.ts';
-import { importModel } from '../../import/index.ts';
-import { loadOnnx, locateModel } from '../../models/resolve.ts';
+import { openImported } from '../../models/open-graph.ts';
+import { locateModel } from '../../models/resolve.ts';
+import { assertDims } from '../../ops/bind-dims.ts';
 import { bytes, milliseconds, percent, percentInterval, si } from '../../report/format.ts';
 import { UsageError } from '../../util/errors.ts';
 import { nameOf } from '../../util/files.ts';
 import { checkpointSeconds, loadModule, openRuntime, stopSignal } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { JSON_OPTION, nameAndValue, repeated, whole, within } from '../options.ts';
+import { CONSTANT_OPTION, type Dims, dimOption, GRAPH_FILE, JSON_OPTION, whole, within } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { table } from '../table.ts';
 import { VERSION } from '../version.ts';
@@ -38,17 +38,17 @@ interface Options {
   readonly maxDrop?: number;
   readonly epochs: number;
   readonly seed: number;
-  readonly dim?: string[];
-  readonly constant?: string[];
+  readonly dim?: Dims;
+  readonly constant?: ReadonlyMap<string, number>;
   readonly out?: string;
   readonly json?: boolean;
 }
 
-export function compressCommand(): Command {
-  const command = new Command('compress')
+export const compressCommand = (): Command =>
+  new Command('compress')
     .description('the smallest model that still does the job on a device, with its files and a report')
-    .argument('<model>', '.onnx or .tflite file, or a language model')
-    .requiredOption('--device <ID>', 'see gaslaw devices')
+    .argument('<model>', `${GRAPH_FILE}, or a language model`)
+    .requiredOption('--device <id>', 'see gaslaw devices')
     .option(
       '--data <path>',
       'folder of pictures, .npz, .jsonl, .mjs, or a .json that describes data; a text for language models',
@@ -60,14 +60,13 @@ export function compressCommand(): Command {
     .option('--max-latency <ms>', 'of one run', within('--max-latency', 0, 1e9))
     .option('--max-memory <bytes>', 'at its peak', whole('--max-memory', 1))
     .option('--max-drop <points>', 'of accuracy; hundredths of perplexity', within('--max-drop', 0, 100))
-    .option('--epochs <N>', 'of recovery after pruning; 0 trains nothing', whole('--epochs', 0), 5)
-    .option('--seed <N>', 'splits the data and seeds recovery', whole('--seed', 0), 1)
-    .option('--out <dir>', 'default: compressed/<model>-<device>; the same folder goes on where it was');
-  repeated(command, '--constant <NAME=N>', 'an input that is N in every run, for example a sample rate');
-  return repeated(command, '--dim <NAME=N>', 'a number for a symbolic dimension')
+    .option('--epochs <n>', 'of recovery after pruning; 0 trains nothing', whole('--epochs', 0), 5)
+    .option('--seed <n>', 'splits the data and seeds recovery', whole('--seed', 0), 1)
+    .option('--out <dir>', 'default: compressed/<model>-<device>; the same folder goes on where it was')
+    .option(...CONSTANT_OPTION)
+    .option(...dimOption())
     .option(...JSON_OPTION)
     .action(run);
-}
 
 async function run(path: string, o: Options): Promise<void> {
   const output = createOutput(o.json ?? false);
@@ -75,9 +74,10 @@ async function run(path: string, o: Options): Promise<void> {
   const place = await locateModel(files, path);
   const folder = o.out ?? `compressed/${nameOf(path.replace(/\/+$/, '')).replace(/\.\w+$/, '')}-${device.id}`;
   if (place.kind !== 'onnx') return language(path, folder, device, o, output);
-  const model = withConstants((await loadOnnx(files, place.path)).model, o);
+  const { model, original } = await openImported(files, path, { foldNorms: false, numbers: o.constant });
+  assertDims(model.graph, o.dim ?? new Map());
   const runtime = await openRuntime(output);
-  const result = await compress(model, {
+  const result = await compress(o.constant ? model : original, {
     runtime,
     files,
     folder,
@@ -89,9 +89,9 @@ async function run(path: string, o: Options): Promise<void> {
       ...(o.maxDrop !== undefined && { maxDropPoints: o.maxDrop }),
     },
     seed: o.seed,
-    dims: new Map((o.dim ?? []).map(dimOf)),
+    dims: o.dim ?? new Map(),
     recoveryEpochs: o.epochs,
-    ...(device.id === 'this-machine' && { machine: await fitMachine(runtime) }),
+    ...(device.id === THIS_MACHINE && { machine: await machineTimes(runtime) }),
     model: nameOf(place.path),
     command: `gaslaw ${process.argv.slice(2).join(' ')}`,
     version: VERSION,
@@ -163,20 +163,8 @@ function languageLines({
   ];
 }
 
-/** The model with inputs of `--constant` inside. */
-function withConstants(model: Model, { constant = [] }: Options): Model {
-  const values = new Map(
-    constant.map(pair => {
-      const [name, value] = nameAndValue('--constant', pair);
-      return [name, within(`--constant ${name}`, -1e15, 1e15)(value)];
-    }),
-  );
-  if (values.size === 0) return model;
-  return importModel(model, { foldNorms: false, constants: constantInputs(model.graph, values) }).model;
-}
-
 async function dataOf(model: Model, o: Options): Promise<GivenData> {
-  const { inputs } = freeBatch(importModel(model).model).graph;
+  const { inputs } = freeBatch(model).graph;
   const open = (path: string) => openExamples(nodeFiles(), path, inputs, { loadModule });
   if (o.data === undefined && o.eval !== undefined)
     throw new UsageError('--eval needs --data, which calibrates and trains');
@@ -184,11 +172,6 @@ async function dataOf(model: Model, o: Options): Promise<GivenData> {
     ...(o.data !== undefined && { examples: await open(o.data) }),
     ...(o.eval !== undefined && { evaluation: await open(o.eval) }),
   };
-}
-
-function dimOf(pair: string): [string, number] {
-  const [name, value] = nameAndValue('--dim', pair);
-  return [name, whole(`--dim ${name}`, 1)(value)];
 }
 
 function figuresOf(d: Done): Record<string, unknown> {

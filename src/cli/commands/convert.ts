@@ -20,7 +20,7 @@ import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { UsageError } from '../../util/errors.ts';
 import { type FileStore, nameOf } from '../../util/files.ts';
 import { nodeFiles } from '../node-files.ts';
-import { JSON_OPTION, oneOf, TOKENIZER_OPTION } from '../options.ts';
+import { GRAPH_FILE, JSON_OPTION, oneOf, refuse, TOKENIZER_OPTION } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { VERSION } from '../version.ts';
 
@@ -99,7 +99,7 @@ export const convertCommand = (): Command =>
     .description('write a model in the files of another program')
     .argument(
       '<model>',
-      'run folder, Hugging Face directory, .gguf or llama2.c .bin file, or any .onnx or .tflite file',
+      `run folder, Hugging Face directory, .safetensors, .gguf or llama2.c .bin file, or any ${GRAPH_FILE}`,
     )
     .requiredOption('--to <format>', TARGETS.join(', '), oneOf('--to', TARGETS))
     .option('--dtype <name>', 'type of the weights, as the format names it (default: f32)')
@@ -109,15 +109,18 @@ export const convertCommand = (): Command =>
     .option(...JSON_OPTION)
     .action(run);
 
-async function run(path: string, o: Options): Promise<void> {
+async function run(path: string, o: Options, command: Command): Promise<void> {
   const output = createOutput(o.json ?? false);
   const files = nodeFiles();
-  if (/\.(onnx|tflite)$/.test(path)) return convertGraph(files, path, o, output);
+  if (/\.(onnx|tflite)$/.test(path)) {
+    refuse(command, ['dtype'], `${path} keeps the types that it has; leave the option out`);
+    refuse(command, ['tokenizer', 'imatrix'], `${path} is converted as a graph; leave the option out`);
+    return convertGraph(files, path, o, output);
+  }
   const format = FORMATS[o.to];
   if (!format)
     throw new UsageError(`--to ${o.to}: only .onnx and .tflite files are written so; export the model first`);
-  if (o.imatrix !== undefined && o.to !== 'gguf')
-    throw new UsageError(`--imatrix ${o.imatrix}: it is for --to gguf alone`);
+  if (o.to !== 'gguf') refuse(command, ['imatrix'], 'it is for --to gguf alone');
   const dtype = oneOf(`--dtype for ${o.to}`, format.dtypes)(o.dtype ?? 'f32');
   const language = await openLanguageModel(files, path, { tokenizer: o.tokenizer });
   const { model, tokenizer, bytes: bytesBefore } = language;
@@ -141,8 +144,6 @@ async function floatsOf({ store, source, model, origin }: LanguageModel): Promis
 /** A graph file as another one. */
 async function convertGraph(files: FileStore, path: string, o: Options, output: Output): Promise<void> {
   const to = oneOf(`--to of ${path}`, GRAPH_FORMATS)(o.to) satisfies GraphFormat;
-  if (o.dtype)
-    throw new UsageError(`--dtype ${o.dtype}: ${path} keeps the types that it has; leave the option out`);
   const { model, bytes: bytesBefore } = await loadOnnx(files, path);
   const content = encodeGraph(model, to, nameOf(o.out).replace(/\.[^.]*$/, ''));
   await files.write(o.out, content);

@@ -12,7 +12,7 @@ import { pairs, table } from '../table.ts';
 export const devicesCommand = (): Command =>
   new Command('devices')
     .description('list the devices; with an ID all that is known of one')
-    .argument('[ID]', 'for example stm32n6')
+    .argument('[id]', 'for example stm32n6')
     .option('--evidence', 'every figure with its source and confidence')
     .option(...JSON_OPTION)
     .action((id: string | undefined, o: { json?: boolean; evidence?: boolean }) => {

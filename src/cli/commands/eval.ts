@@ -7,7 +7,7 @@ import { evaluateModel, levelNamed, type ModelEvaluation } from '../../train/eva
 import { readText } from '../../util/files.ts';
 import { openModel } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { JSON_OPTION, TOKENIZER_OPTION, whole, within } from '../options.ts';
+import { JSON_OPTION, LANGUAGE_MODEL, TOKENIZER_OPTION, whole, within } from '../options.ts';
 import { createOutput, stdoutColors } from '../output.ts';
 import { table } from '../table.ts';
 
@@ -28,7 +28,7 @@ interface EvalOptions {
 export const evalCommand = (): Command =>
   new Command('eval')
     .description('answer held-out problems of a task and verify the answers')
-    .argument('<model>', 'run folder, Hugging Face directory or exported .onnx file')
+    .argument('<model>', LANGUAGE_MODEL)
     .requiredOption('--task <name>', TASK_NAMES.join(', '))
     .option('--level <name>', 'difficulty, for example 3x12 of countdown (a wrong one lists them)')
     .option('--samples <n>', 'problems', whole('--samples', 1), 256)

@@ -12,6 +12,7 @@ import {
   DTYPE_OPTION,
   draftCells,
   JSON_OPTION,
+  LANGUAGE_MODEL,
   repeated,
   TOKENIZER_OPTION,
   whole,
@@ -59,7 +60,7 @@ export const generateCommand = (): Command =>
   withSampling(
     new Command('generate')
       .description('continue a prompt')
-      .argument('<model>', 'run folder, Hugging Face directory, .gguf, llama2.c .bin or exported .onnx file')
+      .argument('<model>', LANGUAGE_MODEL)
       .requiredOption('--prompt <text>', 'what to continue'),
   )
     .option(...JSON_OPTION)

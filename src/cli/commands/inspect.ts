@@ -26,7 +26,7 @@ export const inspectCommand = (): Command =>
     .description('parameters, bytes, multiply-adds, inputs, outputs, ops, and what has no gradient')
     .argument(
       '<model>',
-      'run folder, Hugging Face directory, .safetensors, .gguf, .bin or .onnx file, or a config.json alone',
+      'run folder, Hugging Face directory, .safetensors, .gguf, llama2.c .bin, .onnx or .tflite file, or a config.json alone',
     )
     .option(...JSON_OPTION)
     .action(run);

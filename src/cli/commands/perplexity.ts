@@ -8,14 +8,14 @@ import { type ScoredWeights, type TextScorer, weightsScorer } from '../../train/
 import { scoreFile } from '../../train/score-file.ts';
 import { openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { DTYPE_OPTION, JSON_OPTION, TOKENIZER_OPTION, whole } from '../options.ts';
+import { DTYPE_OPTION, JSON_OPTION, LANGUAGE_MODEL, TOKENIZER_OPTION, whole } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { table } from '../table.ts';
 
 export const perplexityCommand = (): Command =>
   new Command('perplexity')
     .description('how well a model predicts a text')
-    .argument('<model>', 'run folder, Hugging Face directory, .gguf, llama2.c .bin or exported .onnx file')
+    .argument('<model>', LANGUAGE_MODEL)
     .requiredOption('--text <file>', 'the text, UTF-8')
     .option('--documents', 'blank lines part documents: each is scored by itself, from its begin token on')
     .option('--length <n>', 'most tokens of context; documents are cut there', whole('--length', 2))

@@ -11,8 +11,8 @@ import { qualityOf } from '../../compress/quality.ts';
 import { deviceOf } from '../../devices/index.ts';
 import { pruneLanguageModel } from '../../export/prune-language-model.ts';
 import { encodeModelChunks } from '../../graph/protobuf.ts';
-import { importModel } from '../../import/index.ts';
-import { loadOnnx, locateModel } from '../../models/resolve.ts';
+import { openImported } from '../../models/open-graph.ts';
+import { locateModel } from '../../models/resolve.ts';
 import { inferShapes } from '../../ops/infer.ts';
 import { bytes, percent, si } from '../../report/format.ts';
 import { UsageError } from '../../util/errors.ts';
@@ -20,7 +20,7 @@ import type { FileStore } from '../../util/files.ts';
 import { openLearningData } from '../data.ts';
 import { openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { JSON_OPTION, oneOf, refuse, whole, within } from '../options.ts';
+import { GRAPH_FILE, JSON_OPTION, oneOf, refuse, TOKENIZER_OPTION, whole, within } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { trainingProgress } from '../progress.ts';
 
@@ -41,6 +41,7 @@ interface Options {
   readonly rounds: number;
   readonly rate?: number;
   readonly seed: number;
+  readonly tokenizer?: string;
   readonly out: string;
   readonly json?: boolean;
 }
@@ -48,7 +49,7 @@ interface Options {
 export const pruneCommand = (): Command =>
   new Command('prune')
     .description('remove channels until a share of the work is left, remove layers, or set weights to 0')
-    .argument('<model>', '.onnx file, or a language model (--layers, --keep of its channels and heads)')
+    .argument('<model>', `${GRAPH_FILE}, or a language model (--layers, --keep of its channels and heads)`)
     .option('--keep <share>', 'share of the work that may be left', within('--keep', 0.01, 0.99))
     .option('--of <what>', 'macs or parameters', oneOf('--of', ['macs', 'parameters']), 'macs')
     .option(
@@ -59,9 +60,9 @@ export const pruneCommand = (): Command =>
     )
     .option('--ranking <name>', 'global or uniform', oneOf('--ranking', ['global', 'uniform']), 'global')
     .option('--align <channels>', 'keep multiples of this many channels', whole('--align', 1))
-    .option('--device <ID>', 'align channels as this device computes them; see gaslaw devices')
+    .option('--device <id>', 'align channels as this device computes them; see gaslaw devices')
     .option(
-      '--layers <N>',
+      '--layers <n>',
       'instead: how many residual branches (of a language model: layers) go, the least needed first',
       whole('--layers', 1),
     )
@@ -73,29 +74,33 @@ export const pruneCommand = (): Command =>
       'magnitude',
     )
     .option(
-      '--data <DATA>',
+      '--data <path>',
       'what importance and recovery learn from: .npz, .npy, .json or a folder; for language models a text',
     )
-    .option('--eval <DATA>', 'what quality is measured on (default: what is left of --data)')
-    .option('--samples <N>', 'how many examples importance is measured on', whole('--samples', 1), 1000)
+    .option('--eval <path>', 'what quality is measured on (default: what is left of --data)')
+    .option('--samples <n>', 'how many examples importance is measured on', whole('--samples', 1), 1000)
     .option(
       '--recover <epochs>',
       'train what is left on the answers of the whole model',
       whole('--recover', 1),
     )
-    .option('--rounds <N>', 'prune and recover in so many rounds', whole('--rounds', 1), 1)
+    .option('--rounds <n>', 'prune and recover in so many rounds', whole('--rounds', 1), 1)
     .option(
-      '--rate <rate>',
+      '--rate <r>',
       'learning rate of recovery (default: 0.003 with AdamW; language models: 0.005 with Muon)',
       within('--rate', 0, 10),
     )
-    .option('--seed <N>', 'of the choice of samples and of recovery', whole('--seed', 0), 1)
+    .option('--seed <n>', 'of the choice of samples and of recovery', whole('--seed', 0), 1)
     .requiredOption('--out <path>', 'where the pruned model goes')
+    .option(...TOKENIZER_OPTION)
     .option(...JSON_OPTION)
     .action(run);
 
 /** What language models are pruned without. */
 const OF_GRAPHS = ['device', 'eval', 'samples', 'rounds', 'importance', 'ranking', 'of', 'method'];
+
+/** What only channels are chosen by. */
+const OF_CHANNELS = ['of', 'importance', 'ranking', 'align', 'rounds'];
 
 /** `0.5` or `2:4`. */
 function patternOf(text: string): SparsityPattern {
@@ -126,19 +131,26 @@ function warnOfDense(o: Options, output: Output): void {
     output.warn(`${o.device} computes zeros like any number: --keep makes models faster there`);
 }
 
+const ABOUT_RECOVERY = 'this is about recovery; give --recover EPOCHS';
+
 async function run(path: string, o: Options, command: Command): Promise<void> {
   const output = createOutput(o.json ?? false);
   const files = nodeFiles();
   const place = await locateModel(files, path);
   if (place.kind !== 'onnx') {
     refuse(command, OF_GRAPHS, `${path} is a language model; this is for other graphs`);
+    if (o.keep === undefined) refuse(command, ['align'], 'this is about channels; give --keep SHARE');
+    if (o.recover === undefined) refuse(command, ['rate', 'seed'], ABOUT_RECOVERY);
     return pruneLanguage(files, path, o, output);
   }
   const task = taskOf(o, output);
-  if (o.recover === undefined)
-    refuse(command, ['rounds', 'rate'], 'this is about recovery; give --recover EPOCHS');
+  refuse(command, ['tokenizer'], `${path} is no language model`);
+  if (o.recover === undefined) refuse(command, ['rounds', 'rate'], ABOUT_RECOVERY);
   if (o.sparsity === undefined) refuse(command, ['method'], 'this chooses zeros; give --sparsity PATTERN');
-  const { model } = importModel((await loadOnnx(files, place.path)).model, { foldNorms: false });
+  if (o.keep === undefined) refuse(command, OF_CHANNELS, 'this is about channels; give --keep SHARE');
+  if (o.layers !== undefined) refuse(command, ['device'], 'layers are the same on every device');
+  if (o.data === undefined) refuse(command, ['samples', 'seed'], 'this is about examples; give --data');
+  const { model, bytes: bytesBefore } = await openImported(files, path, { foldNorms: false });
   inferShapes(model.graph);
   const training = o.recover !== undefined;
   const { learning, evaluation } = await openLearningData(
@@ -165,7 +177,7 @@ async function run(path: string, o: Options, command: Command): Promise<void> {
   const quality = evaluation && (await qualityOf(runtime, model, pruned.model, evaluation));
   const result = {
     output: o.out,
-    bytesBefore: await files.size(place.path),
+    bytesBefore,
     bytesAfter: await files.size(o.out),
     macsBefore: macsOf(model.graph),
     macsAfter: macsOf(pruned.model.graph),
@@ -193,6 +205,7 @@ async function pruneLanguage(files: FileStore, path: string, o: Options, output:
     keep: o.keep,
     align: o.align,
     data: o.data,
+    tokenizer: o.tokenizer,
     out: o.out,
     recovery:
       o.recover === undefined

@@ -18,9 +18,10 @@ import {
 import { toTflite } from '../../formats/tflite/from-graph.ts';
 import type { Model } from '../../graph/ir.ts';
 import { encodeModel } from '../../graph/protobuf.ts';
-import { importModel } from '../../import/index.ts';
-import { loadOnnx, locateModel } from '../../models/resolve.ts';
-import { bindDims } from '../../ops/bind-dims.ts';
+import { cloneModel } from '../../graph/walk.ts';
+import { openImported } from '../../models/open-graph.ts';
+import { locateModel } from '../../models/resolve.ts';
+import { assertDims, bindDims } from '../../ops/bind-dims.ts';
 import { inferShapes } from '../../ops/infer.ts';
 import { bytes, percent } from '../../report/format.ts';
 import { UsageError } from '../../util/errors.ts';
@@ -28,7 +29,17 @@ import type { FileStore } from '../../util/files.ts';
 import { openLearningData } from '../data.ts';
 import { openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { JSON_OPTION, nameAndValue, oneOf, whole, within } from '../options.ts';
+import {
+  type Dims,
+  dimOption,
+  GRAPH_FILE,
+  JSON_OPTION,
+  oneOf,
+  refuse,
+  TOKENIZER_OPTION,
+  whole,
+  within,
+} from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { progressOf } from '../progress.ts';
 import { VERSION } from '../version.ts';
@@ -58,9 +69,10 @@ interface Options {
   readonly symmetric?: boolean;
   readonly powerOfTwo?: boolean;
   readonly inputRange?: readonly [number, number];
-  readonly dim: readonly (readonly [string, number])[];
+  readonly dim?: Dims;
   readonly samples: number;
   readonly seed: number;
+  readonly tokenizer?: string;
   readonly out: string;
   readonly json?: boolean;
 }
@@ -68,7 +80,7 @@ interface Options {
 export const quantizeCommand = (): Command =>
   new Command('quantize')
     .description('weights and activations in few bits, calibrated, as a device takes them')
-    .argument('<model>', '.onnx or .tflite file, or a language model')
+    .argument('<model>', `${GRAPH_FILE}, or a language model`)
     .requiredOption(
       '--dtype <name>',
       `${DTYPES.join(', ')}: int4 has activations in 8 bits, int16 weights; language models: ${LANGUAGE_DTYPES.join(', ')}`,
@@ -90,34 +102,47 @@ export const quantizeCommand = (): Command =>
     )
     .option('--equalize', 'make the ranges of layers that follow each other alike first')
     .option(
-      '--average-bits <N>',
+      '--average-bits <n>',
       'int4 weights where they cost least, int8 elsewhere, so many bits on average',
       within('--average-bits', 4, 8),
     )
     .option(
-      '--train <EPOCHS>',
+      '--train <epochs>',
       'train what was quantized on --data, against the float model',
       whole('--train', 1),
     )
-    .option('--device <ID>', 'integers as this device takes them; see gaslaw devices')
+    .option('--device <id>', 'integers as this device takes them; see gaslaw devices')
     .option(
-      '--data <DATA>',
+      '--data <path>',
       'what calibrates: .npz, .npy or a .json that describes records; its labels are not used; for language models a text, whose last tenth is scored',
     )
-    .option('--eval <DATA>', 'what quality is measured on (default: what --samples leaves of --data)')
+    .option('--eval <path>', 'what quality is measured on (default: what --samples leaves of --data)')
     .option('--per-tensor', 'one scale a weight instead of one a channel')
     .option('--symmetric', 'no zero points')
     .option('--power-of-two', 'scales that are powers of two')
-    .option('--input-range <LOW,HIGH>', 'what inputs lie within, for calibration without data', rangeOf)
-    .option('--dim <NAME=N>', 'a number for a symbolic dimension (repeatable)', collect, [])
-    .option('--samples <N>', 'how many samples calibrate', whole('--samples', 1), 128)
-    .option('--seed <N>', 'of the choice of samples, and of random inputs', whole('--seed', 0), 1)
+    .option('--input-range <low,high>', 'what inputs lie within, for calibration without data', rangeOf)
+    .option(...dimOption())
+    .option('--samples <n>', 'how many samples calibrate', whole('--samples', 1), 128)
+    .option('--seed <n>', 'of the choice of samples, and of random inputs', whole('--seed', 0), 1)
     .requiredOption(
       '--out <path>',
       'an .onnx file (Q/DQ), a .tflite file (int8); for language models a folder, or a .gguf file',
     )
+    .option(...TOKENIZER_OPTION)
     .option(...JSON_OPTION)
     .action(run);
+
+/** What language models are quantized without. */
+const OF_GRAPHS = [
+  ...['rounding', 'bias-correction', 'equalize', 'average-bits', 'train', 'device', 'eval', 'per-tensor'],
+  ...['symmetric', 'power-of-two', 'input-range', 'dim', 'samples', 'seed'],
+];
+
+/** What float16 does without: it rounds each weight by itself. */
+const OF_INTEGERS = [
+  ...['method', 'rounding', 'bias-correction', 'equalize', 'average-bits', 'train', 'per-tensor'],
+  ...['symmetric', 'power-of-two', 'input-range', 'samples', 'seed'],
+];
 
 function rangeOf(text: string): readonly [number, number] {
   const [low = Number.NaN, high = Number.NaN, ...more] = text.split(',').map(Number);
@@ -126,17 +151,23 @@ function rangeOf(text: string): readonly [number, number] {
   return [low, high];
 }
 
-function collect(pair: string, all: readonly (readonly [string, number])[]): (readonly [string, number])[] {
-  const [name, value] = nameAndValue('--dim', pair);
-  return [...all, [name, whole(`--dim ${name}`, 1)(value)]];
-}
-
-async function run(path: string, o: Options): Promise<void> {
+async function run(path: string, o: Options, command: Command): Promise<void> {
   const output = createOutput(o.json ?? false);
   const files = nodeFiles();
   const place = await locateModel(files, path);
-  if (place.kind === 'onnx') return quantizeGraph(files, place.path, o, output);
-  return quantizeLanguage(files, path, o, output);
+  if (place.kind !== 'onnx') {
+    refuse(command, OF_GRAPHS, `${path} is a language model; this is for other graphs`);
+    return quantizeLanguage(files, path, o, output);
+  }
+  refuse(command, ['tokenizer'], `${path} is no language model`);
+  if (o.dtype === 'float16') {
+    refuse(command, OF_INTEGERS, 'float16 rounds each weight by itself; leave it out');
+    if (o.eval !== undefined) refuse(command, ['data'], 'float16 learns nothing of data; --eval measures');
+  }
+  if (o.data !== undefined) refuse(command, ['input-range'], 'ranges come from --data; leave it out');
+  if (o.data !== undefined && !hasFixedShapes(o))
+    refuse(command, ['dim'], 'the data have sizes, and the model that is written keeps its dimensions');
+  return quantizeGraph(files, path, o, output);
 }
 
 interface Quantized {
@@ -148,17 +179,20 @@ async function quantizeGraph(files: FileStore, path: string, o: Options, output:
   const dtype = DTYPES.find(known => known === o.dtype);
   if (!dtype)
     throw new UsageError(`--dtype ${o.dtype} is for language models; graphs take ${DTYPES.join(', ')}`);
-  const { model, bytes: bytesBefore } = await loadOnnx(files, path);
+  const { model, original, bytes: bytesBefore } = await openImported(files, path);
+  assertDims(model.graph, o.dim ?? new Map());
   const wanted = o.train === undefined ? o.samples : Number.POSITIVE_INFINITY;
   const share = o.train === undefined ? 0.5 : 0.8;
-  const data = await openLearningData(files, importModel(model).model.graph.inputs, o, wanted, share);
-  const macs = macsOf(importModel(model).model.graph);
+  // float16 learns nothing of data, so that all of them measure
+  const named = dtype === 'float16' ? { ...o, data: undefined, eval: o.eval ?? o.data } : o;
+  const data = await openLearningData(files, model.graph.inputs, named, wanted, share);
+  const macs = macsOf(model.graph);
   const { model: made, details } =
     dtype === 'float16' ? halved(model) : await integers(model, dtype, data.learning, o, output);
   await files.write(o.out, contentOf(made, o));
   const bytesAfter = await files.size(o.out);
   const quality =
-    data.evaluation && (await qualityOf(await openRuntime(output), model, made, data.evaluation));
+    data.evaluation && (await qualityOf(await openRuntime(output), original, made, data.evaluation));
   const sizes = { bytesBefore, bytesAfter, macsBefore: macs, macsAfter: macs };
   output.result({ output: o.out, dtype, ...sizes, ...details, ...quality }, () => [
     ...(quality
@@ -169,9 +203,9 @@ async function quantizeGraph(files: FileStore, path: string, o: Options, output:
 }
 
 function halved(model: Model): Quantized {
-  const { model: imported } = importModel(model);
-  const { converted, kept } = toFloat16(imported.graph);
-  return { model: imported, details: { weights: converted.length, kept } };
+  const copy = cloneModel(model);
+  const { converted, kept } = toFloat16(copy.graph);
+  return { model: copy, details: { weights: converted.length, kept } };
 }
 
 async function integers(
@@ -186,7 +220,7 @@ async function integers(
   const range = o.inputRange && { low: o.inputRange[0], high: o.inputRange[1] };
   const started = performance.now();
   const { model: made, report } = await runQuantization(await openRuntime(output), model, examples, {
-    random: { samples: o.samples, seed: o.seed, dims: new Map(o.dim), ...(range && { range }) },
+    random: { samples: o.samples, seed: o.seed, ...(o.dim && { dims: o.dim }), ...(range && { range }) },
     options,
     ...(o.averageBits !== undefined && { averageBits: o.averageBits }),
     ...(o.train !== undefined && { epochs: o.train }),
@@ -216,7 +250,7 @@ function staticOptions(dtype: keyof typeof WIDTHS, o: Options): StaticOptions {
   const wanted = o.device === undefined ? plain : optionsFor(deviceOf(o.device), WIDTHS[dtype]);
   return {
     ...wanted,
-    ...(o.out.endsWith('.tflite') && { coverage: 'all' as const }),
+    ...(isTflite(o) && { coverage: 'all' as const }),
     ...(method && { observer: { method } }),
     ...(o.perTensor && { granularity: 'per-tensor' as const, productGranularity: 'per-tensor' as const }),
     ...(o.symmetric && { symmetric: true }),
@@ -227,14 +261,17 @@ function staticOptions(dtype: keyof typeof WIDTHS, o: Options): StaticOptions {
   };
 }
 
+const isTflite = (o: Options): boolean => o.out.endsWith('.tflite');
+
 /** TFLite has fixed shapes; so have the graphs of devices that ask for them. */
+const hasFixedShapes = (o: Options): boolean =>
+  isTflite(o) || (o.device !== undefined && deviceOf(o.device).staticShapes.value);
+
 function contentOf(model: Model, o: Options): Uint8Array {
-  const tflite = o.out.endsWith('.tflite');
-  const fixed = tflite || (o.device !== undefined && deviceOf(o.device).staticShapes.value);
-  if (!fixed) return encodeModel(model);
-  const graph = bindDims(model.graph, new Map(o.dim), 'batch');
+  if (!hasFixedShapes(o)) return encodeModel(model);
+  const graph = bindDims(model.graph, o.dim ?? new Map(), 'batch');
   inferShapes(graph);
-  return tflite ? toTflite({ ...model, graph }) : encodeModel({ ...model, graph });
+  return isTflite(o) ? toTflite({ ...model, graph }) : encodeModel({ ...model, graph });
 }
 
 async function quantizeLanguage(files: FileStore, path: string, o: Options, output: Output): Promise<void> {
@@ -244,6 +281,7 @@ async function quantizeLanguage(files: FileStore, path: string, o: Options, outp
     dtype: o.dtype,
     method: oneOfThese(LANGUAGE_METHODS, o.method, 'language models'),
     data: o.data,
+    tokenizer: o.tokenizer,
     out: o.out,
     version: VERSION,
   });

@@ -13,21 +13,18 @@ import {
 import { type Examples, labelsOf } from '../../data/examples/examples.ts';
 import { openExamples } from '../../data/examples/open.ts';
 import { deviceOf } from '../../devices/index.ts';
-import { featuresIfFixed } from '../../devices/latency/features.ts';
-import { predict } from '../../devices/latency/fit.ts';
-import { fitMachine } from '../../devices/latency/this-machine.ts';
+import { machineTimes, THIS_MACHINE } from '../../devices/latency/this-machine.ts';
 import type { DeviceProfile } from '../../devices/profile.ts';
-import type { Graph, Model } from '../../graph/ir.ts';
+import type { Model } from '../../graph/ir.ts';
 import { encodeModel } from '../../graph/protobuf.ts';
 import { freeBatch } from '../../import/batch.ts';
-import { importModel } from '../../import/index.ts';
-import { loadOnnx, locateModel } from '../../models/resolve.ts';
+import { openImported } from '../../models/open-graph.ts';
 import { bytes, milliseconds, percent, percentInterval, si } from '../../report/format.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { UsageError } from '../../util/errors.ts';
 import { loadModule, openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { JSON_OPTION, oneOf, refuse, whole, within } from '../options.ts';
+import { GRAPH_FILE, JSON_OPTION, oneOf, refuse, whole, within } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { trainingProgress } from '../progress.ts';
 import { table } from '../table.ts';
@@ -59,8 +56,8 @@ interface Options {
 export const searchCommand = (): Command =>
   new Command('search')
     .description('find smaller networks inside a network: a front of accuracy and cost on a device')
-    .argument('<model>', '.onnx file')
-    .requiredOption('--device <ID>', 'whose milliseconds count; see gaslaw devices')
+    .argument('<model>', GRAPH_FILE)
+    .requiredOption('--device <id>', 'whose milliseconds count; see gaslaw devices')
     .requiredOption(
       '--data <path>',
       'examples that train and choose: .npz, a folder of images, or a .json spec',
@@ -72,7 +69,7 @@ export const searchCommand = (): Command =>
       oneOf('--method', ['elastic', 'blocks']),
       'elastic',
     )
-    .option('--points <N>', 'networks that blocks makes', whole('--points', 1), 6)
+    .option('--points <n>', 'networks that blocks makes', whole('--points', 1), 6)
     .option(
       '--widths <shares>',
       'shares of channels that layers may keep',
@@ -96,18 +93,18 @@ export const searchCommand = (): Command =>
       'shares of the sides of pictures that are tried (elastic)',
       sharesOf('--pictures'),
     )
-    .option('--epochs <N>', 'over the data, of training all sizes together', within('--epochs', 0, 1e4), 10)
+    .option('--epochs <n>', 'over the data, of training all sizes together', within('--epochs', 0, 1e4), 10)
     .option('--rate <r>', 'highest learning rate', within('--rate', 0, 1), 1e-3)
-    .option('--population <N>', 'networks in a generation', whole('--population', 4), 24)
-    .option('--generations <N>', 'of the evolutionary search', whole('--generations', 1), 10)
-    .option('--max-latency <MS>', 'milliseconds that a network may take', within('--max-latency', 0, 1e9))
-    .option('--max-memory <BYTES>', 'of weights and activations', whole('--max-memory', 1))
+    .option('--population <n>', 'networks in a generation', whole('--population', 4), 24)
+    .option('--generations <n>', 'of the evolutionary search', whole('--generations', 1), 10)
+    .option('--max-latency <ms>', 'milliseconds that a network may take', within('--max-latency', 0, 1e9))
+    .option('--max-memory <bytes>', 'of weights and activations', whole('--max-memory', 1))
     .option(
       '--max-energy <mJ>',
       'of one run, where that is known of the device',
       within('--max-energy', 0, 1e9),
     )
-    .option('--seed <N>', 'equal seeds, equal searches', whole('--seed', 0), 1)
+    .option('--seed <n>', 'equal seeds, equal searches', whole('--seed', 0), 1)
     .requiredOption('--out <dir>', 'where the networks and front.json go')
     .option(...JSON_OPTION)
     .action(run);
@@ -150,14 +147,7 @@ async function run(path: string, o: Options, command: Command): Promise<void> {
     ['max-energy'],
     `nothing published says what a layer costs ${device.id} in energy, or any other device here; limit --max-latency`,
   );
-  const place = await locateModel(files, path);
-  if (place.kind !== 'onnx') throw new UsageError(`${path}: search takes .onnx and .tflite files`);
-  const { model: imported, report } = importModel((await loadOnnx(files, place.path)).model);
-  if (report.unknown.length > 0)
-    throw new UsageError(
-      `${path}: node "${report.unknown[0].node}" (${report.unknown[0].op}): ${report.unknown[0].why}`,
-    );
-  const model = freeBatch(imported);
+  const model = freeBatch((await openImported(files, path)).model);
   const inputs = model.graph.inputs.filter(i => !model.graph.initializers.has(i.name));
   const open = (data: string) => openExamples(files, data, inputs, { loadModule });
   const examples = await open(o.data);
@@ -170,7 +160,7 @@ async function run(path: string, o: Options, command: Command): Promise<void> {
     ...o,
     device,
     bits: o.bits ?? bitsFor(device),
-    estimateMs: device.id === 'this-machine' ? await machineTimes(runtime) : undefined,
+    estimateMs: device.id === THIS_MACHINE ? await machineTimes(runtime) : undefined,
     examples,
     batchSize: 64,
     maxLatencyMs: o.maxLatency,
@@ -214,15 +204,6 @@ const coveredBy = ({ front, baseline }: SearchResult): number =>
 function bitsFor(device: DeviceProfile): (8 | 32)[] {
   const has = (name: string) => device.precisions.value.some(p => p.startsWith(name));
   return [...(has('float') ? [32 as const] : []), ...(has('int8') ? [8 as const] : [])];
-}
-
-/** Milliseconds of a graph here, from what each class of op takes. */
-async function machineTimes(runtime: Runtime) {
-  const { weights, factors } = await fitMachine(runtime);
-  return (graph: Graph) => {
-    const features = featuresIfFixed(graph);
-    return features && predict(weights, factors.get('this-machine') ?? 1, features);
-  };
 }
 
 const tell = async (runtime: Runtime, model: Model, test: Examples | undefined) =>

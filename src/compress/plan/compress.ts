@@ -14,13 +14,13 @@
 
 import { fixedBatch } from '../../data/examples/examples.ts';
 import { measuredKinds } from '../../devices/latency/estimate.ts';
-import type { Fit } from '../../devices/latency/fit.ts';
+import { type GraphTimes, THIS_MACHINE } from '../../devices/latency/this-machine.ts';
 import type { DeviceProfile } from '../../devices/profile.ts';
 import type { Graph, Model } from '../../graph/ir.ts';
 import { decodeModel, encodeModel } from '../../graph/protobuf.ts';
 import { freeBatch } from '../../import/batch.ts';
 import { openBranches } from '../../import/constants.ts';
-import { importModel } from '../../import/index.ts';
+import { assertKnown, importModel } from '../../import/index.ts';
 import { bindDims, type OtherDims } from '../../ops/bind-dims.ts';
 import { inferShapes } from '../../ops/infer.ts';
 import { Qdq } from '../../ops/qdq.ts';
@@ -65,8 +65,8 @@ export interface CompressOptions {
   readonly recoveryEpochs: number;
   /** Shares of the multiply-adds that pruned candidates keep. */
   readonly shares?: readonly number[];
-  /** Prices of this machine, for the device `this-machine`. */
-  readonly machine?: Fit;
+  /** Milliseconds of graphs here, for the device `this-machine`. */
+  readonly machine?: GraphTimes;
   /** What the report calls the model and the command that made it. */
   readonly model: string;
   readonly command: string;
@@ -141,11 +141,7 @@ export async function compress(model: Model, given: CompressOptions): Promise<Co
 /** Imported with norms as they are (pruning and recovery need them), and known to be computable. */
 function understood(model: Model): Model {
   const { model: imported, report } = importModel(model, { foldNorms: false });
-  const [unknown] = report.unknown;
-  if (unknown)
-    throw new GaslawError(
-      `node "${unknown.node}" is ${unknown.op}, which is no op that is known here, so the model cannot be measured or rewritten; replace it by ops of ONNX`,
-    );
+  assertKnown(report);
   return imported;
 }
 
@@ -184,7 +180,7 @@ function ofOneBatch(model: Model): Model {
 }
 
 function checkLatency({ budget, device }: CompressOptions): void {
-  const known = device.id === 'this-machine' || measuredKinds().some(({ kind }) => kind === device.kind);
+  const known = device.id === THIS_MACHINE || measuredKinds().some(({ kind }) => kind === device.kind);
   if (budget.maxLatencyMs !== undefined && !known)
     throw new UsageError(
       `--max-latency: nobody published measurements of such a device as ${device.id}, so its latency is not known; leave the limit out, or name another device`,

@@ -11,8 +11,7 @@
 import type { Examples } from '../../data/examples/examples.ts';
 import { check, type Finding, fixed } from '../../devices/check.ts';
 import type { Estimate } from '../../devices/latency/estimate.ts';
-import { featuresIfFixed } from '../../devices/latency/features.ts';
-import { type Fit, predict } from '../../devices/latency/fit.ts';
+import { type GraphTimes, THIS_MACHINE, timedHere } from '../../devices/latency/this-machine.ts';
 import { workingMemory } from '../../devices/memory.ts';
 import type { DeviceProfile } from '../../devices/profile.ts';
 import { activationsOverTime, weightBytes } from '../../devices/rules/from-profile.ts';
@@ -22,7 +21,6 @@ import { importModel } from '../../import/index.ts';
 import { upgrade } from '../../import/upgrade.ts';
 import { bindDims } from '../../ops/bind-dims.ts';
 import { Qdq } from '../../ops/qdq.ts';
-import { benchGraph } from '../../runtime/bench.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { UsageError } from '../../util/errors.ts';
 import { macsOf } from '../prune/structured.ts';
@@ -58,8 +56,8 @@ export interface Meter {
   /** Classes that the original gives the labelled examples of `evaluation`, computed when first asked for. */
   readonly before: () => Promise<Int32Array | undefined>;
   readonly dims: ReadonlyMap<string, number>;
-  /** Prices of this machine, for the device of that name. */
-  readonly machine?: Fit;
+  /** Milliseconds of graphs here, for the device `this-machine`. */
+  readonly machine?: GraphTimes;
 }
 
 /** Everything that is known of `model` there. */
@@ -85,8 +83,8 @@ export async function measure(meter: Meter, model: Model): Promise<Measurements>
       peakMemoryBytes: workingMemory(device, activations, weights),
     }),
     memory,
-    ...(device.id === 'this-machine'
-      ? await here(meter, one)
+    ...(device.id === THIS_MACHINE
+      ? await timedHere(meter.runtime, one, meter.machine)
       : estimate && isOfItsKind(estimate, view.qdq) && { estimatedMs: estimate.ms, estimate }),
     deploys,
     findings,
@@ -122,16 +120,4 @@ export function checkDims(model: Model, device: DeviceProfile, dims: ReadonlyMap
   throw new UsageError(
     `input "${open.name}" ${open.shape ? `has a dimension without a number (${names.join(', ')})` : 'has no shape'}, and ${device.id} takes fixed shapes alone; give --dim ${names[0] ?? 'NAME'}=N, or --data that have them`,
   );
-}
-
-async function here(
-  { runtime, machine }: Meter,
-  one: Model,
-): Promise<{ estimatedMs?: number; measuredMs: number }> {
-  const { medianMs } = await benchGraph(runtime, one, { runs: 21, seed: 1 });
-  const { graph } = upgrade(one);
-  const features = machine && !new Qdq(graph).quantized ? featuresIfFixed(graph) : undefined; // the fit is of floats
-  const estimatedMs =
-    machine && features && predict(machine.weights, machine.factors.get('this-machine') ?? 1, features);
-  return { measuredMs: medianMs, ...(estimatedMs !== undefined && { estimatedMs }) };
 }

@@ -3,16 +3,23 @@
  *
  * 1. Each graph has a few layers of one class at a size where arithmetic dominates, and one is all launches: the price of a layer.
  * 2. The fit is the one that published rows get (`fit.ts`); what it says of a model can be held against a run of it here.
+ * 3. The small graphs are of floats, so of a quantized model only the run tells.
  */
-import { float32, modelOf } from '../../graph/ir.ts';
+import { float32, type Graph, type Model, modelOf } from '../../graph/ir.ts';
+import { upgrade } from '../../import/upgrade.ts';
 import { Builder, type Value } from '../../ops/builder.ts';
+import { Qdq } from '../../ops/qdq.ts';
 import { benchGraph } from '../../runtime/bench.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { featuresOf } from './features.ts';
-import { type Fit, fit, type Row } from './fit.ts';
+import { featuresIfFixed, featuresOf } from './features.ts';
+import { fit, predictOn, type Row } from './fit.ts';
+
+/** The device's id. */
+export const THIS_MACHINE = 'this-machine';
 
 const LAYERS = 4;
 const RUNS = 9;
+const RUNS_OF_MODEL = 21;
 
 type Layer = (b: Builder, x: Value, channels: number) => Value;
 
@@ -61,8 +68,32 @@ async function measured(
   for (let i = 0; i < layers; i++) x = layer(b, x, channels);
   b.output(x, 'y');
   const { medianMs } = await benchGraph(runtime, modelOf(b.graph), { runs: RUNS, seed: 1 });
-  return { rig: 'this-machine', model: name, features: featuresOf(b.graph), ms: medianMs };
+  return { rig: THIS_MACHINE, model: name, features: featuresOf(b.graph), ms: medianMs };
 }
 
-/** The price of each class on this machine. */
-export const fitMachine = async (runtime: Runtime): Promise<Fit> => fit(await measureClasses(runtime));
+/** Milliseconds of a graph of floats with inferred types; undefined where a dim is symbolic. */
+export type GraphTimes = (graph: Graph) => number | undefined;
+
+/** Milliseconds of graphs on this machine, from what each class of op takes here. */
+export async function machineTimes(runtime: Runtime): Promise<GraphTimes> {
+  const made = fit(await measureClasses(runtime));
+  return graph => {
+    const features = featuresIfFixed(graph);
+    return features && predictOn(made, THIS_MACHINE, features);
+  };
+}
+
+export interface TimedHere {
+  /** Absent where a dim is symbolic, and for quantized models. */
+  readonly estimatedMs?: number;
+  /** Median of some runs, symbolic dims 1. */
+  readonly measuredMs: number;
+}
+
+/** Runs `model` (any opset) here, and says beside it what `times` expects of it. */
+export async function timedHere(runtime: Runtime, model: Model, times?: GraphTimes): Promise<TimedHere> {
+  const { medianMs } = await benchGraph(runtime, model, { runs: RUNS_OF_MODEL, seed: 1 });
+  const { graph } = upgrade(model);
+  const estimatedMs = new Qdq(graph).quantized ? undefined : times?.(graph);
+  return { measuredMs: medianMs, ...(estimatedMs !== undefined && { estimatedMs }) };
+}

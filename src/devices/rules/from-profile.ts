@@ -2,6 +2,7 @@
 import { byteLength } from '../../graph/dtype.ts';
 import { type Graph, opKey, sizeOf, staticDims, type TensorType, typeOf } from '../../graph/ir.ts';
 import { type LiveMoment, memoryOverTime } from '../../graph/liveness.ts';
+import { symbolsOf } from '../../ops/bind-dims.ts';
 import { type AffineQuantization, withoutQdq } from '../../ops/qdq.ts';
 import { isOpType } from '../../ops/schema.ts';
 import { bytes } from '../../report/format.ts';
@@ -63,7 +64,7 @@ const staticShapes = (device: DeviceProfile): GraphRule => ({
         whole(
           {
             why: `input "${input.name}" has shape [${input.shape?.join(',') ?? '?'}], and shapes must be fixed`,
-            fix: `fix it: --dim ${symbolsOf(input)[0] ?? 'NAME'}=N`,
+            fix: `fix it: --dim ${symbolsOf([input])[0] ?? 'NAME'}=N`,
             rewrite: 'bind-dims',
           },
           input.name,
@@ -71,9 +72,6 @@ const staticShapes = (device: DeviceProfile): GraphRule => ({
         ),
       ),
 });
-
-const symbolsOf = ({ shape }: TensorType): string[] =>
-  (shape ?? []).filter((dim): dim is string => typeof dim === 'string');
 
 const opsetRule = (opset: NonNullable<DeviceProfile['opset']>): GraphRule => ({
   severity: 'error',
