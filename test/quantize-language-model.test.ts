@@ -147,8 +147,8 @@ async function natsBetween(path: string): Promise<number> {
 
 describe('is refused with one sentence', () => {
   it.each([
-    [{ method: 'gptq', data: undefined }, /--method gptq needs --data/],
-    [{ method: 'smoothquant', dtype: 'int4' }, /smoothquant is for --dtype int8/],
+    [{ method: 'gptq', data: undefined }, /gptq needs a text to run the model on/],
+    [{ method: 'smoothquant', dtype: 'int4' }, /smoothquant is for int8, not int4/],
     [{ dtype: 'q4_k', method: 'hqq', out: 'x.gguf' }, /q4_k blocks have a search of their own/],
     [{ dtype: 'q4_k', out: 'folder' }, /name a .gguf file/],
     [{ out: 'x.gguf' }, /name a folder/],

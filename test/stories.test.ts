@@ -133,7 +133,9 @@ describe.skipIf(!existsSync(stories))('../shared/data/stories260K.bin', () => {
   it('a tokenizer that does not lie beside it is named', () => {
     copyFileSync(stories, join(folder, 'alone.bin'));
     const args = ['quantize', 'alone.bin', '--dtype', 'q8_0', '--out', 'alone.gguf', '--json'];
-    expect(gaslaw(folder, args).stderr).toMatch(/neither tok512\.bin nor tokenizer\.bin/);
+    expect(gaslaw(folder, args).stderr).toMatch(
+      /neither tok512\.bin nor tokenizer\.bin beside it; give its tokenizer \(--tokenizer\)/,
+    );
     jsonOf(gaslaw(folder, [...args, '--tokenizer', join(shared, 'tok512.bin')]));
   });
 

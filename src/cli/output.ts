@@ -3,7 +3,7 @@
  *
  * 1. With --json stdout carries one JSON object and nothing else; everything for people goes to stderr.
  * 2. Progress is one line rewritten on a terminal, and a plain line now and then elsewhere.
- * 3. A GaslawError is one sentence and an exit code; anything else is a defect and shows its stack.
+ * 3. A GaslawError is one sentence, with the option that is at fault, and an exit code; anything else is a defect and shows its stack.
  * 4. Colours are each stream's own: only on a terminal, and not with NO_COLOR.
  */
 import pc from 'picocolors';
@@ -83,6 +83,17 @@ export function watchStreams(): void {
 const tell = (sentence: string): boolean =>
   process.stderr.write(`${stderrColors().red('gaslaw:')} ${sentence}\n`);
 
+/** Options whose argument has another name. */
+const OPTIONS: Readonly<Record<string, string>> = {
+  dims: 'dim',
+  folder: 'out',
+  maxLatencyMs: 'max-latency',
+  maxMemoryBytes: 'max-memory',
+};
+
+const optionOf = (argument: string | undefined): string =>
+  argument === undefined ? '' : ` (--${OPTIONS[argument] ?? argument})`;
+
 /** Runs a command's body; returns the exit code. */
 export async function guard(body: () => Promise<void>): Promise<number> {
   try {
@@ -94,7 +105,7 @@ export async function guard(body: () => Promise<void>): Promise<number> {
       process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
       return 1;
     }
-    tell(error.message);
+    tell(`${error.message}${optionOf(error.argument)}`);
     if (error instanceof Interrupted) return 130;
     return error instanceof UsageError ? 2 : 1;
   }

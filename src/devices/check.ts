@@ -33,7 +33,7 @@ export interface Finding {
   readonly source: string;
   /** How far it can be trusted: `low` is from the literature or examples, not from a table of the maker. */
   readonly confidence: Confidence;
-  /** The rewrite of `gaslaw check --fix` that removes it. */
+  /** The rewrite of `fixed` that removes it. */
   readonly rewrite?: FixName;
 }
 

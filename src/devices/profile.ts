@@ -121,7 +121,7 @@ export const figure = <T>(value: T, source: SourceKey, confidence: Confidence): 
   confidence,
 });
 
-/** Every figure of a profile with its path, in the order of the profile: what `--evidence` prints. */
+/** Every figure of a profile with its path, in the order of the profile. */
 export function figuresOf(
   profile: DeviceProfile,
 ): { readonly path: string; readonly figure: Figure<unknown> }[] {

@@ -72,7 +72,10 @@ export async function openLanguageModel(
 ): Promise<LanguageModel> {
   const place = await locateModel(files, path);
   if (tokenizer !== undefined && place.kind !== 'llama2c')
-    throw new UsageError(`--tokenizer ${tokenizer}: ${path} has its own; the option is for llama2.c files`);
+    throw new UsageError(
+      `${path} has a tokenizer of its own; ${tokenizer} is for llama2.c files`,
+      'tokenizer',
+    );
   if (place.kind !== 'onnx') {
     const open = await openStored(files, place, tokenizer);
     const origin = place.kind === 'directory' ? (place.weights ?? place.folder) : place.path;
@@ -81,7 +84,8 @@ export async function openLanguageModel(
   }
   if (dtype)
     throw new UsageError(
-      `--dtype ${dtype}: ${place.path} has the format that it was exported in; leave the option out or give a directory with weights`,
+      `${place.path} has the format that it was exported in, and is not opened as ${dtype}; give a directory with weights`,
+      'dtype',
     );
   return openExported(files, place.path);
 }

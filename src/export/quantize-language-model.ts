@@ -134,21 +134,18 @@ function methodOf({ dtype, method, data, out }: QuantizeLanguageOptions): Langua
   const gguf = !isGraph(dtype);
   const chosen = method ?? (data === undefined ? 'mse' : 'gptq');
   if (dtype === 'float16' && method)
-    throw new UsageError(`--method ${method}: float16 rounds each weight by itself; leave --method out`);
+    throw new UsageError(`float16 rounds each weight by itself, not by ${method}; leave it out`, 'method');
   if (gguf && !['mse', 'gptq', 'awq'].includes(chosen))
     throw new UsageError(
-      `--method ${chosen}: ${dtype} blocks have a search of their own; take mse, gptq or awq`,
+      `${dtype} blocks have a search of their own instead of ${chosen}; take mse, gptq or awq`,
+      'method',
     );
   if (chosen === 'smoothquant' && dtype !== 'int8')
-    throw new UsageError(
-      `--method smoothquant is for --dtype int8, not ${dtype}: activations take 8 bits as well`,
-    );
+    throw new UsageError(`smoothquant is for int8, not ${dtype}: activations take 8 bits as well`, 'method');
   if (data === undefined && ['gptq', 'awq', 'smoothquant'].includes(chosen))
-    throw new UsageError(
-      `--method ${chosen} needs --data TEXT to run the model on; rtn, mse and hqq do without`,
-    );
+    throw new UsageError(`${chosen} needs a text to run the model on; rtn, mse and hqq do without`, 'data');
   if (gguf !== out.endsWith('.gguf'))
-    throw new UsageError(`--out ${out}: name ${gguf ? 'a .gguf file' : 'a folder'} for --dtype ${dtype}`);
+    throw new UsageError(`${out}: name ${gguf ? 'a .gguf file' : 'a folder'} for ${dtype}`, 'out');
   return chosen;
 }
 

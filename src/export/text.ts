@@ -35,7 +35,8 @@ export async function readCalibrationText(
   const length = Math.min(LENGTH, model.maxPositions);
   if (train.length <= length || heldOut.length < 2)
     throw new UsageError(
-      `--data ${path}: too short to calibrate on; give more than ${2 * length} tokens of text`,
+      `${path}: too short to calibrate on; give more than ${2 * length} tokens of text`,
+      'data',
     );
   return { ...calibrationWindows(train, length), train, heldOut: heldOut.subarray(0, SCORED), length };
 }

@@ -78,10 +78,7 @@ describe('the tokenizer', () => {
   });
 
   it.each([
-    [
-      undefined,
-      /a\/m.bin: neither tok262.bin nor tokenizer.bin beside it; name its tokenizer with --tokenizer/,
-    ],
+    [undefined, /a\/m.bin: neither tok262.bin nor tokenizer.bin beside it; give its tokenizer/],
     ['b/small.bin', /b\/small.bin: has 261 tokens but a\/m.bin has 262/],
     ['a/m.bin', /a\/m.bin: token 1 at byte 14 runs past the end/],
   ])('refused: %s', async (path, message) => {

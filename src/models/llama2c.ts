@@ -13,7 +13,7 @@ import { llama2cTokenizer } from '../tokenizer/sentencepiece/llama2c.ts';
 import { readSentencePiece } from '../tokenizer/sentencepiece/model-file.ts';
 import { sentencePieceTokenizer } from '../tokenizer/sentencepiece/tokenizer.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { assert, GaslawError } from '../util/errors.ts';
+import { GaslawError } from '../util/errors.ts';
 import { type FileStore, folderOf } from '../util/files.ts';
 import type { OpenModelFiles } from './files.ts';
 import { modelFromConfig } from './index.ts';
@@ -66,10 +66,11 @@ export async function openLlama2cFiles(
   const { vocabSize } = open.model;
   const place = tokenizerPath ?? (await tokenizerBeside(files, path, vocabSize));
   const tokenizer = await tokenizerAt(files, place);
-  assert(
-    tokenizer.vocabSize === vocabSize,
-    `${place}: has ${tokenizer.vocabSize} tokens but ${path} has ${vocabSize}; give its own tokenizer with --tokenizer`,
-  );
+  if (tokenizer.vocabSize !== vocabSize)
+    throw new GaslawError(
+      `${place}: has ${tokenizer.vocabSize} tokens but ${path} has ${vocabSize}; give its own tokenizer`,
+      'tokenizer',
+    );
   return { ...open, tokenizer };
 }
 
@@ -77,9 +78,7 @@ async function tokenizerBeside(files: FileStore, path: string, vocabSize: number
   const names = [`tok${vocabSize}.bin`, 'tokenizer.bin'];
   for (const name of names)
     if (await files.exists(`${folderOf(path)}/${name}`)) return `${folderOf(path)}/${name}`;
-  throw new GaslawError(
-    `${path}: neither ${names.join(' nor ')} beside it; name its tokenizer with --tokenizer`,
-  );
+  throw new GaslawError(`${path}: neither ${names.join(' nor ')} beside it; give its tokenizer`, 'tokenizer');
 }
 
 async function tokenizerAt(files: FileStore, path: string): Promise<Tokenizer> {

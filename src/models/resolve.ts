@@ -102,7 +102,7 @@ async function lastStage(files: FileStore, folder: string, config: Record<string
   for (const stage of stages) if (await hasWeights(files, joinPath(folder, stage.model))) plain.push(stage);
   if (plain.length === 0) {
     throw new GaslawError(
-      `${folder}: no stage of this run is finished yet; go on with it (gaslaw run ${config.recipe} --size ${config.size} --resume) or give another model`,
+      `${folder}: no stage of this run is finished yet; resume recipe ${config.recipe} of size ${config.size} there, or give another model`,
     );
   }
   return plain.reduce((best, stage) => (depthOf(stage, stages) > depthOf(best, stages) ? stage : best));

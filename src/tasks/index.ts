@@ -24,6 +24,7 @@ export function taskNamed(name: string, files?: Gsm8kFiles): Task {
 }
 
 function needFiles(files: Gsm8kFiles | undefined): Gsm8kFiles {
-  if (files === undefined) throw new UsageError('task gsm8k reads a JSONL file; name it with --data');
+  if (files === undefined)
+    throw new UsageError('task gsm8k reads a JSONL file of problems; give one', 'data');
   return files;
 }

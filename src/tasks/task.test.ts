@@ -65,7 +65,7 @@ describe('registry', () => {
     expect(taskNamed('sorting')).toBe(sorting);
     expect(() => taskNamed('chess')).toThrow('unknown task "chess"; tasks are countdown, addition');
     expect(() => taskNamed('toString')).toThrow(/unknown task/);
-    expect(() => taskNamed('gsm8k')).toThrow(/name it with --data/);
+    expect(() => taskNamed('gsm8k')).toThrow('task gsm8k reads a JSONL file of problems; give one');
   });
 
   it('has each task under its own name', () => {

@@ -6,6 +6,13 @@
 /** What was asked cannot be done: bad file, impossible shape, full disk. Exit code 1. */
 export class GaslawError extends Error {
   override name = 'GaslawError';
+  /** The argument that is at fault, by its name in the call: a command line tells its option. */
+  readonly argument?: string;
+
+  constructor(message: string, argument?: string) {
+    super(message);
+    if (argument !== undefined) this.argument = argument;
+  }
 }
 
 /** The command or configuration is wrong: unknown option, task or recipe. Exit code 2. */

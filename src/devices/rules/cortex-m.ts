@@ -35,7 +35,7 @@ const rules = (ops: OpList, unit: string): RuleSet => ({
         ? undefined
         : {
             why: `output scale ${out.scale[0]} and zero point ${out.zeroPoint[0]}, kernels want ${scale} and ${zero}`,
-            fix: 'gaslaw convert --to tflite sets them and requantizes',
+            fix: 'write it as TFLite, which sets them and requantizes',
           };
     }),
   ],

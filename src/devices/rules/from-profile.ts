@@ -64,7 +64,7 @@ const staticShapes = (device: DeviceProfile): GraphRule => ({
         whole(
           {
             why: `input "${input.name}" has shape [${input.shape?.join(',') ?? '?'}], and shapes must be fixed`,
-            fix: `fix it: --dim ${symbolsOf([input])[0] ?? 'NAME'}=N`,
+            fix: `give dimension ${symbolsOf([input])[0] ?? 'NAME'} a number`,
             rewrite: 'bind-dims',
           },
           input.name,
@@ -117,7 +117,7 @@ const precisionRule = (device: DeviceProfile): GraphRule => ({
     if (qdq.quantized || value.some(p => p.startsWith('float')) || !needsQuantized(device)) return [];
     return whole({
       why: `the model is float, and ${device.engine} computes in ${value.join(' and ')}`,
-      fix: 'quantize it first: gaslaw quantize --dtype int8',
+      fix: 'quantize it to int8 first',
     });
   },
 });

@@ -19,15 +19,16 @@ export const toTflite = (model: Model): Uint8Array =>
 export function lowerToTflite(graph: Graph): TfliteModel {
   const l = new Lowering(graph);
   if (!l.qdq.quantized)
-    throw new GaslawError(
-      'the model is float: int8 TFLite is written from Q/DQ models; quantize it first (gaslaw quantize)',
-    );
+    throw new GaslawError('the model is float: int8 TFLite is written from Q/DQ models; quantize it first');
   for (const input of graph.inputs) if (!graph.initializers.has(input.name)) l.input(input.name);
   for (const node of l.graph.nodes) {
     if (l.fused.has(node) || isCarrier(node.opType, node.inputs[0] ?? '', node.outputs[0] ?? '', l)) continue;
     const rule = node.domain === '' ? LOWERING[node.opType] : undefined;
     if (!rule)
-      return l.fail(node, 'this op is not written to TFLite; gaslaw check names what to use instead');
+      return l.fail(
+        node,
+        'this op is not written to TFLite; a check of the device names what to use instead',
+      );
     rule(node, l);
   }
   return l.model('gaslaw');

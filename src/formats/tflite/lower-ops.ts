@@ -72,8 +72,7 @@ function padded(node: Node, l: Lowering, x: Placed, pads: readonly number[], lea
 
 const convolution: LoweringRule = (node, l) => {
   const stored = l.constant(node.inputs[1] as string);
-  if (!stored?.quantization)
-    return l.fail(node, 'its weight is not stored as integers: quantize it (gaslaw quantize)');
+  if (!stored?.quantization) return l.fail(node, 'its weight is not stored as integers: quantize it first');
   const { tensor } = stored;
   if (tensor.dims.length !== 4)
     return l.fail(
@@ -151,7 +150,7 @@ function bias(
 const product: LoweringRule = (node, l) => {
   const a = attributes(node);
   if (a.float('alpha', 1) !== 1 || a.float('beta', 1) !== 1 || a.int('transA', 0) !== 0)
-    return l.fail(node, 'transA, alpha and beta must be folded first (gaslaw check --fix does it)');
+    return l.fail(node, 'transA, alpha and beta must be folded first (the safe fixes of a check do it)');
   const stored = l.constant(node.inputs[1] as string);
   if (!stored?.quantization || stored.tensor.dims.length !== 2)
     return l.fail(node, 'its second input must be a stored, quantized matrix');
@@ -288,7 +287,10 @@ const softmax: LoweringRule = (node, l) => {
   const axis = attributes(node).int('axis', -1);
   const last = (axis < 0 ? axis + rank : axis) === rank - 1;
   if (!last && !(rank === 4 && axis === 1))
-    return l.fail(node, `axis ${axis}: TFLite sums along the last axis (gaslaw check --fix transposes)`);
+    return l.fail(
+      node,
+      `axis ${axis}: TFLite sums along the last axis (the safe fixes of a check transpose)`,
+    );
   const x = l.inLayout(given, last ? 'plain' : 'last');
   l.produce(
     node,

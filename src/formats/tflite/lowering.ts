@@ -106,7 +106,7 @@ export class Lowering {
     if (known) return known;
     const constant = this.constant(name);
     if (constant) return this.#constantValue(name, constant);
-    return this.fail(node, `its input "${name}" is float: give it Q/DQ pairs (gaslaw quantize writes them)`);
+    return this.fail(node, `its input "${name}" is float: give it Q/DQ pairs (quantizing writes them)`);
   }
 
   /** The stored elements behind `name`, with their quantization when they are integers. */
@@ -150,7 +150,7 @@ export class Lowering {
     if (becoming) return asInt8(becoming.quantization);
     return (
       otherwise ??
-      this.fail(node, `its output "${name}" is float: give it a Q/DQ pair (gaslaw quantize writes them)`)
+      this.fail(node, `its output "${name}" is float: give it a Q/DQ pair (quantizing writes them)`)
     );
   }
 
@@ -251,7 +251,7 @@ export class Lowering {
     const quantized =
       this.qdq.becoming(name) ?? this.#integerInput(name, readers) ?? this.#movedInput(name, readers);
     if (!quantized)
-      throw new GaslawError(`input "${name}" is float: give it a Q/DQ pair (gaslaw quantize writes them)`);
+      throw new GaslawError(`input "${name}" is float: give it a Q/DQ pair (quantizing writes them)`);
     const dims = this.dims(name);
     const layout: Layout = dims.length === 4 && !this.#turnedAtOnce(quantized.name) ? 'last' : 'plain';
     const quantization = asInt8(quantized.quantization);
@@ -304,7 +304,7 @@ export class Lowering {
   #output(name: string): number {
     const placed = this.#values.get(this.#key(name));
     if (!placed)
-      throw new GaslawError(`output "${name}" is float: give it a Q/DQ pair (gaslaw quantize writes them)`);
+      throw new GaslawError(`output "${name}" is float: give it a Q/DQ pair (quantizing writes them)`);
     this.#tensors[placed.index] = { ...(this.#tensors[placed.index] as TfliteTensor), name };
     return placed.index;
   }
