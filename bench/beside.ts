@@ -1,7 +1,7 @@
 /** Two engines beside each other: each in a process of its own (generation-worker.ts), with the same prompts. */
 import { fileURLToPath } from 'node:url';
+import { median } from '../src/util/statistics.ts';
 import type { RunTimes } from './generation-worker.ts';
-import { median } from './statistics.ts';
 import { Worker } from './worker.ts';
 
 interface Reply extends RunTimes {

@@ -19,7 +19,7 @@ import { modelFor } from '../src/ops/opset.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
 import type { Binding, Runtime } from '../src/runtime/runtime.ts';
 import { Random } from '../src/util/random.ts';
-import { median } from './statistics.ts';
+import { median } from '../src/util/statistics.ts';
 
 type Form = (scope: Scope, e: Experts, x: Value, routing: Routing) => Value;
 

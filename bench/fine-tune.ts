@@ -10,11 +10,11 @@ import { join } from 'node:path';
 import { float32, int32, type Tensor } from '../src/graph/ir.ts';
 import { decodeModel } from '../src/graph/protobuf.ts';
 import { importModel } from '../src/import/index.ts';
-import { quantile } from '../src/runtime/bench.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
 import { type FineTuneOptions, fineTuning } from '../src/train/fine-tune.ts';
 import { GaslawError } from '../src/util/errors.ts';
 import { Random } from '../src/util/random.ts';
+import { median } from '../src/util/statistics.ts';
 import { Worker } from './worker.ts';
 
 const BATCH = 64;
@@ -55,20 +55,14 @@ export async function benchFineTune(options: {
     if (peer) theirs.push(await peer.ask('step 1'));
   }
   await peer?.quit();
-  const median = (all: readonly Times[], of: keyof Times) =>
-    Math.round(
-      1000 *
-        quantile(
-          all.flatMap(t => t[of]),
-          0.5,
-        ),
-    );
+  const middle = (all: readonly Times[], of: keyof Times) =>
+    Math.round(1000 * median(all.flatMap(t => t[of])));
   return {
-    medianMs: median(ours, 'seconds'),
-    processorMs: median(ours, 'processorSeconds'),
+    medianMs: middle(ours, 'seconds'),
+    processorMs: middle(ours, 'processorSeconds'),
     ...(peer && {
-      peerMedianMs: median(theirs, 'seconds'),
-      peerProcessorMs: median(theirs, 'processorSeconds'),
+      peerMedianMs: middle(theirs, 'seconds'),
+      peerProcessorMs: middle(theirs, 'processorSeconds'),
     }),
   };
 }

@@ -15,11 +15,11 @@ import { float32, int64, type Model, type Tensor } from '../src/graph/ir.ts';
 import { decodeModel } from '../src/graph/protobuf.ts';
 import { cloneModel } from '../src/graph/walk.ts';
 import { importModel } from '../src/import/index.ts';
-import { quantile } from '../src/runtime/bench.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
 import type { Runtime } from '../src/runtime/runtime.ts';
 import { GaslawError } from '../src/util/errors.ts';
 import { Random } from '../src/util/random.ts';
+import { median } from '../src/util/statistics.ts';
 
 const VAD: Readonly<Record<string, readonly number[]>> = { input: [1, 576], state: [2, 1, 128] };
 const RATE: ReadonlyMap<string, Tensor> = new Map([['sr', int64([], [16000])]]);
@@ -162,7 +162,7 @@ async function run(
     await program.call(own);
     times.push(performance.now() - start);
   }
-  return { outputs, medianMs: Number(quantile(times, 0.5).toFixed(3)) };
+  return { outputs, medianMs: Number(median(times).toFixed(3)) };
 }
 
 function difference(got: Feeds, want: Feeds): number {

@@ -12,7 +12,7 @@ import { ParameterStore } from '../src/nn/parameters.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
 import { Rollouts } from '../src/train/rollouts.ts';
 import { Random } from '../src/util/random.ts';
-import { median } from './statistics.ts';
+import { median } from '../src/util/statistics.ts';
 
 const BATCH = 128;
 const CONTEXT = 256;

@@ -13,6 +13,7 @@ import { modelFor } from '../src/ops/opset.ts';
 import { matmulRate } from '../src/runtime/native/matmul-rate.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
 import type { Runtime } from '../src/runtime/runtime.ts';
+import { median } from '../src/util/statistics.ts';
 
 export interface RuntimeBench {
   /** 10⁹ floating-point operations per second of an f32 product of 1024×1024 matrices, by threads. */
@@ -116,6 +117,3 @@ async function perRun(step: Step, runs: number): Promise<number> {
   for (let i = 0; i < runs; i++) await step();
   return (performance.now() - start) / runs;
 }
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];

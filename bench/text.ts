@@ -13,7 +13,7 @@ import { nodeFiles } from '../src/cli/node-files.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
 import type { Runtime } from '../src/runtime/runtime.ts';
 import type { TextStageResult } from '../src/train/run.ts';
-import { median } from './statistics.ts';
+import { median } from '../src/util/statistics.ts';
 
 export interface TextBenchOptions {
   readonly python?: string;

@@ -12,7 +12,7 @@ import { dirname, join } from 'node:path';
 import { loadTokenizer } from '../src/tokenizer/load.ts';
 import type { Tokenizer } from '../src/tokenizer/tokenizer.ts';
 import { trainBpe } from '../src/tokenizer/train-bpe.ts';
-import { median } from './statistics.ts';
+import { median } from '../src/util/statistics.ts';
 
 /** Megabytes of UTF-8 a second; the first encoding of a process, when no word is remembered, apart. */
 interface Speeds {

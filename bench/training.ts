@@ -5,7 +5,7 @@
 import { fileURLToPath } from 'node:url';
 import { matmulRate } from '../src/runtime/native/matmul-rate.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
-import { median } from './statistics.ts';
+import { median } from '../src/util/statistics.ts';
 import { Worker } from './worker.ts';
 
 interface Reply {

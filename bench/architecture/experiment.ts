@@ -19,7 +19,7 @@ import { CharacterTokenizer } from '../../src/tokenizer/character.ts';
 import { languageModelTraining } from '../../src/train/language-model.ts';
 import { scoreText } from '../../src/train/perplexity.ts';
 import { Random } from '../../src/util/random.ts';
-import { median } from '../statistics.ts';
+import { median } from '../../src/util/statistics.ts';
 import { acceptance } from './drafting.ts';
 import { CONTEXT, EXPERIMENTS, type ExperimentName, type Variant } from './variants.ts';
 

@@ -13,7 +13,7 @@ import { type Compressed, compress } from '../../src/compress/plan/compress.ts';
 import { crop } from '../../src/data/augment.ts';
 import { trainingBatches } from '../../src/data/examples/training.ts';
 import { deviceOf } from '../../src/devices/index.ts';
-import { fitMachine } from '../../src/devices/latency/this-machine.ts';
+import { machineTimes, THIS_MACHINE } from '../../src/devices/latency/this-machine.ts';
 import type { Model } from '../../src/graph/ir.ts';
 import { decodeModel, encodeModel } from '../../src/graph/protobuf.ts';
 import { inspectOnnx } from '../../src/models/inspect.ts';
@@ -196,7 +196,7 @@ const compressedStage = (
       dims: new Map(),
       recoveryEpochs: config.recoveryEpochs,
       shares: config.shares,
-      ...(target.device.id === 'this-machine' && { machine: await fitMachine(runtime) }),
+      ...(target.device.id === THIS_MACHINE && { machine: await machineTimes(runtime) }),
       model: 'network',
       command: `gaslaw run images --size ${context.size}`,
       version,

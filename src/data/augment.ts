@@ -6,9 +6,22 @@
  * 2. Crop and flip as in ResNet's CIFAR recipe (He et al. 2016); cutout: DeVries & Taylor 2017; mixup: Zhang et al. 2018;
  *    time and frequency masks: SpecAugment (Park et al. 2019).
  */
+import { float32, type Tensor } from '../graph/ir.ts';
 import type { Random } from '../util/random.ts';
 
 export type Augment = (values: Float32Array, dims: readonly number[], random: Random) => Float32Array;
+
+/** Each row of a float32 tensor [N, …] changed, from a stream of its own. */
+export function augmentRows({ dims, data }: Tensor, augment: Augment, random: Random): Tensor {
+  const [rows = 0, ...each] = dims;
+  const size = data.length / rows;
+  const changed = new Float32Array(data.length);
+  for (let i = 0; i < rows; i++) {
+    const row = (data as Float32Array).subarray(i * size, (i + 1) * size);
+    changed.set(augment(row, each, random.fork(i)), i * size);
+  }
+  return float32(dims, changed);
+}
 
 /** All of them, one after another. */
 export const inTurn =

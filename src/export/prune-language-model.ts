@@ -8,6 +8,7 @@
  */
 import { pruneLayers, pruneWidth, type SizedModel, type WidthOptions } from '../compress/prune/decoder.ts';
 import type { TokenDocument } from '../data/document.ts';
+import { stepsOf } from '../data/stream.ts';
 import { saveModel } from '../models/files.ts';
 import type { CausalModel } from '../models/model.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -123,7 +124,7 @@ async function learn(
   { epochs, rate = 0.005, seed, onStep }: RecoveryPlan,
 ): Promise<void> {
   const rows = Math.ceil(TOKENS_A_STEP / length);
-  const steps = Math.ceil((epochs * train.length) / (rows * length));
+  const steps = stepsOf(epochs, train.length, rows * length);
   const random = new Random(seed).fork('windows');
   const windows = (index: number): TokenDocument[] => {
     const draw = random.fork(index);

@@ -6,9 +6,9 @@
  * 2. One answer warms up; medians over the others are reported, with the least and the greatest.
  */
 import type { CausalModel } from '../models/model.ts';
-import { quantile } from '../runtime/bench.ts';
 import { UsageError } from '../util/errors.ts';
 import { Random } from '../util/random.ts';
+import { median } from '../util/statistics.ts';
 import type { Decoder } from './decoder.ts';
 import { Engine } from './engine.ts';
 import { type DraftFigures, type Drafting, draftFigures, draftOptions } from './open.ts';
@@ -66,8 +66,6 @@ export async function benchGeneration(
 }
 
 const rangeOf = (values: readonly number[]): [number, number] => [Math.min(...values), Math.max(...values)];
-
-const median = (values: readonly number[]): number => quantile(values, 0.5);
 
 /** By default a prompt of half the context, at most 512 tokens, and an answer of a quarter, at most 128. */
 function lengths(model: CausalModel, o: GenerationBenchOptions): { promptTokens: number; newTokens: number } {

@@ -30,7 +30,8 @@ export async function openImported(
   { numbers, ...options }: OpenGraphOptions = {},
 ): Promise<OpenedGraph> {
   const place = await locateModel(files, path);
-  if (place.kind !== 'onnx') throw new UsageError(`${path}: give an .onnx or .tflite file, or export the model first`);
+  if (place.kind !== 'onnx')
+    throw new UsageError(`${path}: give an .onnx or .tflite file, or export the model first`);
   const { model: original, bytes } = await loadOnnx(files, place.path);
   const constants = numbers && constantInputs(original.graph, numbers);
   const imported = importModel(original, { ...options, ...(constants && { constants }) });

@@ -9,6 +9,7 @@ import { type Model, sizeOf, staticDims, type Tensor, type ValueInfo, zeros } fr
 import { assertDims, bindDims, isNamed, symbolsOf } from '../ops/bind-dims.ts';
 import { GaslawError } from '../util/errors.ts';
 import { Random } from '../util/random.ts';
+import { median, quantile } from '../util/statistics.ts';
 import type { CompileOptions, Runtime } from './runtime.ts';
 
 export interface GraphBenchOptions extends CompileOptions {
@@ -53,18 +54,12 @@ export async function benchGraph(
     if (run >= 0) times.push(performance.now() - start);
   }
   return {
-    medianMs: quantile(times, 0.5),
+    medianMs: median(times),
     p95Ms: quantile(times, 0.95),
     runs: options.runs,
     dims: Object.fromEntries(symbols.map(name => [name, given.get(name) ?? 1])),
     loadSeconds,
   };
-}
-
-/** The value at `share` of the sorted values (nearest rank). */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 
 function randomInput(inputs: readonly ValueInfo[], name: string, random: Random): Tensor {

@@ -3,6 +3,7 @@
  * Each alarm is raised once until its condition has cleared; a loss that stays NaN ends the run.
  */
 import { GaslawError } from '../util/errors.ts';
+import { median } from '../util/statistics.ts';
 
 export interface AlarmOptions {
   /** Gradient norm above this many times its running median is called exploding. */
@@ -83,8 +84,6 @@ export class Alarms {
   }
 
   #median(): number {
-    if (this.#norms.length < 10) return 0;
-    const sorted = [...this.#norms].sort((a, b) => a - b);
-    return sorted[sorted.length >> 1] as number;
+    return this.#norms.length < 10 ? 0 : median(this.#norms);
   }
 }

@@ -61,7 +61,7 @@ export function graphGradients(form: TrainableGraph, loss: GraphLoss): GradientG
     b,
     outputs,
     value: name => b.value(name),
-    logits: (index = 0) => beforeSoftmax(b, outputs[index] ?? missing(index)),
+    logits: (index = 0) => b.value(logitsName(b.graph, (outputs[index] ?? missing(index)).name)),
     input: (name, dtype, dims) => inputs.get(name) ?? remember(inputs, b.input(name, dtype, dims)),
     parameter(name, dims, init) {
       specs.push({ name, dims, init });
@@ -86,10 +86,10 @@ function missing(index: number): never {
   throw new GaslawError(`the graph has no output ${index}`);
 }
 
-/** A row's probabilities are those of what goes into the Softmax along the last axis. */
-function beforeSoftmax(b: Builder, output: Value): Value {
-  const producer = producersOf(b.graph).get(output.name);
-  return producer?.opType === 'Softmax' ? b.value(producer.inputs[0] as string) : output;
+/** The value whose rows cross-entropy is taken of: `output`, or what goes into the Softmax that makes it. */
+export function logitsName(graph: Graph, output: string): string {
+  const producer = producersOf(graph).get(output);
+  return producer?.opType === 'Softmax' ? (producer.inputs[0] as string) : output;
 }
 
 export interface GraphLearnerOptions extends CompileOptions {

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { macsOf } from '../../compress/prune/structured.ts';
 import { qualityOf } from '../../compress/quality.ts';
-import { toFloat16 } from '../../compress/quantize/float16.ts';
+import { halved } from '../../compress/quantize/float16.ts';
 import { optionsFor, type Widths } from '../../compress/quantize/static/device.ts';
 import type { StaticOptions } from '../../compress/quantize/static/index.ts';
 import { OBSERVERS } from '../../compress/quantize/static/observers.ts';
@@ -18,7 +18,6 @@ import {
 import { toTflite } from '../../formats/tflite/from-graph.ts';
 import type { Model } from '../../graph/ir.ts';
 import { encodeModel } from '../../graph/protobuf.ts';
-import { cloneModel } from '../../graph/walk.ts';
 import { openImported } from '../../models/open-graph.ts';
 import { locateModel } from '../../models/resolve.ts';
 import { assertDims, bindDims } from '../../ops/bind-dims.ts';
@@ -188,7 +187,7 @@ async function quantizeGraph(files: FileStore, path: string, o: Options, output:
   const data = await openLearningData(files, model.graph.inputs, named, wanted, share);
   const macs = macsOf(model.graph);
   const { model: made, details } =
-    dtype === 'float16' ? halved(model) : await integers(model, dtype, data.learning, o, output);
+    dtype === 'float16' ? floats(model) : await integers(model, dtype, data.learning, o, output);
   await files.write(o.out, contentOf(made, o));
   const bytesAfter = await files.size(o.out);
   const quality =
@@ -202,10 +201,9 @@ async function quantizeGraph(files: FileStore, path: string, o: Options, output:
   ]);
 }
 
-function halved(model: Model): Quantized {
-  const copy = cloneModel(model);
-  const { converted, kept } = toFloat16(copy.graph);
-  return { model: copy, details: { weights: converted.length, kept } };
+function floats(model: Model): Quantized {
+  const { model: made, converted, kept } = halved(model);
+  return { model: made, details: { weights: converted.length, kept } };
 }
 
 async function integers(

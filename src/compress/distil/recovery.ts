@@ -6,10 +6,10 @@
  */
 import type { Graph, Model, Tensor } from '../../graph/ir.ts';
 import { typeOf } from '../../graph/ir.ts';
-import { cloneGraph, producersOf } from '../../graph/walk.ts';
+import { cloneGraph } from '../../graph/walk.ts';
 import type { Program, Runtime } from '../../runtime/runtime.ts';
 import { type FineTuneOptions, fineTuning, type GraphTraining } from '../../train/fine-tune.ts';
-import type { Feeds } from '../../train/graph-learner.ts';
+import { type Feeds, logitsName } from '../../train/graph-learner.ts';
 import { distillation, type TeacherValues, type Term, teacherValues } from './terms.ts';
 
 export interface RecoveryOptions extends Omit<FineTuneOptions, 'loss'> {
@@ -59,7 +59,7 @@ class Teacher implements Disposable {
     threads?: number,
   ): Promise<Teacher> {
     const graph = cloneGraph(model.graph);
-    const name = logits ? logitsName(graph) : undefined;
+    const name = logits ? logitsName(graph, graph.outputs[0]?.name as string) : undefined;
     const names = [...new Set([...(name === undefined ? [] : [name]), ...features])];
     if (names.length > 0)
       graph.outputs = names.map(n => ({ name: n, ...(typeOf(graph, n) ?? { dtype: 'float32' as const }) }));
@@ -79,13 +79,6 @@ class Teacher implements Disposable {
   [Symbol.dispose](): void {
     this.#program[Symbol.dispose]();
   }
-}
-
-/** The first output, or what goes into the Softmax that makes it. */
-function logitsName(graph: Graph): string {
-  const output = graph.outputs[0]?.name as string;
-  const maker = producersOf(graph).get(output);
-  return maker?.opType === 'Softmax' ? (maker.inputs[0] as string) : output;
 }
 
 const asRows = (t: Tensor): Tensor => {

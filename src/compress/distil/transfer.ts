@@ -7,7 +7,7 @@
  *    (MixUp, Zhang et al. 2018) or by a rectangle (CutMix, Yun et al. 2019). Other float inputs are mixed evenly, half of them.
  * 3. With `labels` nothing is mixed, since a mixture has no class.
  */
-import { crop, flip, inTurn } from '../../data/augment.ts';
+import { augmentRows, crop, flip, inTurn } from '../../data/augment.ts';
 import type { Examples } from '../../data/examples/examples.ts';
 import { labelsOf } from '../../data/examples/examples.ts';
 import { float32, int32, type Tensor } from '../../graph/ir.ts';
@@ -46,15 +46,11 @@ const SHIFT = 4;
 function changed(tensor: Tensor, random: Random, mixing: boolean): Tensor {
   if (tensor.dtype !== 'float32') return tensor;
   const [count, ...dims] = tensor.dims as [number, ...number[]];
-  const values = Float32Array.from(tensor.data as Float32Array);
   const isImage = dims.length === 3 && Math.min(dims[1] as number, dims[2] as number) > 2 * SHIFT;
-  if (isImage) {
-    const change = dims[0] === 3 ? inTurn(flip(), crop(SHIFT)) : crop(SHIFT);
-    const size = values.length / count;
-    for (let i = 0; i < count; i++)
-      values.set(change(values.slice(i * size, (i + 1) * size), dims, random.fork(i)), i * size);
-  }
-  if (!mixing) return float32(tensor.dims, values);
+  const change = dims[0] === 3 ? inTurn(flip(), crop(SHIFT)) : crop(SHIFT);
+  const moved = isImage ? augmentRows(tensor, change, random) : tensor;
+  if (!mixing) return moved;
+  const values = moved.data as Float32Array;
   return float32(tensor.dims, mixed(values, count, isImage ? dims : undefined, random.fork('mixed')));
 }
 

@@ -22,7 +22,8 @@ export interface Budget {
 /** What stands between a candidate and the budget. */
 export interface Miss {
   readonly what: 'latency' | 'memory' | 'quality' | 'device' | 'format';
-  readonly value: number;
+  /** Null where it is not known. */
+  readonly value: number | null;
   readonly limit: number;
   /** In words. */
   readonly text: string;
@@ -92,7 +93,7 @@ export function missesOf(c: Judged, baseline: Judged, budget: Budget): Miss[] {
 
 const isLimited = (b: Budget): boolean => b.maxLatencyMs !== undefined || b.maxMemoryBytes !== undefined;
 
-const miss = (what: Miss['what'], value: number, limit: number, text: string): Miss => ({
+const miss = (what: Miss['what'], value: Miss['value'], limit: number, text: string): Miss => ({
   what,
   value,
   limit,
@@ -106,7 +107,7 @@ function over(
   unit: string,
 ): Miss[] {
   if (limit === undefined) return [];
-  if (value === undefined) return [miss(what, Number.NaN, limit, `${what} is not known on this device`)];
+  if (value === undefined) return [miss(what, null, limit, `${what} is not known on this device`)];
   if (value <= limit) return [];
   const excess = Math.round(100 * (value / limit - 1));
   return [
@@ -192,7 +193,7 @@ const distance = (misses: readonly Miss[]): number =>
   misses.reduce((sum, m) => sum + (WEIGHTS[m.what] ?? excess(m)), 0);
 
 function excess({ what, value, limit }: Miss): number {
-  if (Number.isNaN(value)) return 1e6;
+  if (value === null) return 1e6;
   return what === 'quality' ? (value - limit) / 10 : value / limit - 1;
 }
 

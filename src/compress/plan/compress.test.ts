@@ -1,6 +1,6 @@
 /** A whole compression of a small network, in memory: what is chosen, what is kept, what is said. */
 import { describe, expect, it } from 'vitest';
-import { type Examples, subset } from '../../data/examples/examples.ts';
+import { type Examples, firstOf } from '../../data/examples/examples.ts';
 import { fitExamples } from '../../data/examples/fit.ts';
 import { deviceOf } from '../../devices/index.ts';
 import { fromTflite } from '../../formats/tflite/to-graph.ts';
@@ -220,7 +220,7 @@ describe('what cannot be done is one sentence', () => {
     b.output(x.matmul(b.initializer('w', float32([4, 4], new Float32Array(16).fill(0.5)))), 'y');
     const open = modelFor(b.graph);
     await expect(compress(open, options({ data: {} }))).rejects.toThrow(
-      'input "x" has a dimension without a number (T), and stm32l4r5 takes fixed shapes alone; give --dim T=N, or --data that have them',
+      'input "x" has a dimension without a number (T), and stm32l4r5 takes fixed shapes alone; give T a number, or data that have one',
     );
     const given = options({ data: {}, dims: new Map([['T', 3]]), shares: [] });
     expect((await compress(open, given)).done[0].quality.kind).toBe('fidelity');
@@ -240,7 +240,7 @@ describe('what cannot be done is one sentence', () => {
     open.graph.inputs = [{ ...open.graph.inputs[0], shape: ['N', 3, 'H', 8] }];
     open.graph.types.clear();
     await expect(compress(open, options({ device: deviceOf('intel-cpu'), data: {} }))).rejects.toThrow(
-      'dimension without a number (H), and without data its size is not known; give --dim H=N, or --data',
+      'dimension without a number (H), and without data its size is not known; give it a number, or data',
     );
     const dims = new Map([['H', 8]]);
     const { done } = await compress(
@@ -271,7 +271,7 @@ it('TFLite of the choice gives the classes that were measured', async () => {
   const given = options({ shares: [] });
   const { choice } = await compress(model, given);
   const tflite = modelFor(fromTflite(await given.files.read('out/model.tflite'), 'model.tflite'));
-  const few = subset(examples, [...Array(24).keys()]);
+  const few = firstOf(examples, 24);
   const pixels: Examples = {
     ...few,
     batch: indices => ({ [tflite.graph.inputs[0].name]: pixelsOf(few.batch(indices).x) }),

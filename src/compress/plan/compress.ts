@@ -183,7 +183,8 @@ function checkLatency({ budget, device }: CompressOptions): void {
   const known = device.id === THIS_MACHINE || measuredKinds().some(({ kind }) => kind === device.kind);
   if (budget.maxLatencyMs !== undefined && !known)
     throw new UsageError(
-      `--max-latency: nobody published measurements of such a device as ${device.id}, so its latency is not known; leave the limit out, or name another device`,
+      `nobody published measurements of such a device as ${device.id}, so its latency is not known; leave the limit out, or name another device`,
+      'maxLatencyMs',
     );
 }
 
@@ -210,7 +211,8 @@ async function claimFolder(
   );
   if (other)
     throw new UsageError(
-      `${folder} holds candidates of another ${other[0] === 'model' ? 'model' : `${other[0]} (${JSON.stringify(before[other[0]])})`}; give another --out`,
+      `${folder} holds candidates of another ${other[0] === 'model' ? 'model' : `${other[0]} (${JSON.stringify(before[other[0]])})`}; give another folder`,
+      'folder',
     );
 }
 

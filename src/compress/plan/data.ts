@@ -95,7 +95,8 @@ function checkKnown({ graph }: Model, dims: ReadonlyMap<string, number>): void {
     const open = shape?.find(dim => typeof dim === 'string' && !dims.has(dim) && !batches.has(dim));
     if (open !== undefined)
       throw new UsageError(
-        `input "${name}" has a dimension without a number (${open}), and without data its size is not known; give --dim ${open}=N, or --data`,
+        `input "${name}" has a dimension without a number (${open}), and without data its size is not known; give it a number, or data`,
+        'dims',
       );
   }
 }

@@ -118,6 +118,7 @@ export function checkDims(model: Model, device: DeviceProfile, dims: ReadonlyMap
   if (!open) return;
   const names = (open.shape ?? []).filter(dim => typeof dim === 'string');
   throw new UsageError(
-    `input "${open.name}" ${open.shape ? `has a dimension without a number (${names.join(', ')})` : 'has no shape'}, and ${device.id} takes fixed shapes alone; give --dim ${names[0] ?? 'NAME'}=N, or --data that have them`,
+    `input "${open.name}" ${open.shape ? `has a dimension without a number (${names.join(', ')})` : 'has no shape'}, and ${device.id} takes fixed shapes alone; give ${names[0] ?? 'it'} a number, or data that have one`,
+    'dims',
   );
 }

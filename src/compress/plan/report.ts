@@ -4,7 +4,7 @@
  * Sensitivity is the noise in the outputs, in hundredths of their power, when a layer alone has weights of 4 bits.
  */
 
-import { type Examples, subset } from '../../data/examples/examples.ts';
+import { type Examples, firstOf } from '../../data/examples/examples.ts';
 import type { DeviceProfile } from '../../devices/profile.ts';
 import type { Graph, Model } from '../../graph/ir.ts';
 import { consumersOf } from '../../graph/walk.ts';
@@ -77,7 +77,7 @@ type Bearing = NonNullable<CompressionData['sensitivity']>['layers'];
 /** By the names of nodes; empty where the graph cannot be quantized, or has too many weights to try each. */
 async function bearing(graph: Graph, { runtime, original, calibration }: PageOptions): Promise<Bearing> {
   if (graph.initializers.size > 4 * MOST_WEIGHTS) return [];
-  const few = subset(calibration, [...Array(Math.min(MOST_EXAMPLES, calibration.count)).keys()]);
+  const few = firstOf(calibration, MOST_EXAMPLES);
   try {
     const table = await sensitivity(runtime, original, exampleFeeds(original, few), ['int4']);
     const readers = consumersOf(graph);

@@ -7,8 +7,8 @@
  *    at least 200 steps. A model that has no gradient stays as pruning left it, with norms measured anew, and that is said.
  */
 import type { Examples } from '../../data/examples/examples.ts';
+import { stepsOf } from '../../data/stream.ts';
 import type { Graph, Model } from '../../graph/ir.ts';
-import { importModel } from '../../import/index.ts';
 import { trainLoop } from '../../train/loop.ts';
 import { GaslawError, Interrupted } from '../../util/errors.ts';
 import { RECOVERY_BATCH, recoveryStage } from '../distil/recipe.ts';
@@ -16,7 +16,7 @@ import { compensation } from '../prune/compensate.ts';
 import { magnitude } from '../prune/importance.ts';
 import { remeasuredNorms } from '../prune/norms.ts';
 import { type PruneReport, pruneStructured } from '../prune/structured.ts';
-import { toFloat16 } from '../quantize/float16.ts';
+import { halved } from '../quantize/float16.ts';
 import { optionsFor, type Widths } from '../quantize/static/device.ts';
 import { exampleFeeds } from '../quantize/static/feeds.ts';
 import { quantizeStatic } from '../quantize/static/index.ts';
@@ -26,8 +26,7 @@ import type { CompressionContext, CompressionStep } from './step.ts';
 
 /** Weights stored in 16 bits, norms in the products before them. */
 export const halve: CompressionStep = async model => {
-  const { model: copy } = importModel(model);
-  const { converted, kept } = toFloat16(copy.graph);
+  const { model: copy, converted, kept } = halved(model);
   const notes = kept.map(name => `${name} stays float32: it has values that float16 cannot hold`);
   return { model: copy, notes: [`${converted.length} weights as float16`, ...notes] };
 };
@@ -162,7 +161,7 @@ async function trained(
   { runtime, original, recoveryEpochs, seed, run, stage }: CompressionContext,
 ): Promise<{ model: Model; note: string }> {
   const batchSize = Math.min(RECOVERY_BATCH, data.count);
-  const steps = Math.max(LEAST_STEPS, Math.round((recoveryEpochs * data.count) / batchSize));
+  const steps = Math.max(LEAST_STEPS, stepsOf(recoveryEpochs, data.count, batchSize));
   using stageOf = await recoveryStage(runtime, model.graph, original, { data, steps, seed });
   await trainLoop(run, stageOf, { stage, steps });
   return {

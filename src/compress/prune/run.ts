@@ -5,7 +5,8 @@
  * 2. Statistics of batch normalizations are measured anew at the end, where there are data.
  * 3. In recovery, weights that were set to 0 stay so: they are trained times a mask.
  */
-import { type Examples, subset } from '../../data/examples/examples.ts';
+import { type Examples, firstOf } from '../../data/examples/examples.ts';
+import { stepsOf } from '../../data/stream.ts';
 import type { Graph, Model, Tensor } from '../../graph/ir.ts';
 import { cloneGraph, sortTopologically } from '../../graph/walk.ts';
 import { batchAgain, freeBatch } from '../../import/batch.ts';
@@ -72,7 +73,7 @@ export async function prune(
     throw new GaslawError('recovery learns from examples: give data, or prune without recovery');
   const free = freeBatch(model);
   inferShapes(free.graph);
-  const some = data && subset(data, [...Array(Math.min(samples, data.count)).keys()]);
+  const some = data && firstOf(data, samples);
   const work = new Work(runtime, free, some, recovery && data && recoverOptions(recovery, data));
   const { graph: left, lines } = await work.run(task, minElements);
   const after = { ...free, graph: left };
@@ -81,7 +82,7 @@ export async function prune(
 }
 
 function recoverOptions({ epochs, rate, seed, onStep }: PruneRecovery, data: Examples): RecoverOptions {
-  const steps = Math.ceil((epochs * data.count) / Math.min(RECOVERY_BATCH, data.count));
+  const steps = stepsOf(epochs, data.count, Math.min(RECOVERY_BATCH, data.count));
   return {
     data,
     steps,

@@ -5,7 +5,8 @@
  */
 import { DTYPE_CODES } from '../../graph/dtype.ts';
 import { type Graph, type Model, sizeOf, type Tensor } from '../../graph/ir.ts';
-import { cloneModel, FreshNames, sortTopologically } from '../../graph/walk.ts';
+import { FreshNames, sortTopologically } from '../../graph/walk.ts';
+import { importModel } from '../../import/index.ts';
 import { encodeFloats } from '../../util/float16.ts';
 
 export interface Float16Report {
@@ -32,6 +33,12 @@ export function toFloat16(graph: Graph, minElements = 64): Float16Report {
   }
   sortTopologically(graph);
   return { converted, kept };
+}
+
+/** `model` imported, so with norms in the products before them, and its weights in float16. */
+export function halved(model: Model): Float16Report & { readonly model: Model } {
+  const { model: copy } = importModel(model);
+  return { model: copy, ...toFloat16(copy.graph) };
 }
 
 /** The Cast takes the weight's name, so that nothing that reads it changes, in bodies of If and Loop neither. */

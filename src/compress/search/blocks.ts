@@ -9,9 +9,10 @@
  */
 import type { Examples } from '../../data/examples/examples.ts';
 import type { Graph, Model, Tensor } from '../../graph/ir.ts';
-import { cloneGraph, producersOf } from '../../graph/walk.ts';
+import { cloneGraph } from '../../graph/walk.ts';
 import { doubles } from '../../runtime/reference/tensor.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
+import { logitsName } from '../../train/graph-learner.ts';
 import { GaslawError } from '../../util/errors.ts';
 import { forEachBatch } from '../evaluate.ts';
 import { layerBranches, type ResidualBranch, withoutBranches } from '../prune/depth.ts';
@@ -170,7 +171,7 @@ interface Answers {
 /** The first output over all examples. */
 async function answersOf(runtime: Runtime, model: Model, examples: Examples): Promise<Answers> {
   const output = model.graph.outputs[0]?.name as string;
-  const isProbability = producersOf(model.graph).get(output)?.opType === 'Softmax';
+  const isProbability = logitsName(model.graph, output) !== output;
   const rows: Float64Array[] = [];
   let kind: Answers['kind'] = 'values';
   await forEachBatch(runtime, model, examples, {}, (outputs, indices) => {

@@ -5,7 +5,8 @@
  * 1. Of all choices that nothing beats in summed score and cost, a few that lie evenly in cost are made and measured.
  * 2. Limits hold for what was made: where costs do not add up exactly, cheaper choices follow until one is within them.
  */
-import { splitExamples, subset } from '../../data/examples/examples.ts';
+import { firstOf, splitExamples } from '../../data/examples/examples.ts';
+import { stepsOf } from '../../data/stream.ts';
 import type { Graph, Model } from '../../graph/ir.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { magnitude } from '../prune/importance.ts';
@@ -42,7 +43,6 @@ export async function searchBlocks(
 ): Promise<SearchResult> {
   const wanted = Math.round(CHOOSING_SHARE * o.examples.count);
   const [choosing, training] = splitExamples(o.examples, wanted, o.seed);
-  const first = (count: number) => subset(training, [...Array(Math.min(count, training.count)).keys()]);
   const blocks = blocksOf(model.graph, {
     ...o,
     importance: magnitude(model.graph),
@@ -56,7 +56,7 @@ export async function searchBlocks(
     runtime,
     model,
     blocks,
-    first(SCORED),
+    firstOf(training, SCORED),
     m => cost(m).slice(0, 1),
     o.onScore,
   );
@@ -68,7 +68,7 @@ export async function searchBlocks(
   const all = chooseBlocks(scored, [Number.POSITIVE_INFINITY]);
   const chosen = chosenOf(all, o.points, o.bits.includes(8) ? () => true : within);
   const judge = judgeOf(runtime, model, choosing, o);
-  const precisions = precisionsOf(runtime, first(CALIBRATION), o);
+  const precisions = precisionsOf(runtime, firstOf(training, CALIBRATION), o);
   const found: SearchedModel[] = [];
   for (const [i, choice] of chosen.entries()) {
     const learned = {
@@ -129,7 +129,7 @@ async function learn(
   of: number,
 ): Promise<Graph> {
   const batchSize = Math.min(o.batchSize, examples.count);
-  const steps = Math.round((o.epochs * examples.count) / batchSize);
+  const steps = stepsOf(o.epochs, examples.count, batchSize);
   if (steps === 0) return smaller;
   return recover(runtime, whole.graph, smaller, {
     data: examples,

@@ -6,8 +6,9 @@
  * 2. Cost is the milliseconds that are estimated for the device, or multiply-adds where nobody published measurements.
  * 3. Without labels the error is how far the answers are from the whole model's.
  */
-import { batchesOf, type Examples, splitExamples, subset } from '../../data/examples/examples.ts';
+import { batchesOf, type Examples, firstOf, splitExamples } from '../../data/examples/examples.ts';
 import type { TrainingBatchOptions } from '../../data/examples/training.ts';
+import { stepsOf } from '../../data/stream.ts';
 import { check } from '../../devices/check.ts';
 import { workingMemory } from '../../devices/memory.ts';
 import type { DeviceProfile } from '../../devices/profile.ts';
@@ -102,14 +103,14 @@ export async function searchModel(runtime: Runtime, model: Model, o: SearchOptio
     kernels: o.kernels,
     align: o.device.channelAlignment?.value,
   });
-  const steps = Math.ceil((o.epochs * training.count) / o.batchSize);
+  const steps = stepsOf(o.epochs, training.count, o.batchSize);
   const trained = await trainElastic(runtime, elastic, model, training, {
     ...o,
     steps,
     onStep: (step, metrics) => o.onTraining?.(step, steps, metrics),
   });
   const judge = judgeOf(runtime, model, choosing, o);
-  const calibration = subset(training, [...Array(Math.min(CALIBRATION, training.count)).keys()]);
+  const calibration = firstOf(training, CALIBRATION);
   const rewrites = [
     pictureRewrites(model.graph, o.pictures ?? []),
     zeroRewrites(o.device, o.zeros ?? []),

@@ -39,6 +39,10 @@ export function subset(examples: Examples, indices: readonly number[], name = ex
   };
 }
 
+/** The first `count` examples, or all where there are fewer. */
+export const firstOf = (examples: Examples, count: number): Examples =>
+  subset(examples, [...Array(Math.min(count, examples.count)).keys()]);
+
 /** `first` examples chosen by `seed`, and all others. Throws when that leaves one side empty. */
 export function splitExamples(examples: Examples, first: number, seed: number): [Examples, Examples] {
   if (first < 1 || first >= examples.count) {

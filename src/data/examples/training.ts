@@ -2,7 +2,7 @@
 import { float32, int32, type Tensor } from '../../graph/ir.ts';
 import { GaslawError } from '../../util/errors.ts';
 import type { Random } from '../../util/random.ts';
-import { type Augment, mixup } from '../augment.ts';
+import { type Augment, augmentRows, mixup } from '../augment.ts';
 import { batched, shuffledEpochs } from '../stream.ts';
 import { type Examples, labelsOf } from './examples.ts';
 
@@ -33,7 +33,8 @@ export function trainingBatches(
       const chosen = all.slice(k * o.batchSize, (k + 1) * o.batchSize);
       const stream = random.fork(k);
       const feeds: Feeds = { ...examples.batch(chosen) };
-      if (o.augment) augmentRows(feeds, o.augment, stream);
+      for (const [name, tensor] of Object.entries(feeds))
+        if (o.augment && tensor.dtype === 'float32') feeds[name] = augmentRows(tensor, o.augment, stream);
       const { labels } = examples;
       if (labels)
         feeds.labels = labelled(
@@ -45,20 +46,6 @@ export function trainingBatches(
       return feeds;
     });
   };
-}
-
-function augmentRows(feeds: Feeds, augment: Augment, random: Random): void {
-  for (const [name, { dtype, dims, data }] of Object.entries(feeds)) {
-    if (dtype !== 'float32') continue;
-    const [rows, ...each] = dims;
-    const size = data.length / rows;
-    const changed = new Float32Array(data.length);
-    for (let i = 0; i < rows; i++) {
-      const row = (data as Float32Array).subarray(i * size, (i + 1) * size);
-      changed.set(augment(row, each, random.fork(i)), i * size);
-    }
-    feeds[name] = float32(dims, changed);
-  }
 }
 
 /** Classes, or with mixup distributions over them; the inputs are then mixed in place. */

@@ -7,6 +7,7 @@
  * 3. Each weight has a prior: one price for every multiply-add and one share of the time for everything else, in the kind; the kind's in the
  *    rig. The ridge is on w / prior - 1: a class that rows hardly have stays at its prior, one that they have finds its price.
  */
+import { median } from '../../util/statistics.ts';
 import type { Features } from './features.ts';
 
 export interface Row {
@@ -34,16 +35,6 @@ const KIND_RIDGE = 0.02;
 const RIG_RIDGE = 0.3;
 /** The first features are multiply-adds. */
 const MAC_CLASSES = 5;
-
-export const median = (values: readonly number[]): number => quantile(values, 0.5);
-
-/** Linear between the two values around it. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = share * (sorted.length - 1);
-  const [low, high] = [sorted[Math.floor(at)] ?? Number.NaN, sorted[Math.ceil(at)] ?? Number.NaN];
-  return low + (high - low) * (at - Math.floor(at));
-}
 
 const dot = (a: readonly number[], b: readonly number[]): number =>
   a.reduce((sum, x, i) => sum + x * (b[i] as number), 0);

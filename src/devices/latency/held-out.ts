@@ -3,7 +3,8 @@
  *
  * All rows of one model at a time (the rig known), or all rows of one rig at a time (its factor from the others).
  */
-import { type Fit, fit, median, predict, predictOn, quantile, type Row } from './fit.ts';
+import { median, quantile } from '../../util/statistics.ts';
+import { type Fit, fit, predict, predictOn, type Row } from './fit.ts';
 
 export interface HeldOutError {
   readonly rows: number;

@@ -6,7 +6,7 @@ import { check } from '../check.ts';
 import { deviceOf } from '../index.ts';
 import { fittedGroup, measuredKinds } from './estimate.ts';
 import { FEATURES, featuresOf } from './features.ts';
-import { fit, predict, predictOn, quantile, type Row } from './fit.ts';
+import { fit, predict, predictOn, type Row } from './fit.ts';
 import { factorFor, spearman, unseenModels, unseenRigs } from './held-out.ts';
 import { MEASUREMENTS } from './measurements/index.ts';
 import { MODEL_FEATURES } from './models.ts';
@@ -123,11 +123,6 @@ describe('the fit', () => {
   });
 });
 
-it('quantiles are linear between neighbours', () => {
-  expect(quantile([3, 1, 2], 0.5)).toBe(2);
-  expect(quantile([1, 2], 0.5)).toBe(1.5);
-  expect(quantile([0, 10], 0.9)).toBeCloseTo(9);
-});
 
 it('rank correlation: 1 in order, -1 in reverse, ties shared', () => {
   expect(spearman([1, 2, 3], [10, 20, 30])).toBeCloseTo(1);

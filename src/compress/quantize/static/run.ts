@@ -6,8 +6,8 @@
  *    says which of all that training passed through is kept.
  * 3. A fixed batch is made free for all that and fixed again at the end.
  */
-import type { Examples } from '../../../data/examples/examples.ts';
-import { splitExamples, subset } from '../../../data/examples/examples.ts';
+import { type Examples, firstOf, splitExamples } from '../../../data/examples/examples.ts';
+import { stepsOf } from '../../../data/stream.ts';
 import type { Model } from '../../../graph/ir.ts';
 import { batchAgain, freeBatch } from '../../../import/batch.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
@@ -63,22 +63,16 @@ export async function quantizeGraph(
     : { ...made, model: { ...made.model, graph: batchAgain(made.model.graph, prepared.graph) } };
 }
 
-const firstOf = (examples: Examples, count: number): Examples =>
-  subset(
-    examples,
-    Array.from({ length: Math.min(count, examples.count) }, (_, i) => i),
-  );
-
 function trainingOf(
   model: Model,
   examples: Examples | undefined,
   epochs: number,
   { random, onStep }: RunOptions,
 ): QuantizedTrainingOptions {
-  if (!examples) throw new UsageError('training needs examples; give --data');
+  if (!examples) throw new UsageError('training needs examples; give some', 'data');
   const [held, trained] = splitExamples(examples, heldOutOf(examples.count), random.seed);
   const batchSize = Math.min(BATCH, trained.count);
-  const steps = epochs * Math.ceil(trained.count / batchSize);
+  const steps = stepsOf(epochs, trained.count, batchSize);
   return {
     data: transferBatches(trained, { batchSize }),
     heldOut: exampleFeeds(model, held),
