@@ -5,7 +5,7 @@
  */
 import { DTYPE_CODES } from '../../graph/dtype.ts';
 import { type Graph, type Model, sizeOf, type Tensor } from '../../graph/ir.ts';
-import { FreshNames, sortTopologically } from '../../graph/walk.ts';
+import { cloneModel, FreshNames, sortTopologically } from '../../graph/walk.ts';
 import { importModel } from '../../import/index.ts';
 import { encodeFloats } from '../../util/float16.ts';
 
