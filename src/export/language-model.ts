@@ -143,7 +143,7 @@ async function openExported(files: FileStore, path: string): Promise<LanguageMod
   const decoder = cached(tokenizer, async (runtime, { ahead, ...options }, cache) => {
     if (ahead)
       throw new UsageError(
-        `${path}: exported files have no module that predicts further; draft with --draft N`,
+        `${path}: exported files have no module that predicts further; draft from the text so far`,
       );
     const graph = decodeForm(loaded.onnx, model, path);
     const stepModel = cache ? quantizeCache(graph, model, cache) : model;
