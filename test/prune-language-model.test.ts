@@ -37,12 +37,6 @@ describe('gaslaw prune of a language model', () => {
     [['--data', 'text.txt'], /give either --keep SHARE/],
     [['--layers', '99', '--data', 'text.txt'], /99 layers cannot go of 2; at least one has to stay/],
     [['--sparsity', '2:4', '--data', 'text.txt'], /language models take --layers and --keep/],
-    [['--layers', '1', '--data', 'text.txt', '--align', '8'], /--align: this is about channels; give --keep/],
-    [['--layers', '1', '--data', 'text.txt', '--seed', '3'], /--seed: this is about recovery/],
-    [
-      ['--layers', '1', '--data', 'text.txt', '--tokenizer', 't.bin'],
-      /lm has a tokenizer of its own; t\.bin is for llama2\.c files \(--tokenizer\)/,
-    ],
   ])('%j is refused in one sentence', (args, message) => {
     const { status, stderr } = cli(...args);
     expect(status).not.toBe(0);

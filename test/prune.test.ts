@@ -82,13 +82,6 @@ describe.runIf(here)('gaslaw prune (needs ../shared/data)', () => {
     [['--keep', '0.5', '--importance', 'scale', '--out', 'x.onnx'], /needs batch normalizations/],
     [['--keep', '0.01', '--out', 'x.onnx'], /leaves 0\.\d\d of the macs, more than 0\.01/],
     [['--sparsity', '3:7', '--out', 'x.onnx'], /a multiple of 7|can become sparse/],
-    [['--sparsity', '2:4', '--align', '8', '--out', 'x.onnx'], /--align: this is about channels/],
-    [['--layers', '1', '--importance', 'taylor', '--out', 'x.onnx'], /--importance: this is about channels/],
-    [
-      ['--keep', '0.5', '--samples', '8', '--out', 'x.onnx'],
-      /--samples: this is about examples; give --data/,
-    ],
-    [['--keep', '0.5', '--tokenizer', 't', '--out', 'x.onnx'], /--tokenizer: kws\.onnx is no language model/],
   ])('%j is refused in one sentence', (args, message) => {
     const { status, stderr } = gaslaw(folder, ['prune', 'kws.onnx', ...args]);
     expect(status).toBeGreaterThan(0);

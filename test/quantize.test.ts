@@ -187,48 +187,6 @@ describe('gaslaw quantize', () => {
     [['small.onnx', '--dtype', 'int8', '--train', '1', '--out', 'x.onnx'], 2, /training needs examples/],
     [['small.onnx', '--dtype', 'int8', '--average-bits', '3', '--out', 'x.onnx'], 2, /--average-bits/],
     [['absent.onnx', '--dtype', 'int8', '--out', 'x.onnx'], 1, /absent\.onnx: no such file/],
-    ...[
-      ['--rounding', 'output'],
-      ['--bias-correction'],
-      ['--equalize'],
-      ['--average-bits', '5'],
-      ['--train', '1'],
-      ['--per-tensor'],
-      ['--symmetric'],
-      ['--power-of-two'],
-      ['--input-range', '0,1'],
-      ['--samples', '9'],
-      ['--seed', '2'],
-    ].flatMap(([option = '', ...value]): [string[], number, RegExp][] => [
-      [
-        ['lm', '--dtype', 'int8', '--out', 'x', option, ...value],
-        2,
-        new RegExp(`${option}: lm is a language`),
-      ],
-      [
-        ['small.onnx', '--dtype', 'float16', '--out', 'x.onnx', option, ...value],
-        2,
-        new RegExp(`${option}: float16 rounds each weight by itself`),
-      ],
-    ]),
-    [['lm', '--dtype', 'int8', '--device', 'stm32n6', '--out', 'x'], 2, /--device: lm is a language model/],
-    [['lm', '--dtype', 'int8', '--eval', 'text.txt', '--out', 'x'], 2, /--eval: lm is a language model/],
-    [['lm', '--dtype', 'int8', '--dim', 'n=1', '--out', 'x'], 2, /--dim: lm is a language model/],
-    [
-      ['lm', '--dtype', 'int8', '--tokenizer', 't.bin', '--out', 'x'],
-      2,
-      /lm has a tokenizer of its own; t\.bin is for llama2\.c files \(--tokenizer\)/,
-    ],
-    [
-      ['small.onnx', '--dtype', 'int8', '--tokenizer', 't.bin', '--out', 'x.onnx'],
-      2,
-      /--tokenizer: small\.onnx is no language model/,
-    ],
-    [
-      ['small.onnx', '--dtype', 'int8', '--dim', 'rows=2', '--out', 'x.onnx'],
-      2,
-      /the model has no dimension "rows"; it has batch/,
-    ],
   ])('%j is refused in one sentence', (args, code, message) => {
     const { status, stderr } = cli(...args);
     expect(status).toBe(code);

@@ -117,7 +117,7 @@ export async function compress(model: Model, given: CompressOptions): Promise<Co
   const original = prepared(imported, given.dims);
   for (const { node, inputs } of openBranches(original.graph))
     given.warn?.(
-      `node "${node}" chooses its branch by ${inputs.join(', ')}; a number for it (--constant ${inputs[0]}=N) lets the branch be compressed`,
+      `node "${node}" chooses its branch by ${inputs.join(', ')}; with a number for it, as a constant, the branch can be compressed`,
     );
   const { device, budget, data, seed, dims, recoveryEpochs, log = () => {} } = options;
   const split = splitData(original, data, seed, recoveryEpochs > 0, dims);
@@ -153,7 +153,8 @@ function dimsWithData(graph: Graph, { dims, data }: CompressOptions): ReadonlyMa
   const other = found.find(([name, n]) => (dims.get(name) ?? n) !== n);
   if (other)
     throw new UsageError(
-      `--dim ${other[0]}=${dims.get(other[0])}, but ${examples?.name} has ${other[1]} there; leave it out, or give data of that size`,
+      `dimension ${other[0]} is to be ${dims.get(other[0])}, but ${examples?.name} has ${other[1]} there; leave it out, or give data of that size`,
+      'dims',
     );
   return new Map([...found.filter(([name]) => !batches.has(name)), ...dims]);
 }

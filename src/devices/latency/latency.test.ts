@@ -123,7 +123,6 @@ describe('the fit', () => {
   });
 });
 
-
 it('rank correlation: 1 in order, -1 in reverse, ties shared', () => {
   expect(spearman([1, 2, 3], [10, 20, 30])).toBeCloseTo(1);
   expect(spearman([1, 2, 3], [3, 2, 1])).toBeCloseTo(-1);
