@@ -231,7 +231,7 @@ describe('what cannot be done is one sentence', () => {
     open.graph.inputs = [{ ...open.graph.inputs[0], shape: ['N', 3, 'H', 8] }];
     open.graph.types.clear();
     await expect(compress(open, options({ dims: new Map([['H', 9]]) }))).rejects.toThrow(
-      '--dim H=9, but noise has 8 there',
+      'dimension H is to be 9, but noise has 8 there',
     );
   });
 
