@@ -26,9 +26,9 @@ export function shuffledEpochs<T>(items: readonly T[], seed: number): Source<T> 
   return index => orderOf(Math.floor(index / items.length))[index % items.length]!;
 }
 
-/** Steps of `perStep` items that see `count` of them `epochs` times; the last step counts whole. */
+/** Steps of `perStep` items that see `count` of them `epochs` times; an epoch is whole steps. */
 export const stepsOf = (epochs: number, count: number, perStep: number): number =>
-  Math.ceil((epochs * count) / perStep);
+  Math.ceil(epochs * Math.ceil(count / perStep));
 
 /** Remembers the result of the last argument only. */
 function lastOnly<T>(compute: (key: number) => T): (key: number) => T {
