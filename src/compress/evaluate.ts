@@ -134,7 +134,7 @@ function largestAt(row: Float64Array): number {
 export interface Comparison {
   /** dB for each float output, or for all where none is float; Infinity when equal. */
   readonly sqnr: Readonly<Record<string, number>>;
-  /** Share of examples of which both predict the same class; absent when the first output has no classes. */
+  /** Share of examples of which both predict the same class; absent when the first output has no classes, or gives all examples one. */
   readonly agreement?: Omit<Accuracy, 'predictions'>;
 }
 
@@ -161,7 +161,8 @@ export async function compareModels(
     if (classes) predict(got, model, output, outputs, indices);
   });
   const sqnr = Object.fromEntries([...sums].map(([name, s]) => [name, 10 * Math.log10(s.signal / s.noise)]));
-  return { sqnr, ...(classes && { agreement: shareOf(got, wanted) }) };
+  const differ = wanted.some(label => label !== wanted[0]);
+  return { sqnr, ...(classes && differ && { agreement: shareOf(got, wanted) }) };
 }
 
 /** Values of the first `rows` rows of each float output, or of every output where none is float. */

@@ -47,6 +47,14 @@ describe('quality', () => {
     expect(quality).toMatchObject({ quality: 'agreement', qualityBefore: 1, qualityAfter: 0.75 });
   });
 
+  it('of classes that are all one is that of values: a constant answer would keep them all', async () => {
+    const before = shifted([0, 9]);
+    const quality = await qualityOf(referenceRuntime(), before, shifted([0, 8]), examples());
+    // y is x + (0, 9): Σ y² is 1 + (10² + 11² + 12² + 9²), Σ e² is 4
+    expect(quality).toMatchObject({ quality: 'fidelity', qualityBefore: 1 });
+    expect(quality.qualityAfter).toBeCloseTo(1 - Math.sqrt(4 / 447), 5);
+  });
+
   it('of values is what is left beside the error: Σ y² is 15, Σ e² is 4 · 0.15', async () => {
     const [before, after] = [shifted([0, 0], 3), shifted([Math.sqrt(0.15), 0], 3)];
     const quality = await qualityOf(referenceRuntime(), before, after, examples(undefined, 3));

@@ -2,6 +2,7 @@
  * What a step of compression cost, as one number before and one after.
  *
  * 1. With labels it is accuracy. Without, and with classes, the share of examples that get the class the model gave before.
+ *    Where it gives all examples one class, as noise may get, that says nothing.
  * 2. With neither it is fidelity: 1 − √(Σ (y − ŷ)² / Σ y²) of the output that lost most, not below 0.
  */
 import type { Examples } from '../data/examples/examples.ts';
