@@ -54,7 +54,8 @@ const quantization = z.object({
   activations: z.array(z.enum(['int8', 'uint8', 'int16', 'uint16'])).readonly(),
   weights: z.array(z.enum(['int8', 'uint8', 'int4'])).readonly(),
   granularity: z.object({ conv: granularity, matmul: granularity }),
-  activationZeroPoint: z.enum(['any', 'zero']),
+  /** `zero-in-int16`: kernels of 16 bits ignore it, those of 8 take any. */
+  activationZeroPoint: z.enum(['any', 'zero', 'zero-in-int16']),
   weightZeroPoint: z.enum(['any', 'zero']),
   scale: z.enum(['any', 'power-of-two']),
   /** Ops whose inputs and output must have one scale. */

@@ -244,6 +244,12 @@ export const SOURCES = {
   ),
   onnx: at('ONNX operators and quantization', 'https://onnx.ai/onnx/operators/'),
   tflm: git('tensorflow/tflite-micro', '03e16b2', 'python/tflite_micro/python_ops_resolver.cc', '2026-11'),
+  'tflm-int16': git(
+    'tensorflow/tflite-micro',
+    '68f5545',
+    'tensorflow/lite/kernels/internal/reference/integer_ops/conv.h',
+    '2026-11',
+  ),
   'tflite-spec': at(
     'LiteRT 8-bit quantization specification',
     'https://ai.google.dev/edge/litert/models/quantization_spec',

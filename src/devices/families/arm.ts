@@ -4,11 +4,17 @@ import { type DeviceProfile, type Figure, figure } from '../profile.ts';
 const symmetricWeights = {
   weights: ['int8'],
   granularity: { conv: 'per-channel', matmul: 'per-tensor' },
-  activationZeroPoint: 'any',
+  activationZeroPoint: 'zero-in-int16',
   weightZeroPoint: 'zero',
   scale: 'any',
   unifiedScaleOps: ['MaxPool', 'AveragePool', 'GlobalAveragePool', 'Reshape', 'Transpose', 'Pad'],
 } as const;
+
+const sixteenBits: Figure<string> = figure(
+  'Kernels of 16-bit activations ignore zero points: they must be 0.',
+  'tflm-int16',
+  'vendor-doc',
+);
 
 const micro = {
   family: 'arm',
@@ -59,6 +65,7 @@ const board = ({ id, name, core, clock, ram, flash }: Micro): DeviceProfile => (
       'cmsis-nn',
       'vendor-doc',
     ),
+    sixteenBits,
   ],
   confidence: 'published',
 });
@@ -80,6 +87,7 @@ const ethos = {
 } as const satisfies Partial<DeviceProfile>;
 
 const ethosNotes: Figure<string>[] = [
+  sixteenBits,
   figure(
     '8-bit activations everywhere, 16-bit ones for part of the operators.',
     'executorch-ethos',

@@ -223,13 +223,16 @@ function valueViolation(a: AffineQuantization, q: Quantization, name: string): V
       why: `"${name}" has ${a.scale.length} scales, and activations have one`,
       fix: 'quantize activations with one scale a tensor',
     };
-  return q.activationZeroPoint === 'zero' && a.zeroPoint.some(z => z !== 0)
+  return mustBeZero(q, a) && a.zeroPoint.some(z => z !== 0)
     ? {
         why: `"${name}" has zero point ${a.zeroPoint[0]}, and it must be 0`,
         fix: 'quantize activations symmetrically',
       }
     : scaleViolation(a, q, `"${name}"`);
 }
+
+const mustBeZero = ({ activationZeroPoint: asked }: Quantization, { dtype }: AffineQuantization): boolean =>
+  asked === 'zero' || (asked === 'zero-in-int16' && dtype === 'int16');
 
 function scaleViolation({ scale }: AffineQuantization, q: Quantization, what: string): Violation | undefined {
   const odd = q.scale === 'power-of-two' ? scale.find(s => !Number.isInteger(Math.log2(s))) : undefined;
@@ -241,13 +244,12 @@ function scaleViolation({ scale }: AffineQuantization, q: Quantization, what: st
       };
 }
 
-/** Whether inputs and output of an op that wants one scale have one. */
+/** Whether an op that wants one scale has one: all inputs, and the output of what moves values (sums have a range of their own). */
 function unifiedViolation(v: NodeView, q: Quantization): Violation | undefined {
   if (!q.unifiedScaleOps.includes(v.key)) return undefined;
-  const outside = v.qdq.becoming(v.node.outputs[0] ?? '');
-  const all = [...v.node.inputs.map(name => v.qdq.behind(name)), outside].filter(
-    value => value !== undefined && !value.tensor,
-  );
+  const inputs = v.node.inputs.map(name => v.qdq.behind(name)).filter(value => value && !value.tensor);
+  const moves = inputs.length === 1 || v.key === 'Concat';
+  const all = [...inputs, ...(moves ? [v.qdq.becoming(v.node.outputs[0] ?? '')] : [])].filter(Boolean);
   const scales = new Set(all.map(value => `${value?.quantization.scale}/${value?.quantization.zeroPoint}`));
   return scales.size > 1
     ? {

@@ -37,7 +37,9 @@ export function optionsFor(device: DeviceProfile, widths: Widths): StaticOptions
     weights,
     granularity: q.granularity.conv === 'per-tensor' ? 'per-tensor' : 'per-channel',
     productGranularity: q.granularity.matmul === 'per-tensor' ? 'per-tensor' : 'per-channel',
-    symmetric: q.activationZeroPoint === 'zero',
+    symmetric:
+      q.activationZeroPoint === 'zero' ||
+      (q.activationZeroPoint === 'zero-in-int16' && activations === 'int16'),
     powerOfTwo: q.scale === 'power-of-two',
     coverage: device.family === 'cpu' || device.family === 'gpu' ? 'kernels' : 'all',
     unified: q.unifiedScaleOps,
