@@ -46,6 +46,8 @@ interface RunRecord {
   readonly maxVio?: number;
   readonly acceptance?: number;
   readonly tokensPerStep?: number;
+  /** Time of answers without drafts over that with. */
+  readonly draftSpeedup?: number;
 }
 
 const ROWS = 16;
@@ -170,7 +172,7 @@ async function learn(
 
 function summary(variant: string, runs: readonly RunRecord[]) {
   const { parameters, activeParameters, cacheElementsPerToken } = runs[0] as RunRecord;
-  const over = (field: 'loss' | 'maxVio' | 'acceptance' | 'tokensPerStep') => {
+  const over = (field: 'loss' | 'maxVio' | 'acceptance' | 'tokensPerStep' | 'draftSpeedup') => {
     const values = runs.map(r => r[field]).filter(v => v !== undefined);
     return values.length > 0 ? { [field]: meanAndInterval(values) } : {};
   };
@@ -184,6 +186,7 @@ function summary(variant: string, runs: readonly RunRecord[]) {
     ...over('maxVio'),
     ...over('acceptance'),
     ...over('tokensPerStep'),
+    ...over('draftSpeedup'),
     msPerStep: median(runs.map(r => r.msPerStep)),
   };
 }
