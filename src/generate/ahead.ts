@@ -196,9 +196,12 @@ export class Ahead {
         r,
         own.map(({ token }) => token),
       );
-    await distributions.run();
+    // the likeliest token needs no probabilities
+    const drawn = drafting.some(({ job }) => job.request.temperature !== 0);
+    if (drawn) await distributions.run();
+    const weights = drawn ? distributions.probabilities : distributions.logits;
     for (const { job, r, own } of drafting)
-      own.push(drawDraft(distributions.probabilities, r * size, size, job.request, job.random));
+      own.push(drawDraft(weights, r * size, size, job.request, job.random));
   }
 }
 
