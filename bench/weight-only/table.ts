@@ -41,7 +41,7 @@ export interface Row {
   readonly name: string;
   readonly perplexity: number;
   readonly bitsPerWeight?: number;
-  /** Perplexity on the text between what calibrates: of ours, the way with the lowest is taken by default. */
+  /** Perplexity on the text between what calibrates: what `gaslaw quantize` decides by. */
   readonly between: number;
 }
 

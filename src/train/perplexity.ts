@@ -69,26 +69,39 @@ export function textScore(nats: number, tokens: number, bytes: number): TextScor
 export const weightsScorer =
   (model: CausalModel, from: ScoredWeights, rows = 16): TextScorer =>
   async (runtime, texts, length) => {
-    const { graph, weights } = await scoringGraph(model, from);
-    using program = await runtime.compile(modelFor(lower(graph)));
     let [nats, tokens] = [0, 0];
-    for (const batch of windowsOfTexts(texts, { rows, length })) {
-      const dims = [batch.rows, batch.length];
-      const sum = new Float32Array(1);
-      using binding = program.bind({
-        ids: int32(dims, batch.ids),
-        positions: int32(dims, batch.positions),
-        targets: int32(dims, batch.targets),
-        weights: float32(dims, batch.weights),
-        sum: float32([], sum),
-        ...weights,
-      });
-      await binding.run();
-      nats -= sum[0] as number;
+    for await (const batch of scoredBatches(runtime, model, from, texts, { rows, length })) {
+      nats += batch.nats;
       tokens += batch.tokens;
     }
     return { nats, tokens };
   };
+
+/** The same batch by batch, for differences that need an error of their own. */
+export async function* scoredBatches(
+  runtime: Runtime,
+  model: CausalModel,
+  from: ScoredWeights,
+  texts: readonly Int32Array[],
+  { rows, length }: { readonly rows: number; readonly length: number },
+): AsyncGenerator<{ readonly nats: number; readonly tokens: number }> {
+  const { graph, weights } = await scoringGraph(model, from);
+  using program = await runtime.compile(modelFor(lower(graph)));
+  for (const batch of windowsOfTexts(texts, { rows, length })) {
+    const dims = [batch.rows, batch.length];
+    const sum = new Float32Array(1);
+    using binding = program.bind({
+      ids: int32(dims, batch.ids),
+      positions: int32(dims, batch.positions),
+      targets: int32(dims, batch.targets),
+      weights: float32(dims, batch.weights),
+      sum: float32([], sum),
+      ...weights,
+    });
+    await binding.run();
+    yield { nats: -(sum[0] as number), tokens: batch.tokens };
+  }
+}
 
 /** The graph of a batch's summed log-probability, and what its weight inputs are bound to. */
 async function scoringGraph(

@@ -87,7 +87,7 @@ export const quantizeCommand = (): Command =>
     )
     .option(
       '--method <name>',
-      `how ranges are chosen: ${OBSERVERS.join(', ')} (default: mse); how a language model's weights are: ${LANGUAGE_METHODS.join(', ')} (default: gptq with --data)`,
+      `how ranges are chosen: ${OBSERVERS.join(', ')} (default: mse); how a language model's weights are: ${LANGUAGE_METHODS.join(', ')} (default with --data: gptq, in GGUF where it is surely better)`,
       oneOf('--method', [...new Set([...OBSERVERS, ...LANGUAGE_METHODS])]),
     )
     .option(
