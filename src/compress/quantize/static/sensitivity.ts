@@ -42,7 +42,7 @@ export async function sensitivity(
   const simulation = new Simulation(prepared, planOptions(options), [], activationScheme(options));
   const outputs = async () => {
     using program = await simulation.compile(runtime);
-    return outputsOf(program, data);
+    return await outputsOf(program, data); // before the program goes
   };
   const wanted = await outputs();
   const rows: LayerSensitivity[] = [];
