@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { textOf } from '../src/report/fixtures/page.ts';
 import { gaslaw, jsonOf, MAIN } from './gaslaw.ts';
+import { HAS_DATA, NEEDS_DATA, shared } from './shared-data.ts';
 
 vi.setConfig({ testTimeout: 300_000 }); // whole runs of the program, several each
 
 const root = join(import.meta.dirname, '..');
-const model = join(root, '../shared/data/mlperftiny_kws_dscnn.onnx');
+const model = shared('mlperftiny_kws_dscnn.onnx');
 const data = join(root, 'bench/data/keywords.json');
 const folder = mkdtempSync(join(tmpdir(), 'gaslaw-compress-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -34,7 +35,7 @@ interface Result {
   readonly files: readonly string[];
 }
 
-describe.skipIf(!existsSync(model))('gaslaw compress of the keyword model', () => {
+describe.runIf(HAS_DATA)(`gaslaw compress of the keyword model ${NEEDS_DATA}`, () => {
   const base = ['compress', model, '--data', data, '--json', '--max-drop', '1'];
 
   it('for an STM32 loses less than a point at a quarter of the memory', () => {
@@ -78,12 +79,12 @@ describe.skipIf(!existsSync(model))('gaslaw compress of the keyword model', () =
   });
 });
 
-const stories = join(root, '../shared/data/stories260K.bin');
+const stories = shared('stories260K.bin');
 
-describe.skipIf(!existsSync(stories))('gaslaw compress of a language model', () => {
+describe.runIf(HAS_DATA)(`gaslaw compress of a language model ${NEEDS_DATA}`, () => {
   const text = join(folder, 'text.txt');
-  const all = join(root, '../shared/data/tinystories_niklas6_197k.txt');
-  if (existsSync(all)) writeFileSync(text, readFileSync(all, 'utf8').slice(0, 30_000));
+  if (HAS_DATA)
+    writeFileSync(text, readFileSync(shared('tinystories_niklas6_197k.txt'), 'utf8').slice(0, 30_000));
   const base = ['compress', stories, '--device', 'cpu-x86-vnni', '--json'];
 
   interface Language {
@@ -134,7 +135,7 @@ describe.skipIf(!existsSync(stories))('gaslaw compress of a language model', () 
   });
 
   it.each([
-    [[], 'without --data TEXT nothing is known of quality'],
+    [[], 'without a text nothing is known of quality; give one, or a limit on memory (--data)'],
     [['--data', text, '--max-latency', '1'], '--max-latency is for graphs'],
     [['--data', text, '--device', 'arm-ethos-u55-128'], 'none of which a language model is written in'],
   ])('%s is one sentence', (args, message) => {

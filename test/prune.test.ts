@@ -1,5 +1,5 @@
 /** `gaslaw prune` on real models, run as users run it. */
-import { copyFileSync, existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -7,13 +7,12 @@ import { float32 } from '../src/graph/ir.ts';
 import { decodeModel } from '../src/graph/protobuf.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
 import { gaslaw, jsonOf } from './gaslaw.ts';
+import { HAS_DATA, NEEDS_DATA, shared } from './shared-data.ts';
 
-const data = join(import.meta.dirname, '../../shared/data');
 const folder = mkdtempSync(join(tmpdir(), 'gaslaw-prune-'));
-const here = existsSync(data);
-if (here) {
-  copyFileSync(join(data, 'mlperftiny_kws_dscnn.onnx'), join(folder, 'kws.onnx'));
-  copyFileSync(join(data, 'gpt_nano_sort.onnx'), join(folder, 'sort.onnx'));
+if (HAS_DATA) {
+  copyFileSync(shared('mlperftiny_kws_dscnn.onnx'), join(folder, 'kws.onnx'));
+  copyFileSync(shared('gpt_nano_sort.onnx'), join(folder, 'sort.onnx'));
 }
 
 const KEYWORDS = join(import.meta.dirname, '../bench/data/keywords.json');
@@ -29,7 +28,7 @@ interface Result {
   readonly qualityInterval: readonly [number, number];
 }
 
-describe.runIf(here)('gaslaw prune (needs ../shared/data)', () => {
+describe.runIf(HAS_DATA)(`gaslaw prune ${NEEDS_DATA}`, () => {
   it('halves the multiply-adds of a model that ONNX Runtime then runs', async () => {
     const args = ['prune', 'kws.onnx', '--keep', '0.5', '--align', '8', '--out', 'small.onnx', '--json'];
     const result = jsonOf(gaslaw(folder, args)) as Result;

@@ -11,6 +11,7 @@ import { Qdq } from '../src/ops/qdq.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
 import { Random } from '../src/util/random.ts';
 import { gaslaw, jsonOf, writeTinyModel } from './gaslaw.ts';
+import { HAS_DATA, NEEDS_DATA, shared } from './shared-data.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'gaslaw-quantize-'));
 const cli = (...args: string[]) => gaslaw(folder, ['quantize', ...args]);
@@ -30,9 +31,7 @@ interface Quality extends Result {
 }
 
 const KEYWORDS = join(import.meta.dirname, '../bench/data/keywords.json');
-const KWS = join(import.meta.dirname, '../../shared/data/mlperftiny_kws_dscnn.onnx');
-const here = existsSync(KWS);
-if (here) copyFileSync(KWS, join(folder, 'kws.onnx'));
+if (HAS_DATA) copyFileSync(shared('mlperftiny_kws_dscnn.onnx'), join(folder, 'kws.onnx'));
 
 /** Convolution, Relu, mean, product. */
 function writeModel(name: string): void {
@@ -90,7 +89,7 @@ describe('gaslaw quantize', () => {
     expect(weightDType('other.onnx')).toMatchObject(expected);
   });
 
-  it.runIf(here)('calibrates on data and says what was lost on the rest (needs ../shared/data)', () => {
+  it.runIf(HAS_DATA)(`calibrates on data and says what was lost on the rest ${NEEDS_DATA}`, () => {
     const args = [
       'kws.onnx',
       '--dtype',
@@ -113,7 +112,7 @@ describe('gaslaw quantize', () => {
     expect(low < result.qualityAfter && result.qualityAfter < high).toBe(true);
   });
 
-  it.runIf(here)('measures on other data where it is told to (needs ../shared/data)', () => {
+  it.runIf(HAS_DATA)(`measures on other data where it is told to ${NEEDS_DATA}`, () => {
     const args = [
       'kws.onnx',
       '--dtype',

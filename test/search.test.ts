@@ -1,5 +1,5 @@
 /** `gaslaw search` on a real model, run as users run it. */
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -7,8 +7,7 @@ import { float32 } from '../src/graph/ir.ts';
 import { decodeModel } from '../src/graph/protobuf.ts';
 import { nativeRuntime } from '../src/runtime/native/native.ts';
 import { gaslaw, jsonOf } from './gaslaw.ts';
-
-const data = join(import.meta.dirname, '../../shared/data');
+import { HAS_DATA, NEEDS_DATA, shared } from './shared-data.ts';
 
 interface Point {
   readonly output: string;
@@ -18,11 +17,11 @@ interface Point {
   readonly estimatedMs: number;
 }
 
-describe.skipIf(!existsSync(data))('gaslaw search (needs ../shared/data)', () => {
+describe.runIf(HAS_DATA)(`gaslaw search ${NEEDS_DATA}`, () => {
   const folder = mkdtempSync(join(tmpdir(), 'gaslaw-search-'));
-  if (existsSync(data))
+  if (HAS_DATA)
     for (const name of ['mlperftiny_kws_dscnn.onnx', 'kws01_1000.bin'])
-      copyFileSync(join(data, name), join(folder, name));
+      copyFileSync(shared(name), join(folder, name));
   const spec = {
     path: 'kws01_1000.bin',
     records: { shape: [49, 10], dtype: 'int8' },

@@ -1,8 +1,8 @@
 /**
- * A trained llama in llama2.c's format (`../shared/data/stories260K.bin`) against values that another program computed in
+ * A trained llama in llama2.c's format (`stories260K.bin`) against values that another program computed in
  * float64: logits, greedy text and perplexity, as it is and after it went through every other format.
  */
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -17,9 +17,9 @@ import { nativeRuntime } from '../src/runtime/native/native.ts';
 import type { Program, Runtime } from '../src/runtime/runtime.ts';
 import type { Tokenizer } from '../src/tokenizer/tokenizer.ts';
 import { gaslaw, jsonOf } from './gaslaw.ts';
+import { HAS_DATA, NEEDS_DATA, shared } from './shared-data.ts';
 
-const shared = join(import.meta.dirname, '../../shared/data');
-const stories = join(shared, 'stories260K.bin');
+const stories = shared('stories260K.bin');
 
 interface Reference {
   readonly prompt: string;
@@ -78,7 +78,7 @@ const logitsOf = async (program: Program, feeds: Record<string, Tensor>): Promis
 
 /** The fixed text: the first 120 paragraphs of more than 80 characters. */
 function fixedText(): string {
-  const text = readFileSync(join(shared, 'tinystories_niklas6_197k.txt'), 'utf8');
+  const text = readFileSync(shared('tinystories_niklas6_197k.txt'), 'utf8');
   const paragraphs = text.split('\n\n').map(p => p.trim());
   return paragraphs
     .filter(p => p.length > 80)
@@ -86,9 +86,9 @@ function fixedText(): string {
     .join('\n\n');
 }
 
-describe.skipIf(!existsSync(stories))('../shared/data/stories260K.bin', () => {
-  const reference: Reference = existsSync(stories)
-    ? JSON.parse(readFileSync(join(shared, 'stories260K.reference.json'), 'utf8'))
+describe.runIf(HAS_DATA)(`stories260K.bin ${NEEDS_DATA}`, () => {
+  const reference: Reference = HAS_DATA
+    ? JSON.parse(readFileSync(shared('stories260K.reference.json'), 'utf8'))
     : undefined;
   let runtime: Runtime;
   beforeAll(async () => {

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { HAS_DATA, NEEDS_DATA, shared } from '../../test/shared-data.ts';
 import { nodeFiles } from '../cli/node-files.ts';
 import { fitExamples } from '../data/examples/fit.ts';
 import { openExamples } from '../data/examples/open.ts';
@@ -12,14 +13,13 @@ import { referenceRuntime } from '../runtime/reference/index.ts';
 import { accuracyOf, compareModels } from './evaluate.ts';
 
 const root = new URL('../../', import.meta.url);
-const shared = new URL('../shared/data/', root);
 
-describe.skipIf(!existsSync(shared))('published models on ../shared/data', () => {
+describe.runIf(HAS_DATA)(`published models ${NEEDS_DATA}`, () => {
   it.each([
     ['cifar_resnet20.onnx', 'cifar10-test.json', 0.811],
     ['mlperftiny_kws_dscnn.onnx', 'keywords.json', 0.901],
   ])('%s is right on its published share', async (file, data, accuracy) => {
-    const model = decodeModel(readFileSync(new URL(file, shared)));
+    const model = decodeModel(readFileSync(shared(file)));
     const examples = await openExamples(
       nodeFiles(),
       new URL(`bench/data/${data}`, root).pathname,

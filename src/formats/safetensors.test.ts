@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { HAS_DATA, NEEDS_DATA, shared } from '../../test/shared-data.ts';
 import type { DType } from '../graph/dtype.ts';
 import { float32, type Tensor } from '../graph/ir.ts';
 import { randomTensor } from '../graph/random-graph.ts';
@@ -52,16 +53,12 @@ describe('the file that the safetensors package wrote', () => {
   });
 });
 
-const shared = join(import.meta.dirname, '../../../shared/data/gpt_nano_sort.safetensors');
-test.skipIf(!existsSync(shared))(
-  '../shared/data/gpt_nano_sort.safetensors is rewritten to the same tensors',
-  () => {
-    const { tensors, metadata } = decodeSafetensors(readFileSync(shared));
-    const again = decodeSafetensors(Buffer.concat(encodeSafetensors(tensors, metadata)));
-    expect(again.tensors.size).toBe(tensors.size);
-    for (const [name, tensor] of tensors) expect(again.tensors.get(name), name).toEqual(tensor);
-  },
-);
+test.runIf(HAS_DATA)(`gpt_nano_sort.safetensors is rewritten to the same tensors ${NEEDS_DATA}`, () => {
+  const { tensors, metadata } = decodeSafetensors(readFileSync(shared('gpt_nano_sort.safetensors')));
+  const again = decodeSafetensors(Buffer.concat(encodeSafetensors(tensors, metadata)));
+  expect(again.tensors.size).toBe(tensors.size);
+  for (const [name, tensor] of tensors) expect(again.tensors.get(name), name).toEqual(tensor);
+});
 
 const DTYPES = [
   'float32',

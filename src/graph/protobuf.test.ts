@@ -1,8 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { HAS_DATA, NEEDS_DATA, shared } from '../../test/shared-data.ts';
 import { Random } from '../util/random.ts';
 import { type Attribute, float32, type Graph, type Model, modelOf, type Tensor } from './ir.ts';
 import { type FunctionProto, MODEL, type NodeProto } from './onnx-schema.ts';
@@ -179,10 +180,9 @@ describe('files that the onnx package wrote', () => {
     expect(decodeModel(encodeModel(model))).toEqual(model);
   });
 
-  const shared = join(import.meta.dirname, '../../../shared/data');
   const names = ['gpt_nano_sort', 'cifar_resnet20', 'cifar_resnet20_bn', 'mlperftiny_kws_dscnn', 'mnist-12'];
-  test.skipIf(!existsSync(shared)).each(names)('../shared/data/%s.onnx reads back equal', name => {
-    const model = decodeModel(readFileSync(join(shared, `${name}.onnx`)));
+  test.runIf(HAS_DATA).each(names)(`%s.onnx reads back equal ${NEEDS_DATA}`, name => {
+    const model = decodeModel(readFileSync(shared(`${name}.onnx`)));
     expect(isDeepStrictEqual(decodeModel(encodeModel(model)), model)).toBe(true);
   });
 });

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { HAS_DATA, NEEDS_DATA, shared } from '../../test/shared-data.ts';
 import { float32, type Model } from '../graph/ir.ts';
 import { decodeModel } from '../graph/protobuf.ts';
 import { verify } from '../graph/verify.ts';
@@ -9,7 +10,6 @@ import { evaluate } from '../runtime/reference/index.ts';
 import { freeBatch } from './batch.ts';
 import { importModel } from './index.ts';
 
-const kws = new URL('../../../shared/data/mlperftiny_kws_dscnn.onnx', import.meta.url);
 const modelOf = (batch: number | string, finish: (x: Value) => Value): Model => {
   const b = new Builder('fixed');
   b.output(finish(b.input('x', 'float32', [batch, 2, 3])), 'y');
@@ -35,8 +35,8 @@ describe('freeBatch', () => {
     expect(freeBatch(mixed)).toBe(mixed);
   });
 
-  it.skipIf(!existsSync(kws))('frees the keyword spotter (shared data)', () => {
-    const { model } = importModel(decodeModel(readFileSync(kws)));
+  it.runIf(HAS_DATA)(`frees the keyword spotter ${NEEDS_DATA}`, () => {
+    const { model } = importModel(decodeModel(readFileSync(shared('mlperftiny_kws_dscnn.onnx'))));
     const { graph } = freeBatch(model);
     const [one, two] = [0.3, -0.7].map(v => new Float32Array(490).fill(v));
     const input = graph.inputs[0]?.name as string;

@@ -1,7 +1,8 @@
 /** What is imported computes what it did, with fewer nodes; what must stay stays. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
+import { HAS_DATA, NEEDS_DATA, shared } from '../../test/shared-data.ts';
 import { emptyGraph, float32, type Graph, int64, type Model, modelOf, type Tensor } from '../graph/ir.ts';
 import { eliminateCommonSubexpressions, mergeEqualIntegers } from '../graph/passes/cse.ts';
 import { decodeModel } from '../graph/protobuf.ts';
@@ -16,7 +17,6 @@ import { foldConstants } from './fold.ts';
 import { importModel } from './index.ts';
 import { upgrade } from './upgrade.ts';
 
-const data = new URL('../../../shared/data/', import.meta.url);
 const opTypes = (graph: Graph): string[] => graph.nodes.map(n => n.opType);
 
 function traced(shape: readonly (number | string)[], body: (b: Builder, x: Value) => Value): Graph {
@@ -329,8 +329,8 @@ describe('branches that are known', () => {
   });
 });
 
-describe.skipIf(!existsSync(data))('models of others (needs ../shared/data)', () => {
-  const load = (name: string): Model => decodeModel(readFileSync(new URL(name, data)));
+describe.runIf(HAS_DATA)(`models of others ${NEEDS_DATA}`, () => {
+  const load = (name: string): Model => decodeModel(readFileSync(shared(name)));
   test.each([
     ['cifar_resnet20_bn.onnx', 55],
     ['mlperftiny_kws_dscnn.onnx', 24],

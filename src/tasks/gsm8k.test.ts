@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { HAS_DATA, NEEDS_DATA, shared } from '../../test/shared-data.ts';
 import { createGsm8k, normaliseNumber } from './gsm8k.ts';
 
 const line = (question: string, answer: string) => JSON.stringify({ question, answer });
@@ -66,9 +67,8 @@ describe('gsm8k', () => {
     expect(() => createGsm8k({ train: '\n' })).toThrow('no problems');
   });
 
-  const published = new URL('../../../shared/data/gsm8k_test.jsonl', import.meta.url);
-  it.skipIf(!existsSync(published))('reads the published test file, and every truth scores', () => {
-    const full = createGsm8k({ train: CONTENT, test: readFileSync(published, 'utf8') });
+  it.runIf(HAS_DATA)(`reads the published test file, and every truth scores ${NEEDS_DATA}`, () => {
+    const full = createGsm8k({ train: CONTENT, test: readFileSync(shared('gsm8k_test.jsonl'), 'utf8') });
     const problems = full.problems('test');
     expect(problems).toHaveLength(1319);
     expect(problems.every(p => full.verify(p, full.truth(p)).correct)).toBe(true);

@@ -1,6 +1,7 @@
 /** Imported graphs train as PyTorch trains them, learn, and resume exactly. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it, test } from 'vitest';
+import { HAS_DATA, NEEDS_DATA, shared } from '../../test/shared-data.ts';
 import { float32, type Graph, int32, modelOf, type Tensor } from '../graph/ir.ts';
 import { decodeModel } from '../graph/protobuf.ts';
 import { verify } from '../graph/verify.ts';
@@ -21,11 +22,10 @@ import { restoreSnapshot, snapshot } from './tiny.ts';
 import { weightsOf } from './weights-of.ts';
 
 const runtime = await nativeRuntime();
-const data = new URL('../../../shared/data/', import.meta.url);
 const load = (name: string): Graph =>
-  importModel(decodeModel(readFileSync(new URL(name, data))), { foldNorms: false }).model.graph;
+  importModel(decodeModel(readFileSync(shared(name))), { foldNorms: false }).model.graph;
 
-describe.skipIf(!existsSync(data))('weights of models of others (needs ../shared/data)', () => {
+describe.runIf(HAS_DATA)(`weights of models of others ${NEEDS_DATA}`, () => {
   test.each([
     // 19 kernels, 19 norms of two vectors, a matrix and its bias
     ['cifar_resnet20_bn.onnx', 59, 269_722],
@@ -67,8 +67,8 @@ interface Fixture {
 const PATH = new URL('../../bench/peers/fixtures/fine-tune.json', import.meta.url);
 const FIXTURE = JSON.parse(readFileSync(PATH, 'utf8')) as Fixture;
 
-describe.skipIf(!existsSync(data))('one step of ResNet-20 with norms (needs ../shared/data)', async () => {
-  if (!existsSync(data)) return;
+describe.runIf(HAS_DATA)(`one step of ResNet-20 with norms ${NEEDS_DATA}`, async () => {
+  if (!HAS_DATA) return;
   const before = load('cifar_resnet20_bn.onnx');
   const { batch, rate, momentum, decay, loss, tensors } = FIXTURE;
   const feeds: Feeds = {
@@ -252,34 +252,31 @@ describe('fine-tuning', () => {
     expect(training.trained().initializers.has('projection')).toBe(false);
   });
 
-  it.skipIf(!existsSync(data))(
-    'trains what was exported for one example (needs ../shared/data)',
-    async () => {
-      const graph = load('mnist-12.onnx');
-      const random = new Random(1);
-      const images = float32(
-        [16, 1, 28, 28],
-        Float32Array.from({ length: 16 * 784 }, () => 255 * random.uniform()),
-      );
-      using training = await fineTuning(runtime, graph, {
-        ...options,
-        batchSize: 16,
-        data: () => [
-          {
-            [graph.inputs[0]?.name as string]: images,
-            labels: int32(
-              [16],
-              [...Array(16).keys()].map(i => i % 10),
-            ),
-          },
-        ],
-      });
-      const losses: number[] = [];
-      for (let i = 0; i < 40; i++) losses.push((await training.step(i)).loss as number);
-      expect(losses.at(-1)).toBeLessThan(0.5 * (losses[0] as number));
-      expect(training.trained().inputs).toEqual(graph.inputs);
-    },
-  );
+  it.runIf(HAS_DATA)(`trains what was exported for one example ${NEEDS_DATA}`, async () => {
+    const graph = load('mnist-12.onnx');
+    const random = new Random(1);
+    const images = float32(
+      [16, 1, 28, 28],
+      Float32Array.from({ length: 16 * 784 }, () => 255 * random.uniform()),
+    );
+    using training = await fineTuning(runtime, graph, {
+      ...options,
+      batchSize: 16,
+      data: () => [
+        {
+          [graph.inputs[0]?.name as string]: images,
+          labels: int32(
+            [16],
+            [...Array(16).keys()].map(i => i % 10),
+          ),
+        },
+      ],
+    });
+    const losses: number[] = [];
+    for (let i = 0; i < 40; i++) losses.push((await training.step(i)).loss as number);
+    expect(losses.at(-1)).toBeLessThan(0.5 * (losses[0] as number));
+    expect(training.trained().inputs).toEqual(graph.inputs);
+  });
 
   it('says what it cannot train', async () => {
     const graph = network();

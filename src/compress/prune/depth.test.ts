@@ -1,6 +1,7 @@
 /** Residual branches: found where they are, gone without a trace, ranked by what they change. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { HAS_DATA, NEEDS_DATA, shared } from '../../../test/shared-data.ts';
 import { float32, type Graph } from '../../graph/ir.ts';
 import { decodeModel } from '../../graph/protobuf.ts';
 import { verify } from '../../graph/verify.ts';
@@ -10,8 +11,6 @@ import { modelFor } from '../../ops/opset.ts';
 import { nativeRuntime } from '../../runtime/native/native.ts';
 import { evaluate } from '../../runtime/reference/index.ts';
 import { branchInfluence, residualBranches, withoutBranches } from './depth.ts';
-
-const resnet = new URL('../../../../shared/data/cifar_resnet20.onnx', import.meta.url);
 
 /** x + a·x, then + b·that; then a sum that is no branch: the same values on both sides come from elsewhere. */
 function ladder(a: number, b: number): Graph {
@@ -63,8 +62,8 @@ describe('residual branches', () => {
     expect(influence[1]).toBeCloseTo(1 - (cos + second) / 2, 5);
   });
 
-  it.skipIf(!existsSync(resnet))('of ResNet-20 are its seven blocks without a stride (shared data)', () => {
-    const { model } = importModel(decodeModel(readFileSync(resnet)));
+  it.runIf(HAS_DATA)(`of ResNet-20 are its seven blocks without a stride ${NEEDS_DATA}`, () => {
+    const { model } = importModel(decodeModel(readFileSync(shared('cifar_resnet20.onnx'))));
     const branches = residualBranches(model.graph);
     expect(branches).toHaveLength(7);
     const shorter = withoutBranches(model.graph, branches.slice(0, 2));

@@ -1,6 +1,7 @@
 /** Removing a group is the same as setting its weights to 0, where no op takes statistics over it. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { HAS_DATA, NEEDS_DATA, shared } from '../../../test/shared-data.ts';
 import { float32, type Graph, int64, type Tensor } from '../../graph/ir.ts';
 import { decodeModel } from '../../graph/protobuf.ts';
 import { verify } from '../../graph/verify.ts';
@@ -15,10 +16,8 @@ import { Random } from '../../util/random.ts';
 import { type ChannelGroup, pruningDimensions } from './groups.ts';
 import { removeGroups } from './remove.ts';
 
-const data = new URL('../../../../shared/data/', import.meta.url);
-
 function load(name: string): Graph {
-  const { graph } = upgrade(decodeModel(readFileSync(new URL(name, data))));
+  const { graph } = upgrade(decodeModel(readFileSync(shared(name))));
   inferShapes(graph);
   return graph;
 }
@@ -66,10 +65,8 @@ const valuesOf = (t: Tensor | undefined) => (t as Tensor).data as Float32Array;
 const largestDifference = (a: Tensor | undefined, b: Tensor | undefined): number =>
   Math.max(...Array.from(valuesOf(a), (v, i) => Math.abs(v - (valuesOf(b)[i] as number))));
 
-const here = existsSync(data);
-
 describe('removing equals zeroing', () => {
-  it.runIf(here).each([
+  it.runIf(HAS_DATA).each([
     ['cifar_resnet20.onnx', { image: noise(1, 3, 32, 32) }, 9],
     ['cifar_resnet20_bn.onnx', { image: noise(1, 3, 32, 32) }, 9],
     ['mlperftiny_kws_dscnn.onnx', { mfcc: noise(1, 49, 10, 1) }, 5],
@@ -79,7 +76,7 @@ describe('removing equals zeroing', () => {
       { idx: { dtype: 'int64', dims: [1, 6], data: BigInt64Array.of(0n, 1n, 2n, 2n, 1n, 0n) } as Tensor },
       6,
     ],
-  ])('%s (needs ../shared/data)', (name, feeds, dimensions) => {
+  ])(`%s ${NEEDS_DATA}`, (name, feeds, dimensions) => {
     const graph = load(name);
     expect(pruningDimensions(graph).filter(d => !d.mixing)).toHaveLength(dimensions);
     const groups = someGroups(graph);
@@ -154,8 +151,8 @@ describe('what stays', () => {
   });
 });
 
-it.runIf(here)(
-  'a quarter of the pointwise work is left when every channel dimension of DS-CNN is halved (needs ../shared/data)',
+it.runIf(HAS_DATA)(
+  `a quarter of the pointwise work is left when every channel dimension of DS-CNN is halved ${NEEDS_DATA}`,
   () => {
     const graph = load('mlperftiny_kws_dscnn.onnx');
     const groups = pruningDimensions(graph).flatMap(d => d.groups.filter((_, i) => i % 2 === 0));

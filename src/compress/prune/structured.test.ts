@@ -1,6 +1,7 @@
 /** Plans meet their target, keep alignment, and take the least important first. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { HAS_DATA, NEEDS_DATA, shared } from '../../../test/shared-data.ts';
 import { float32, type Graph, type Tensor } from '../../graph/ir.ts';
 import { decodeModel } from '../../graph/protobuf.ts';
 import { verify } from '../../graph/verify.ts';
@@ -13,21 +14,18 @@ import { pruningDimensions } from './groups.ts';
 import { activation, magnitude, scale, taylor } from './importance.ts';
 import { macsOf, parametersOf, pruneStructured } from './structured.ts';
 
-const data = new URL('../../../../shared/data/', import.meta.url);
-
 function load(name: string): Graph {
-  const { graph } = upgrade(decodeModel(readFileSync(new URL(name, data))));
+  const { graph } = upgrade(decodeModel(readFileSync(shared(name))));
   inferShapes(graph);
   return graph;
 }
 
-const here = existsSync(data);
 /** Read only by tests that run where the data are. */
-const ds = (here ? load('mlperftiny_kws_dscnn.onnx') : undefined) as Graph;
+const ds = (HAS_DATA ? load('mlperftiny_kws_dscnn.onnx') : undefined) as Graph;
 const weightShapes = (graph: Graph) =>
   [...graph.initializers.values()].filter(t => t.dims.length === 4).map(t => t.dims);
 
-describe.runIf(here)('a plan (needs ../shared/data)', () => {
+describe.runIf(HAS_DATA)(`a plan ${NEEDS_DATA}`, () => {
   it.each(['global', 'uniform'] as const)('meets the multiply-adds asked for, ranking %s', ranking => {
     const { graph, report } = pruneStructured(ds, {
       target: { keep: 0.5, of: 'macs' },
@@ -151,8 +149,8 @@ describe('importance', () => {
     ).toEqual([1, 3, 5]);
   });
 
-  it.runIf(here)(
-    'by scale follows the batch normalizations, and says when there are none (needs ../shared/data)',
+  it.runIf(HAS_DATA)(
+    `by scale follows the batch normalizations, and says when there are none ${NEEDS_DATA}`,
     () => {
       const graph = load('cifar_resnet20_bn.onnx');
       const score = scale(graph);

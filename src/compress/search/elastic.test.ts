@@ -1,6 +1,7 @@
 /** A masked network computes what the extracted one does, for any genome. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { HAS_DATA, NEEDS_DATA, shared } from '../../../test/shared-data.ts';
 import { float32, type Graph, int64, type Tensor } from '../../graph/ir.ts';
 import { decodeModel } from '../../graph/protobuf.ts';
 import { verify } from '../../graph/verify.ts';
@@ -12,8 +13,7 @@ import { magnitude } from '../prune/importance.ts';
 import { macsOf } from '../prune/structured.ts';
 import { Elastic } from './elastic.ts';
 
-const data = new URL('../../../../shared/data/', import.meta.url);
-const load = (name: string): Graph => importModel(decodeModel(readFileSync(new URL(name, data)))).model.graph;
+const load = (name: string): Graph => importModel(decodeModel(readFileSync(shared(name)))).model.graph;
 
 /** Kernels of 5 and 7, a depthwise layer, norms, a residual branch that is read twice, a matrix. */
 function network(): Graph {
@@ -147,7 +147,7 @@ describe('an elastic network', () => {
   });
 });
 
-describe.skipIf(!existsSync(data))('of models of others (needs ../shared/data)', () => {
+describe.runIf(HAS_DATA)(`of models of others ${NEEDS_DATA}`, () => {
   const of = (name: string, depth: boolean) => {
     const graph = load(name);
     return new Elastic(graph, { importance: magnitude(graph), widths: [0.5], depth });
