@@ -148,7 +148,9 @@ describe('gaslaw run r1 --size debug', () => {
   it('refuses a folder that has a run, and says what to do', () => {
     const { status, stderr } = cli('run', 'r1', '--size', 'debug', '--out', 'run');
     expect(status).toBe(2);
-    expect(stderr).toMatch(/^gaslaw: run: there is a run already; pass --resume.*\n$/);
+    expect(stderr).toMatch(
+      /^gaslaw: run: there is a run already; resume it, or choose another folder \(--resume\)\n$/,
+    );
     expect(cli('run', 'r1', '--size', 'debug', '--seed', '2', '--out', 'run', '--resume').stderr).toContain(
       'seed 1',
     );

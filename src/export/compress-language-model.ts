@@ -87,7 +87,10 @@ export async function compressLanguageModel(
 ): Promise<CompressedLanguage> {
   const { device, budget, data, log = () => {} } = options;
   if (data === undefined && budget.maxMemoryBytes === undefined)
-    throw new UsageError('without --data TEXT nothing is known of quality; give a text, or --max-memory');
+    throw new UsageError(
+      'without a text nothing is known of quality; give one, or a limit on memory',
+      'data',
+    );
   const dtypes = dtypesFor(device);
   log(`plan: ${dtypes.length} candidates for ${device.id}: ${dtypes.join(', ')}`);
   const done: Stored[] = [];

@@ -13,7 +13,7 @@
  */
 
 import type { Interval } from '../tasks/statistics.ts';
-import { assert, UsageError } from '../util/errors.ts';
+import { GaslawError, UsageError } from '../util/errors.ts';
 import { type FileStore, readJson } from '../util/files.ts';
 
 /** What every stage of every recipe reports. */
@@ -38,7 +38,7 @@ export interface StageBase {
   readonly notes?: readonly string[];
 }
 
-/** A stage judged by verified answers: the fields of `gaslaw run --json`, and what the report draws. */
+/** A stage judged by verified answers: the fields that `gaslaw run` prints, and what the report draws. */
 export interface StageResult extends StageBase {
   readonly passAt1: number;
   readonly passAt1Interval: Interval;
@@ -152,11 +152,10 @@ export async function openRun(
     return;
   }
   const found = (await readJson(files, path)) as RunConfig;
-  assert(found.recipe !== undefined, `${folder}: its config.json is not a run's; choose another --out`);
+  if (found.recipe === undefined)
+    throw new GaslawError(`${folder}: its config.json is not a run's; choose another folder`, 'folder');
   if (!resume) {
-    throw new UsageError(
-      `${folder}: there is a run already; pass --resume to go on with it, or --out for another folder`,
-    );
+    throw new UsageError(`${folder}: there is a run already; resume it, or choose another folder`, 'resume');
   }
   checkSame(folder, found, config);
   await tidyRun(files, folder);
@@ -167,7 +166,8 @@ function checkSame(folder: string, found: RunConfig, config: RunConfig): void {
     const [there, here] = [found, config].map(c => JSON.stringify(c[key] ?? {}));
     if (there !== here) {
       throw new UsageError(
-        `${folder}: the run there has ${key} ${there}, not ${here}; resume it with the same options or choose another --out`,
+        `${folder}: the run there has ${key} ${there}, not ${here}; resume it with the same options or choose another folder`,
+        'folder',
       );
     }
   }
