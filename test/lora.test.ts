@@ -1,7 +1,9 @@
 /** Adapters against PEFT (bench/peers/reference_lora.py), over float and packed bases; training, merging, files. */
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { packBase, unpackBase } from '../src/compress/quantize/frozen.ts';
+import { dequantize } from '../src/compress/quantize/blocks.ts';
+import { packBase } from '../src/compress/quantize/frozen.ts';
+import { METHODS } from '../src/compress/quantize/methods/index.ts';
 import { batchesByLength } from '../src/data/by-length.ts';
 import { Decoder } from '../src/generate/decoder.ts';
 import { Engine } from '../src/generate/engine.ts';
@@ -12,6 +14,7 @@ import {
   adapterStore,
   type BaseWeights,
   type LoraModel,
+  linearLayers,
   loadAdapter,
   loraModel,
   mergeAdapters,
@@ -266,7 +269,15 @@ describe('a base packed in 4 bits', () => {
     return { model, adapters: patternedAdapters(model) };
   };
   const packed = over(packBase(base, store, { blockSize: 16 }));
-  const floats = over(unpackBase(base, store, { blockSize: 16 }));
+  const rounded = new Map(store.tensors());
+  for (const module of linearLayers(base).keys()) {
+    const name = `${module}.weight`;
+    const { dims, data } = store.tensor(name);
+    const matrix = { rows: dims[0] as number, columns: dims[1] as number, data: data as Float32Array };
+    const format = { bits: 4, blockSize: 16, symmetric: false, scales: 'float32' } as const;
+    rounded.set(name, float32(dims, dequantize(METHODS.mse.quantize(matrix, format)).data));
+  }
+  const floats = over(rounded);
   const { ids } = cases[0] as Case;
 
   it('takes 4 bits a weight, and a scale and a zero point a block', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { consecutiveWindows, randomWindows, splitText, windowsOfTexts } from './windows.ts';
+import { randomWindows, splitText, windowsOfTexts } from './windows.ts';
 
 const TEXT = Int32Array.from({ length: 101 }, (_, i) => i + 1);
 
@@ -38,14 +38,14 @@ describe('randomWindows', () => {
   });
 });
 
-describe('consecutiveWindows', () => {
+describe('windowsOfTexts of one text', () => {
   it.each([
     [2, 7],
     [3, 50],
     [1, 100],
     [4, 25],
   ])('cover every prediction once, rows %d × %d', (rows, length) => {
-    const batches = consecutiveWindows(TEXT, { rows, length });
+    const batches = windowsOfTexts([TEXT], { rows, length });
     const targets = batches.flatMap(b => [...b.targets].filter((_, i) => b.weights[i] === 1));
     expect(targets).toEqual(Array.from({ length: 100 }, (_, i) => i + 2));
     expect(batches.reduce((sum, b) => sum + b.tokens, 0)).toBe(100);

@@ -33,10 +33,7 @@ export function randomWindows(ids: Int32Array, shape: Shape, seed: number): Sour
   });
 }
 
-/** Batches that cover every prediction of the text once, in order; the last is filled up with padding. */
-export const consecutiveWindows = (ids: Int32Array, shape: Shape): Batch[] => windowsOfTexts([ids], shape);
-
-/** The same for several texts, none of which sees another. */
+/** Batches that cover every prediction of the texts once, in order, none of which sees another; the last is filled up with padding. */
 export function windowsOfTexts(texts: readonly Int32Array[], { rows, length }: Shape): Batch[] {
   const windows = texts.flatMap(ids =>
     Array.from({ length: Math.ceil(Math.max(0, ids.length - 1) / length) }, (_, i) => {

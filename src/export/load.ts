@@ -7,18 +7,15 @@
 
 import { Decoder } from '../generate/decoder.ts';
 import type { Model } from '../graph/ir.ts';
-import { decodeModel } from '../graph/protobuf.ts';
 import { modelFromConfig } from '../models/index.ts';
 import type { CausalModel } from '../models/model.ts';
 import { onnxBytes, readOnnx } from '../models/onnx-files.ts';
-import type { ParameterStore } from '../nn/parameters.ts';
 import type { CompileOptions, Runtime } from '../runtime/runtime.ts';
 import { readTokenizer } from '../tokenizer/directory.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { GaslawError } from '../util/errors.ts';
 import { type FileStore, folderOf, readJson } from '../util/files.ts';
 import { decodeForm } from './decode-form.ts';
-import { type ExportDType, type ExportOptions, exportBytes } from './dtypes.ts';
 
 export interface LoadedOnnx {
   readonly model: CausalModel;
@@ -52,22 +49,6 @@ export const onnxDecoder = (
   { model, onnx, path }: Pick<LoadedOnnx, 'model' | 'onnx'> & { readonly path?: string },
   options: CompileOptions = {},
 ): Promise<Decoder> => Decoder.fromGraph(runtime, model, decodeForm(onnx, model, path), options);
-
-/**
- * The model with weights of that dtype, decoded exactly as its file has them.
- * @returns the decoder (dispose it), and the file with its size
- */
-export async function quantizedDecoder(
-  runtime: Runtime,
-  model: CausalModel,
-  store: ParameterStore,
-  dtype: ExportDType,
-  options: ExportOptions = {},
-): Promise<{ decoder: Decoder; bytes: number; file: Uint8Array }> {
-  const file = exportBytes(model, store, dtype, options);
-  const decoder = await onnxDecoder(runtime, { model, onnx: decodeModel(file) });
-  return { decoder, bytes: file.byteLength, file };
-}
 
 const onnxFilesIn = async (files: FileStore, folder: string): Promise<string[]> =>
   (await files.list(folder)).filter(name => name.endsWith('.onnx')).map(name => `${folder}/${name}`);

@@ -7,14 +7,7 @@ import { type BaseWeights, linearLayers } from '../../models/lora/index.ts';
 import type { CausalModel } from '../../models/model.ts';
 import type { PackedMatrix } from '../../nn/packed.ts';
 import type { ParameterStore } from '../../nn/parameters.ts';
-import {
-  type BlockFormat,
-  type BlockQuantized,
-  blockTensors,
-  dequantize,
-  type Matrix,
-  storedBits,
-} from './blocks.ts';
+import { type BlockFormat, type BlockQuantized, blockTensors, type Matrix, storedBits } from './blocks.ts';
 import { METHODS } from './methods/index.ts';
 
 export interface FrozenOptions {
@@ -31,19 +24,6 @@ export function packBase(
 ): BaseWeights {
   const weights = new Map<string, Tensor | PackedMatrix>(store.tensors());
   for (const [name, q] of quantizedLayers(model, store, options)) weights.set(name, packed(q));
-  return weights;
-}
-
-/** The same weights in floats again: what a packed base computes with. */
-export function unpackBase(
-  model: CausalModel,
-  store: ParameterStore,
-  options: FrozenOptions = {},
-): BaseWeights {
-  const weights = new Map<string, Tensor>(store.tensors());
-  for (const [name, q] of quantizedLayers(model, store, options)) {
-    weights.set(name, { dtype: 'float32', dims: [q.rows, q.columns], data: dequantize(q).data });
-  }
   return weights;
 }
 
