@@ -1,5 +1,6 @@
 /** Option values from the command line: one sentence and exit code 2 for what is not a number, or out of range. */
 import type { Command } from 'commander';
+import { AUGMENT_NAMES, type AugmentName } from '../data/augment.ts';
 import { OPEN_DTYPES } from '../export/language-model.ts';
 import { CACHE_DTYPES } from '../generate/cache-format.ts';
 import type { DraftFigures, Drafting } from '../generate/open.ts';
@@ -95,6 +96,13 @@ export const DTYPE_OPTION = [
   '--dtype <name>',
   `open the weights as ${OPEN_DTYPES.join(', ')} (default: stored for quantized GGUF files, else f32)`,
   oneOf('--dtype', OPEN_DTYPES),
+] as const;
+
+/** Changes that training makes to examples. */
+export const AUGMENT_OPTION = [
+  '--augment <list>',
+  `how training changes examples: ${AUGMENT_NAMES.join(', ')} (default: crop, and flip of coloured images)`,
+  (text: string): readonly AugmentName[] => text.split(',').map(oneOf('--augment', AUGMENT_NAMES)),
 ] as const;
 
 /** Whose tokenizer a llama2.c file has. */

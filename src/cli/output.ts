@@ -7,6 +7,8 @@
  * 4. Colours are each stream's own: only on a terminal, and not with NO_COLOR.
  */
 import pc from 'picocolors';
+import type { Quality } from '../compress/quality.ts';
+import { percent } from '../report/format.ts';
 import type { ProgressUpdate } from '../train/loop.ts';
 import { GaslawError, Interrupted, UsageError } from '../util/errors.ts';
 import { progressLine } from './progress.ts';
@@ -46,6 +48,10 @@ export function createOutput(json: boolean): Output {
     progress: progress.show,
   };
 }
+
+/** What a step of compression cost. */
+export const qualityLines = ({ quality, qualityBefore, qualityAfter }: Partial<Quality>): string[] =>
+  quality === undefined ? [] : [`${quality} ${percent(qualityBefore)} → ${percent(qualityAfter)}`];
 
 function createProgress(): { show(update: ProgressUpdate): void; close(): void } {
   let open = false;

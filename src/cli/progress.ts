@@ -1,19 +1,6 @@
 /** One line on how a stage is doing. */
 import type { ProgressUpdate } from '../train/loop.ts';
 
-/** How a stage without a run folder is doing; `started` is its performance.now(). */
-export function progressOf(
-  stage: string,
-  step: number,
-  steps: number,
-  loss: number,
-  started: number,
-): ProgressUpdate {
-  const seconds = (performance.now() - started) / 1000;
-  const etaSeconds = (seconds / step) * (steps - step);
-  return { stage, step, steps, metrics: { loss }, tokensPerSecond: 0, etaSeconds };
-}
-
 const BAR = 20;
 
 /** `zero ━━━━━━──────── 40/120  right 31 %  12.3k tok/s  61 % of matmul  2:10 left`, whole parts as far as `width` lets. */

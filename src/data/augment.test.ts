@@ -2,11 +2,14 @@
 import { describe, expect, it, test } from 'vitest';
 import { Random } from '../util/random.ts';
 import {
+  AUGMENT_NAMES,
   type Augment,
+  augmentNamed,
   colorJitter,
   crop,
   cutout,
   flip,
+  inTurn,
   mixingWeight,
   mixup,
   specAugment,
@@ -83,6 +86,18 @@ describe('features [T, F]', () => {
       expect((first - 1) % 5).toBe(0);
     }
     expect(new Set(many(timeShift(2), dims).map(String)).size).toBe(5);
+  });
+});
+
+describe('by name', () => {
+  it('changes follow each other', () => {
+    const named = augmentNamed(['flip', 'cutout']);
+    const expected = inTurn(flip(), cutout(8));
+    expect(named(image, DIMS, new Random(3))).toEqual(expected(image, DIMS, new Random(3)));
+  });
+
+  it.each(AUGMENT_NAMES)('%s keeps the size of what it changes', name => {
+    for (const y of many(augmentNamed([name]))) expect(y).toHaveLength(60);
   });
 });
 

@@ -154,6 +154,23 @@ function planeOf(dims: readonly number[]): [number, number] {
   return [long.at(-2) ?? 1, long.at(-1) ?? 1];
 }
 
+/** What a person may ask for by name, with the usual strengths of small images and short sounds. */
+export const AUGMENTS = {
+  crop: crop(4),
+  flip: flip(),
+  jitter: colorJitter(),
+  cutout: cutout(8),
+  'spec-augment': specAugment(),
+  'time-shift': timeShift(4),
+} as const satisfies Readonly<Record<string, Augment>>;
+
+export type AugmentName = keyof typeof AUGMENTS;
+export const AUGMENT_NAMES = Object.keys(AUGMENTS) as AugmentName[];
+
+/** The named changes in turn. */
+export const augmentNamed = (names: readonly AugmentName[]): Augment =>
+  inTurn(...names.map(name => AUGMENTS[name]));
+
 /** λ of Beta(α, α), α at most 1 (Jöhnk 1964). */
 export function mixingWeight(alpha: number, random: Random): number {
   for (;;) {

@@ -1,27 +1,32 @@
 /** `gaslaw prune <model.onnx>`: fewer channels, fewer layers, or fewer weights; what is left may learn from the whole. */
 import { Command } from 'commander';
-import { IMPORTANCES, type ImportanceName, type PruneTask, prune } from '../../compress/prune/run.ts';
+import { IMPORTANCES, type ImportanceName, type PruneTask } from '../../compress/prune/run.ts';
 import {
   SPARSITY_METHODS,
   type SparsityMethod,
   type SparsityPattern,
 } from '../../compress/prune/sparsity.ts';
-import { macsOf } from '../../compress/prune/structured.ts';
-import { qualityOf } from '../../compress/quality.ts';
+import { type AugmentName, augmentNamed } from '../../data/augment.ts';
 import { deviceOf } from '../../devices/index.ts';
+import { pruneGraphFile } from '../../export/prune-graph.ts';
 import { pruneLanguageModel } from '../../export/prune-language-model.ts';
-import { encodeModelChunks } from '../../graph/protobuf.ts';
-import { openImported } from '../../models/open-graph.ts';
 import { locateModel } from '../../models/resolve.ts';
-import { inferShapes } from '../../ops/infer.ts';
-import { bytes, percent, si } from '../../report/format.ts';
+import { bytes, si } from '../../report/format.ts';
 import { UsageError } from '../../util/errors.ts';
 import type { FileStore } from '../../util/files.ts';
-import { openLearningData } from '../data.ts';
-import { openRuntime } from '../environment.ts';
+import { loadModule, openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { GRAPH_FILE, JSON_OPTION, oneOf, refuse, TOKENIZER_OPTION, whole, within } from '../options.ts';
-import { createOutput, type Output } from '../output.ts';
+import {
+  AUGMENT_OPTION,
+  GRAPH_FILE,
+  JSON_OPTION,
+  oneOf,
+  refuse,
+  TOKENIZER_OPTION,
+  whole,
+  within,
+} from '../options.ts';
+import { createOutput, type Output, qualityLines } from '../output.ts';
 import { trainingProgress } from '../progress.ts';
 
 interface Options {
@@ -40,6 +45,7 @@ interface Options {
   readonly recover?: number;
   readonly rounds: number;
   readonly rate?: number;
+  readonly augment?: readonly AugmentName[];
   readonly seed: number;
   readonly tokenizer?: string;
   readonly out: string;
@@ -92,12 +98,13 @@ export const pruneCommand = (): Command =>
     )
     .option('--seed <n>', 'of the choice of samples and of recovery', whole('--seed', 0), 1)
     .requiredOption('--out <path>', 'where the pruned model goes')
+    .option(...AUGMENT_OPTION)
     .option(...TOKENIZER_OPTION)
     .option(...JSON_OPTION)
     .action(run);
 
 /** What language models are pruned without. */
-const OF_GRAPHS = ['device', 'eval', 'samples', 'rounds', 'importance', 'ranking', 'of', 'method'];
+const OF_GRAPHS = ['device', 'eval', 'samples', 'rounds', 'importance', 'ranking', 'of', 'method', 'augment'];
 
 /** What only channels are chosen by. */
 const OF_CHANNELS = ['of', 'importance', 'ranking', 'align', 'rounds'];
@@ -145,50 +152,29 @@ async function run(path: string, o: Options, command: Command): Promise<void> {
   }
   const task = taskOf(o, output);
   refuse(command, ['tokenizer'], `${path} is no language model`);
-  if (o.recover === undefined) refuse(command, ['rounds', 'rate'], ABOUT_RECOVERY);
+  if (o.recover === undefined) refuse(command, ['rounds', 'rate', 'augment'], ABOUT_RECOVERY);
   if (o.sparsity === undefined) refuse(command, ['method'], 'this chooses zeros; give --sparsity PATTERN');
   if (o.keep === undefined) refuse(command, OF_CHANNELS, 'this is about channels; give --keep SHARE');
   if (o.layers !== undefined) refuse(command, ['device'], 'layers are the same on every device');
   if (o.data === undefined) refuse(command, ['samples', 'seed'], 'this is about examples; give --data');
-  const { model, bytes: bytesBefore } = await openImported(files, path, { foldNorms: false });
-  inferShapes(model.graph);
-  const training = o.recover !== undefined;
-  const { learning, evaluation } = await openLearningData(
-    files,
-    model.graph.inputs,
-    o,
-    training ? Number.POSITIVE_INFINITY : o.samples,
-    training ? 0.8 : 0.5,
-  );
-  const runtime = await openRuntime(output);
   const told = trainingProgress('recover', performance.now());
-  const pruned = await prune(runtime, model, task, learning, {
-    samples: o.samples,
+  const { done, ...report } = await pruneGraphFile(files, await openRuntime(output), path, {
+    ...o,
+    task,
+    loadModule,
     ...(o.recover !== undefined && {
       recovery: {
         epochs: o.recover,
         rate: o.rate,
-        seed: o.seed,
+        augment: o.augment && augmentNamed(o.augment),
         onStep: (step, steps, loss) => output.progress(told(step, steps, { loss })),
       },
     }),
   });
-  await files.write(o.out, encodeModelChunks(pruned.model));
-  const quality = evaluation && (await qualityOf(runtime, model, pruned.model, evaluation));
-  const result = {
-    output: o.out,
-    bytesBefore,
-    bytesAfter: await files.size(o.out),
-    macsBefore: macsOf(model.graph),
-    macsAfter: macsOf(pruned.model.graph),
-    ...quality,
-  };
-  output.result(result, () => [
-    ...pruned.lines,
-    ...(quality
-      ? [`${quality.quality} ${percent(quality.qualityBefore)} → ${percent(quality.qualityAfter)}`]
-      : []),
-    `${si(result.macsBefore)} → ${si(result.macsAfter)} multiply-adds, ${bytes(result.bytesBefore)} → ${bytes(result.bytesAfter)}: ${o.out}`,
+  output.result(report, () => [
+    ...done,
+    ...qualityLines(report),
+    `${si(report.macsBefore)} → ${si(report.macsAfter)} multiply-adds, ${bytes(report.bytesBefore)} → ${bytes(report.bytesAfter)}: ${o.out}`,
   ]);
 }
 

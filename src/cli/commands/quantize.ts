@@ -1,34 +1,24 @@
 /** `gaslaw quantize <model> --dtype D`: any graph, or a language model, in few bits. */
 import { Command } from 'commander';
-import { macsOf } from '../../compress/prune/structured.ts';
-import { qualityOf } from '../../compress/quality.ts';
-import { halved } from '../../compress/quantize/float16.ts';
-import { optionsFor, type Widths } from '../../compress/quantize/static/device.ts';
 import type { StaticOptions } from '../../compress/quantize/static/index.ts';
 import { OBSERVERS } from '../../compress/quantize/static/observers.ts';
 import { ROUNDINGS, type Rounding } from '../../compress/quantize/static/refine.ts';
-import { quantizeGraph as runQuantization } from '../../compress/quantize/static/run.ts';
-import type { Examples } from '../../data/examples/examples.ts';
+import { type AugmentName, augmentNamed } from '../../data/augment.ts';
 import { deviceOf } from '../../devices/index.ts';
+import { GRAPH_DTYPES, hasFixedShapes, quantizeGraphFile } from '../../export/quantize-graph.ts';
 import {
   LANGUAGE_DTYPES,
   LANGUAGE_METHODS,
   quantizeLanguageModel,
 } from '../../export/quantize-language-model.ts';
-import { toTflite } from '../../formats/tflite/from-graph.ts';
-import type { Model } from '../../graph/ir.ts';
-import { encodeModel } from '../../graph/protobuf.ts';
-import { openImported } from '../../models/open-graph.ts';
 import { locateModel } from '../../models/resolve.ts';
-import { assertDims, bindDims } from '../../ops/bind-dims.ts';
-import { inferShapes } from '../../ops/infer.ts';
-import { bytes, percent } from '../../report/format.ts';
+import { bytes } from '../../report/format.ts';
 import { UsageError } from '../../util/errors.ts';
 import type { FileStore } from '../../util/files.ts';
-import { openLearningData } from '../data.ts';
-import { openRuntime } from '../environment.ts';
+import { loadModule, openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
 import {
+  AUGMENT_OPTION,
   type Dims,
   dimOption,
   GRAPH_FILE,
@@ -39,19 +29,9 @@ import {
   whole,
   within,
 } from '../options.ts';
-import { createOutput, type Output } from '../output.ts';
-import { progressOf } from '../progress.ts';
+import { createOutput, type Output, qualityLines } from '../output.ts';
+import { trainingProgress } from '../progress.ts';
 import { VERSION } from '../version.ts';
-
-const DTYPES = ['int8', 'int4', 'int16', 'float16'] as const;
-type DType = (typeof DTYPES)[number];
-
-/** Bits of what the name says: int16 widens activations, int4 narrows weights. */
-const WIDTHS: Readonly<Record<Exclude<DType, 'float16'>, Widths>> = {
-  int8: { activations: 8, weights: 8 },
-  int4: { activations: 8, weights: 4 },
-  int16: { activations: 16, weights: 8 },
-};
 
 interface Options {
   readonly dtype: string;
@@ -61,6 +41,7 @@ interface Options {
   readonly equalize?: boolean;
   readonly averageBits?: number;
   readonly train?: number;
+  readonly augment?: readonly AugmentName[];
   readonly device?: string;
   readonly data?: string;
   readonly eval?: string;
@@ -82,8 +63,8 @@ export const quantizeCommand = (): Command =>
     .argument('<model>', `${GRAPH_FILE}, or a language model`)
     .requiredOption(
       '--dtype <name>',
-      `${DTYPES.join(', ')}: int4 has activations in 8 bits, int16 weights; language models: ${LANGUAGE_DTYPES.join(', ')}`,
-      oneOf('--dtype', [...new Set([...DTYPES, ...LANGUAGE_DTYPES])]),
+      `${GRAPH_DTYPES.join(', ')}: int4 has activations in 8 bits, int16 weights; language models: ${LANGUAGE_DTYPES.join(', ')}`,
+      oneOf('--dtype', [...new Set([...GRAPH_DTYPES, ...LANGUAGE_DTYPES])]),
     )
     .option(
       '--method <name>',
@@ -110,6 +91,7 @@ export const quantizeCommand = (): Command =>
       'train what was quantized on --data, against the float model',
       whole('--train', 1),
     )
+    .option(...AUGMENT_OPTION)
     .option('--device <id>', 'integers as this device takes them; see gaslaw devices')
     .option(
       '--data <path>',
@@ -133,14 +115,14 @@ export const quantizeCommand = (): Command =>
 
 /** What language models are quantized without. */
 const OF_GRAPHS = [
-  ...['rounding', 'bias-correction', 'equalize', 'average-bits', 'train', 'device', 'eval', 'per-tensor'],
-  ...['symmetric', 'power-of-two', 'input-range', 'dim', 'samples', 'seed'],
+  ...['rounding', 'bias-correction', 'equalize', 'average-bits', 'train', 'augment', 'device', 'eval'],
+  ...['per-tensor', 'symmetric', 'power-of-two', 'input-range', 'dim', 'samples', 'seed'],
 ];
 
 /** What float16 does without: it rounds each weight by itself. */
 const OF_INTEGERS = [
-  ...['method', 'rounding', 'bias-correction', 'equalize', 'average-bits', 'train', 'per-tensor'],
-  ...['symmetric', 'power-of-two', 'input-range', 'samples', 'seed'],
+  ...['method', 'rounding', 'bias-correction', 'equalize', 'average-bits', 'train', 'augment'],
+  ...['per-tensor', 'symmetric', 'power-of-two', 'input-range', 'samples', 'seed'],
 ];
 
 function rangeOf(text: string): readonly [number, number] {
@@ -164,75 +146,35 @@ async function run(path: string, o: Options, command: Command): Promise<void> {
     if (o.eval !== undefined) refuse(command, ['data'], 'float16 learns nothing of data; --eval measures');
   }
   if (o.data !== undefined) refuse(command, ['input-range'], 'ranges come from --data; leave it out');
-  if (o.data !== undefined && !hasFixedShapes(o))
+  if (o.train === undefined) refuse(command, ['augment'], 'this is about training; give --train EPOCHS');
+  if (o.data !== undefined && !hasFixedShapes(o.out, o.device === undefined ? undefined : deviceOf(o.device)))
     refuse(command, ['dim'], 'the data have sizes, and the model that is written keeps its dimensions');
   return quantizeGraph(files, path, o, output);
 }
 
-interface Quantized {
-  readonly model: Model;
-  readonly details: Readonly<Record<string, unknown>>;
-}
-
 async function quantizeGraph(files: FileStore, path: string, o: Options, output: Output): Promise<void> {
-  const dtype = DTYPES.find(known => known === o.dtype);
+  const dtype = GRAPH_DTYPES.find(known => known === o.dtype);
   if (!dtype)
-    throw new UsageError(`--dtype ${o.dtype} is for language models; graphs take ${DTYPES.join(', ')}`);
-  const { model, original, bytes: bytesBefore } = await openImported(files, path);
-  assertDims(model.graph, o.dim ?? new Map());
-  const wanted = o.train === undefined ? o.samples : Number.POSITIVE_INFINITY;
-  const share = o.train === undefined ? 0.5 : 0.8;
-  // float16 learns nothing of data, so that all of them measure
-  const named = dtype === 'float16' ? { ...o, data: undefined, eval: o.eval ?? o.data } : o;
-  const data = await openLearningData(files, model.graph.inputs, named, wanted, share);
-  const macs = macsOf(model.graph);
-  const { model: made, details } =
-    dtype === 'float16' ? floats(model) : await integers(model, dtype, data.learning, o, output);
-  await files.write(o.out, contentOf(made, o));
-  const bytesAfter = await files.size(o.out);
-  const quality =
-    data.evaluation && (await qualityOf(await openRuntime(output), original, made, data.evaluation));
-  const sizes = { bytesBefore, bytesAfter, macsBefore: macs, macsAfter: macs };
-  output.result({ output: o.out, dtype, ...sizes, ...details, ...quality }, () => [
-    ...(quality
-      ? [`${quality.quality} ${percent(quality.qualityBefore)} → ${percent(quality.qualityAfter)}`]
-      : []),
-    `${o.out}: ${bytes(bytesBefore)} → ${bytes(bytesAfter)}`,
-  ]);
-}
-
-function floats(model: Model): Quantized {
-  const { model: made, converted, kept } = halved(model);
-  return { model: made, details: { weights: converted.length, kept } };
-}
-
-async function integers(
-  model: Model,
-  dtype: keyof typeof WIDTHS,
-  examples: Examples | undefined,
-  o: Options,
-  output: Output,
-): Promise<Quantized> {
-  const options = staticOptions(dtype, o);
-  if (!examples && o.train === undefined) warnOfRandom(o, output);
-  const range = o.inputRange && { low: o.inputRange[0], high: o.inputRange[1] };
-  const started = performance.now();
-  const { model: made, report } = await runQuantization(await openRuntime(output), model, examples, {
-    random: { samples: o.samples, seed: o.seed, ...(o.dim && { dims: o.dim }), ...(range && { range }) },
-    options,
-    ...(o.averageBits !== undefined && { averageBits: o.averageBits }),
-    ...(o.train !== undefined && { epochs: o.train }),
-    onStep: (step, steps, loss) => output.progress(progressOf('train', step, steps, loss, started)),
+    throw new UsageError(`--dtype ${o.dtype} is for language models; graphs take ${GRAPH_DTYPES.join(', ')}`);
+  if (dtype !== 'float16' && o.data === undefined && o.train === undefined) warnOfRandom(o, output);
+  const told = trainingProgress('train', performance.now());
+  const report = await quantizeGraphFile(files, () => openRuntime(output), path, {
+    ...o,
+    dtype,
+    device: o.device === undefined ? undefined : deviceOf(o.device),
+    choices: choicesOf(o),
+    dims: o.dim,
+    range: o.inputRange && { low: o.inputRange[0], high: o.inputRange[1] },
+    epochs: o.train,
+    augment: o.augment && augmentNamed(o.augment),
+    loadModule,
+    onStep: (step, steps, loss) => output.progress(told(step, steps, { loss })),
   });
-  const { weights, activations, kept } = report;
-  for (const { name, reason } of kept) output.log(`float: ${name} stays so: ${reason}`);
-  const calibration = {
-    data: o.data ?? 'random',
-    samples: Math.min(o.samples, examples?.count ?? o.samples),
-    method: o.method ?? 'mse',
-  };
-  const dtypes = Object.fromEntries(weights.map(w => [w.name, w.dtype]));
-  return { model: made, details: { weights: weights.length, dtypes, activations, kept, calibration } };
+  for (const { name, reason } of report.kept) output.log(`float: ${name} stays so: ${reason}`);
+  output.result(report, () => [
+    ...qualityLines(report),
+    `${o.out}: ${bytes(report.bytesBefore)} → ${bytes(report.bytesAfter)}`,
+  ]);
 }
 
 function warnOfRandom(o: Options, output: Output): void {
@@ -240,15 +182,10 @@ function warnOfRandom(o: Options, output: Output): void {
   output.warn(`no --data: ranges come from ${o.samples} random inputs${kind}`);
 }
 
-/** What the device wants, and what was asked for besides. */
-function staticOptions(dtype: keyof typeof WIDTHS, o: Options): StaticOptions {
-  const { activations, weights } = WIDTHS[dtype];
-  const plain: StaticOptions = { activations: `int${activations}`, weights: `int${weights}` };
+/** What was asked for besides what the device wants. */
+function choicesOf(o: Options): StaticOptions {
   const method = oneOfThese(OBSERVERS, o.method, 'graphs');
-  const wanted = o.device === undefined ? plain : optionsFor(deviceOf(o.device), WIDTHS[dtype]);
   return {
-    ...wanted,
-    ...(isTflite(o) && { coverage: 'all' as const }),
     ...(method && { observer: { method } }),
     ...(o.perTensor && { granularity: 'per-tensor' as const, productGranularity: 'per-tensor' as const }),
     ...(o.symmetric && { symmetric: true }),
@@ -257,19 +194,6 @@ function staticOptions(dtype: keyof typeof WIDTHS, o: Options): StaticOptions {
     ...(o.biasCorrection && { biasCorrection: true }),
     ...(o.equalize && { equalize: true }),
   };
-}
-
-const isTflite = (o: Options): boolean => o.out.endsWith('.tflite');
-
-/** TFLite has fixed shapes; so have the graphs of devices that ask for them. */
-const hasFixedShapes = (o: Options): boolean =>
-  isTflite(o) || (o.device !== undefined && deviceOf(o.device).staticShapes.value);
-
-function contentOf(model: Model, o: Options): Uint8Array {
-  if (!hasFixedShapes(o)) return encodeModel(model);
-  const graph = bindDims(model.graph, o.dim ?? new Map(), 'batch');
-  inferShapes(graph);
-  return isTflite(o) ? toTflite({ ...model, graph }) : encodeModel({ ...model, graph });
 }
 
 async function quantizeLanguage(files: FileStore, path: string, o: Options, output: Output): Promise<void> {

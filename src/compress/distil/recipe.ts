@@ -9,6 +9,7 @@
  *    a cosine to a hundredth; a moving average of the weights is what stays.
  * 4. Norms are measured anew at the end, on examples as they are: what mixtures leave in them is not what the model meets.
  */
+import type { Augment } from '../../data/augment.ts';
 import { batchesOf, type Examples } from '../../data/examples/examples.ts';
 import { type Graph, type Model, opKey, typeOf } from '../../graph/ir.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
@@ -27,6 +28,8 @@ export interface RecipeOptions {
   readonly rate?: number;
   /** Default 64, or all examples where there are fewer. */
   readonly batchSize?: number;
+  /** How examples are changed. Default: images are shifted, and flipped where they have colours. */
+  readonly augment?: Augment;
   /** Weights that train; all when absent. */
   readonly parameters?: readonly string[];
   /** Steps before the first one: rounds that follow each other see other batches. Default 0. */
@@ -51,10 +54,19 @@ export async function recoveryStage(
   runtime: Runtime,
   student: Graph,
   teacher: Model,
-  { data, steps, seed, rate = RATE, batchSize: wanted = RECOVERY_BATCH, first = 0, ...rest }: RecipeOptions,
+  {
+    data,
+    steps,
+    seed,
+    rate = RATE,
+    batchSize: wanted = RECOVERY_BATCH,
+    augment,
+    first = 0,
+    ...rest
+  }: RecipeOptions,
 ): Promise<RecoveryStage> {
   const batchSize = Math.min(wanted, data.count);
-  const draw = transferBatches(data, { batchSize });
+  const draw = transferBatches(data, { batchSize, augment });
   const stage = await recovery(runtime, student, teacher, {
     ...rest,
     terms: [{ kind: 'logits' }, ...hintsOf(student, teacher.graph)],

@@ -69,6 +69,16 @@ describe('transfer batches', () => {
     expect(valuesOf(feeds?.ids).every(v => v === 0 || v === 1)).toBe(true);
   });
 
+  it('a change that is asked for takes the place of the usual ones', () => {
+    const negated = (values: Float32Array) => values.map(v => -v);
+    const options = { batchSize: 16, labels: true, augment: negated };
+    const [feeds] = transferBatches(images(3), options)(0, new Random(6));
+    const values = valuesOf(feeds?.x);
+    valuesOf(feeds?.labels).forEach((label, i) => {
+      expect(new Set(values.slice(i * 432, (i + 1) * 432))).toEqual(new Set([-label - 1]));
+    });
+  });
+
   it('asks for labels where there are none', () => {
     const { labels: _labels, ...plain } = images(1);
     expect(() => transferBatches(plain, { batchSize: 2, labels: true })).toThrow(/there are no labels/);

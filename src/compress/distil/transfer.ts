@@ -5,9 +5,9 @@
  *    (Beyer et al. 2022, "A good teacher is patient and consistent", arXiv:2106.05237).
  * 2. Images [N, C, H, W] are shifted, those in colour flipped, and three in five mixed with another one of the batch: evenly
  *    (MixUp, Zhang et al. 2018) or by a rectangle (CutMix, Yun et al. 2019). Other float inputs are mixed evenly, half of them.
- * 3. With `labels` nothing is mixed, since a mixture has no class.
+ * 3. With `labels` nothing is mixed, since a mixture has no class. `augment` takes the place of shifts and flips, of inputs of any kind.
  */
-import { augmentRows, crop, flip, inTurn } from '../../data/augment.ts';
+import { type Augment, augmentRows, crop, flip, inTurn } from '../../data/augment.ts';
 import type { Examples } from '../../data/examples/examples.ts';
 import { labelsOf } from '../../data/examples/examples.ts';
 import { float32, int32, type Tensor } from '../../graph/ir.ts';
@@ -18,18 +18,20 @@ export interface TransferOptions {
   readonly batchSize: number;
   /** Give `labels` (int32 [N]) too, and mix nothing. */
   readonly labels?: boolean;
+  /** Changes each float input of each example. */
+  readonly augment?: Augment;
 }
 
 /** One batch a step, drawn from the stream that it is given. */
 export function transferBatches(
   examples: Examples,
-  { batchSize, labels = false }: TransferOptions,
+  { batchSize, labels = false, augment }: TransferOptions,
 ): (index: number, random: Random) => Feeds[] {
   const classes = labels ? labelsOf(examples) : undefined;
   return (_, random) => {
     const chosen = Array.from({ length: batchSize }, () => random.int(examples.count));
     const inputs = Object.entries(examples.batch(chosen)).map(
-      ([name, tensor]) => [name, changed(tensor, random.fork(name), !labels)] as const,
+      ([name, tensor]) => [name, changed(tensor, random.fork(name), !labels, augment)] as const,
     );
     const own = classes && {
       labels: int32(
@@ -43,12 +45,13 @@ export function transferBatches(
 
 const SHIFT = 4;
 
-function changed(tensor: Tensor, random: Random, mixing: boolean): Tensor {
+function changed(tensor: Tensor, random: Random, mixing: boolean, augment?: Augment): Tensor {
   if (tensor.dtype !== 'float32') return tensor;
   const [count, ...dims] = tensor.dims as [number, ...number[]];
   const isImage = dims.length === 3 && Math.min(dims[1] as number, dims[2] as number) > 2 * SHIFT;
-  const change = dims[0] === 3 ? inTurn(flip(), crop(SHIFT)) : crop(SHIFT);
-  const moved = isImage ? augmentRows(tensor, change, random) : tensor;
+  const usual = dims[0] === 3 ? inTurn(flip(), crop(SHIFT)) : crop(SHIFT);
+  const change = augment ?? (isImage ? usual : undefined);
+  const moved = change ? augmentRows(tensor, change, random) : tensor;
   if (!mixing) return moved;
   const values = moved.data as Float32Array;
   return float32(tensor.dims, mixed(values, count, isImage ? dims : undefined, random.fork('mixed')));

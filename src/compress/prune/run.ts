@@ -5,6 +5,7 @@
  * 2. Statistics of batch normalizations are measured anew at the end, where there are data.
  * 3. In recovery, weights that were set to 0 stay so: they are trained times a mask.
  */
+import type { Augment } from '../../data/augment.ts';
 import { type Examples, firstOf } from '../../data/examples/examples.ts';
 import { stepsOf } from '../../data/stream.ts';
 import type { Graph, Model, Tensor } from '../../graph/ir.ts';
@@ -43,6 +44,7 @@ export interface PruneRecovery {
   readonly epochs: number;
   /** Default: the recipe's. */
   readonly rate?: number;
+  readonly augment?: Augment;
   readonly seed: number;
   readonly onStep?: (step: number, steps: number, loss: number) => void;
 }
@@ -81,13 +83,12 @@ export async function prune(
   return { model: { ...model, graph: free === model ? graph : batchAgain(graph, model.graph) }, lines };
 }
 
-function recoverOptions({ epochs, rate, seed, onStep }: PruneRecovery, data: Examples): RecoverOptions {
+function recoverOptions({ epochs, onStep, ...rest }: PruneRecovery, data: Examples): RecoverOptions {
   const steps = stepsOf(epochs, data.count, Math.min(RECOVERY_BATCH, data.count));
   return {
+    ...rest,
     data,
     steps,
-    rate,
-    seed,
     onStep: (step, { loss }) => onStep?.(step + 1, steps, loss as number),
   };
 }

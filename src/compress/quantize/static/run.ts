@@ -6,6 +6,7 @@
  *    says which of all that training passed through is kept.
  * 3. A fixed batch is made free for all that and fixed again at the end.
  */
+import type { Augment } from '../../../data/augment.ts';
 import { type Examples, firstOf, splitExamples } from '../../../data/examples/examples.ts';
 import { stepsOf } from '../../../data/stream.ts';
 import type { Model } from '../../../graph/ir.ts';
@@ -28,6 +29,8 @@ export interface RunOptions {
   readonly averageBits?: number;
   /** Training on the examples after that. */
   readonly epochs?: number;
+  /** How training changes examples. Default: as recovery does. */
+  readonly augment?: Augment;
   readonly onStep?: (step: number, steps: number, loss: number) => void;
 }
 
@@ -67,14 +70,14 @@ function trainingOf(
   model: Model,
   examples: Examples | undefined,
   epochs: number,
-  { random, onStep }: RunOptions,
+  { random, augment, onStep }: RunOptions,
 ): QuantizedTrainingOptions {
   if (!examples) throw new UsageError('training needs examples; give some', 'data');
   const [held, trained] = splitExamples(examples, heldOutOf(examples.count), random.seed);
   const batchSize = Math.min(BATCH, trained.count);
   const steps = stepsOf(epochs, trained.count, batchSize);
   return {
-    data: transferBatches(trained, { batchSize }),
+    data: transferBatches(trained, { batchSize, augment }),
     heldOut: exampleFeeds(model, held),
     batchSize,
     dims: dimsOfExamples(model.graph, examples),
