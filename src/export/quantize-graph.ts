@@ -49,6 +49,7 @@ export interface QuantizeGraphOptions
   readonly dims?: ReadonlyMap<string, number>;
   /** An .onnx file (Q/DQ) or a .tflite file. */
   readonly out: string;
+  readonly warn?: (line: string) => void;
 }
 
 export interface QuantizeGraphReport extends Partial<Quality> {
@@ -125,6 +126,7 @@ async function integers(
 ): Promise<Quantized> {
   const { samples = 128, seed, range, dims, averageBits, epochs, augment, onStep } = o;
   const choices = choicesOf(dtype, o);
+  if (!examples && epochs === undefined) o.warn?.(randomText(samples, range !== undefined));
   const { model: made, report } = await quantizeGraph(runtime, model, examples, {
     random: { samples, seed, ...(dims && { dims }), ...(range && { range }) },
     options: choices,
@@ -147,6 +149,9 @@ async function integers(
     },
   };
 }
+
+const randomText = (samples: number, ranged: boolean): string =>
+  `without data ranges come from ${samples} random inputs${ranged ? '' : ' (standard normal; a range tells more)'}`;
 
 /** What the device wants, and what was asked for besides. */
 function choicesOf(

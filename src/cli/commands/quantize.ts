@@ -156,7 +156,6 @@ async function quantizeGraph(files: FileStore, path: string, o: Options, output:
   const dtype = GRAPH_DTYPES.find(known => known === o.dtype);
   if (!dtype)
     throw new UsageError(`--dtype ${o.dtype} is for language models; graphs take ${GRAPH_DTYPES.join(', ')}`);
-  if (dtype !== 'float16' && o.data === undefined && o.train === undefined) warnOfRandom(o, output);
   const told = trainingProgress('train', performance.now());
   const report = await quantizeGraphFile(files, () => openRuntime(output), path, {
     ...o,
@@ -168,6 +167,7 @@ async function quantizeGraph(files: FileStore, path: string, o: Options, output:
     epochs: o.train,
     augment: o.augment && augmentNamed(o.augment),
     loadModule,
+    warn: output.warn,
     onStep: (step, steps, loss) => output.progress(told(step, steps, { loss })),
   });
   for (const { name, reason } of report.kept) output.log(`float: ${name} stays so: ${reason}`);
@@ -175,11 +175,6 @@ async function quantizeGraph(files: FileStore, path: string, o: Options, output:
     ...qualityLines(report),
     `${o.out}: ${bytes(report.bytesBefore)} → ${bytes(report.bytesAfter)}`,
   ]);
-}
-
-function warnOfRandom(o: Options, output: Output): void {
-  const kind = o.inputRange ? '' : ' (standard normal; --input-range LOW,HIGH tells more)';
-  output.warn(`no --data: ranges come from ${o.samples} random inputs${kind}`);
 }
 
 /** What was asked for besides what the device wants. */
