@@ -10,6 +10,7 @@ import {
   type SearchResult,
   searchModel,
 } from '../../compress/search/run.ts';
+import { type AugmentName, augmentNamed } from '../../data/augment.ts';
 import { type Examples, labelsOf } from '../../data/examples/examples.ts';
 import { openExamples } from '../../data/examples/open.ts';
 import { deviceOf } from '../../devices/index.ts';
@@ -24,7 +25,7 @@ import type { Runtime } from '../../runtime/runtime.ts';
 import { UsageError } from '../../util/errors.ts';
 import { loadModule, openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { GRAPH_FILE, JSON_OPTION, oneOf, refuse, whole, within } from '../options.ts';
+import { AUGMENT_OPTION, GRAPH_FILE, JSON_OPTION, oneOf, refuse, whole, within } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { trainingProgress } from '../progress.ts';
 import { table } from '../table.ts';
@@ -48,6 +49,7 @@ interface Options {
   readonly generations: number;
   readonly maxLatency?: number;
   readonly maxMemory?: number;
+  readonly augment?: readonly AugmentName[];
   readonly seed: number;
   readonly out: string;
   readonly json?: boolean;
@@ -95,6 +97,7 @@ export const searchCommand = (): Command =>
     )
     .option('--epochs <n>', 'over the data, of training all sizes together', within('--epochs', 0, 1e4), 10)
     .option('--rate <r>', 'highest learning rate', within('--rate', 0, 1), 1e-3)
+    .option(...AUGMENT_OPTION)
     .option('--population <n>', 'networks in a generation', whole('--population', 4), 24)
     .option('--generations <n>', 'of the evolutionary search', whole('--generations', 1), 10)
     .option('--max-latency <ms>', 'milliseconds that a network may take', within('--max-latency', 0, 1e9))
@@ -154,7 +157,7 @@ async function run(path: string, o: Options, command: Command): Promise<void> {
   const test = o.eval === undefined ? undefined : await open(o.eval);
   if (test) labelsOf(test);
   const runtime = await openRuntime(output);
-  const told = trainingProgress('learn', performance.now());
+  const [scored, told] = ['score', 'learn'].map(stage => trainingProgress(stage, performance.now()));
   const search = o.method === 'blocks' ? searchBlocks : searchModel;
   const found = await search(runtime, model, {
     ...o,
@@ -165,6 +168,8 @@ async function run(path: string, o: Options, command: Command): Promise<void> {
     batchSize: 64,
     maxLatencyMs: o.maxLatency,
     maxMemoryBytes: o.maxMemory,
+    augment: o.augment && augmentNamed(o.augment),
+    onScore: (done, of) => output.progress(scored(done, of, {})),
     onTraining: (step, steps, metrics) => output.progress(told(step, steps, metrics)),
     onGeneration: (generation, front) => output.log(generationText(generation, o, front)),
   });

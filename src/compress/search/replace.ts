@@ -135,6 +135,7 @@ async function learn(
     data: examples,
     batchSize,
     steps,
+    augment: o.augment,
     seed: o.seed,
     onStep: (step, metrics) => o.onTraining?.(place * steps + step + 1, of * steps, metrics),
   });
