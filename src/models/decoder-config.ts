@@ -118,6 +118,16 @@ export const tokensFromFields = (config: Fields): DecoderTokens =>
     padTokenId: config.ids('pad_token_id'),
   });
 
+/** The family's `model_type`. Throws a GaslawError that names the known ones. */
+export function modelTypeOf<T extends string>(config: Fields, known: readonly T[]): T {
+  const found = known.find(type => type === config.raw('model_type'));
+  assert(
+    found,
+    `${config.origin}: model_type "${String(config.raw('model_type'))}" is not one of ${known.join(', ')}`,
+  );
+  return found;
+}
+
 /** Refuses an activation that would silently be another function. */
 export function checkActivation(config: Fields, name: string, known: string): void {
   const found = config.text(name) ?? known;

@@ -1,6 +1,7 @@
 /** What decoders with a cache of keys and values have in common as a CausalModel. */
 import { cacheWidth } from '../nn/grouped-attention.ts';
-import { type ParameterSpec, ParameterTrace, type Scope } from '../nn/parameters.ts';
+import { project } from '../nn/layers.ts';
+import { type Init, type ParameterSpec, ParameterTrace, type Scope } from '../nn/parameters.ts';
 import { Builder, type Value } from '../ops/builder.ts';
 import type { DecoderShape } from './decoder-config.ts';
 import type { CacheSlot, ForwardInputs, StepInputs } from './model.ts';
@@ -25,6 +26,20 @@ export const pastOf = ({ cache }: StepInputs, i: number): readonly [key: Value, 
   cache[2 * i] as Value,
   cache[2 * i + 1] as Value,
 ];
+
+/** Logits [..., V] of hidden states [..., d], by the embedding table where it is tied. */
+export const vocabularyLogits = (
+  scope: Scope,
+  c: { readonly tieWordEmbeddings: boolean; readonly vocabSize: number; readonly hiddenSize: number },
+  hidden: Value,
+  init: Init,
+): Value =>
+  project(
+    hidden,
+    scope
+      .child(c.tieWordEmbeddings ? 'model.embed_tokens' : 'lm_head')
+      .parameter('weight', [c.vocabSize, c.hiddenSize], init),
+  );
 
 /** The parameters that a training form declares. */
 export function tracedParameters(

@@ -1,16 +1,8 @@
 /** Samples as they are stored, before they have the form of a model's input. */
 
-export type Numbers =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array;
+import type { TensorData } from '../../graph/dtype.ts';
+
+export type Numbers = Exclude<TensorData, string[]>;
 
 /** Where the channels of images stand: planes (CHW) or pixels (HWC). */
 export type SampleLayout = 'CHW' | 'HWC';

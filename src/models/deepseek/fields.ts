@@ -1,6 +1,6 @@
 /** DeepSeek's config.json: the only place that knows its spelling. */
-import { assert, GaslawError } from '../../util/errors.ts';
-import { checkActivation, layerCountOf, tokensFromFields } from '../decoder-config.ts';
+import { assert } from '../../util/errors.ts';
+import { checkActivation, layerCountOf, modelTypeOf, tokensFromFields } from '../decoder-config.ts';
 import { defined, Fields } from '../fields.ts';
 import { ropeFromFields, scalingToJson } from '../rope-fields.ts';
 import {
@@ -71,12 +71,7 @@ const expertsToJson = (c: DeepseekConfig): Record<string, unknown> => ({
 /** Reads a config.json object. Throws when it asks for something that this family does not have. */
 export function fromHuggingFace(json: Record<string, unknown>, origin: string): DeepseekConfig {
   const config = new Fields(json, origin);
-  const modelType = DEEPSEEK_TYPES.find(type => type === config.raw('model_type'));
-  if (!modelType) {
-    throw new GaslawError(
-      `${origin}: model_type "${String(config.raw('model_type'))}" is not one of ${DEEPSEEK_TYPES.join(', ')}`,
-    );
-  }
+  const modelType = modelTypeOf(config, DEEPSEEK_TYPES);
   checkActivation(config, 'hidden_act', 'silu');
   const scoring = modelType === 'deepseek_v3' ? 'sigmoid' : 'softmax';
   assert(

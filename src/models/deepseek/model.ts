@@ -15,11 +15,11 @@ import {
   type LatentForm,
   latentAttention,
 } from '../../nn/latent-attention.ts';
-import { embedding, linear, project, rmsNorm, skipRmsNorm, swiglu } from '../../nn/layers.ts';
+import { embedding, linear, rmsNorm, skipRmsNorm, swiglu } from '../../nn/layers.ts';
 import { normal, type Scope } from '../../nn/parameters.ts';
 import { type Gate, type Routing, route } from '../../nn/routing.ts';
 import type { Builder, Value } from '../../ops/builder.ts';
-import { pastOf } from '../decoder.ts';
+import { pastOf, vocabularyLogits } from '../decoder.ts';
 import type { AheadInputs, ForwardInputs, StepInputs, StepOutputs } from '../model.ts';
 import { type DeepseekConfig, isSparse, scoreScale } from './config.ts';
 
@@ -181,8 +181,7 @@ export function deepseekAheadStep(scope: Scope, c: DeepseekConfig, inputs: Ahead
 
 /** Logits [..., V] of hidden states [..., d]. */
 export function deepseekLogits(scope: Scope, c: DeepseekConfig, hidden: Value): Value {
-  const table = scope.child(c.tieWordEmbeddings ? 'model.embed_tokens' : 'lm_head');
-  return project(hidden, table.parameter('weight', [c.vocabSize, c.hiddenSize], initOf(c).head));
+  return vocabularyLogits(scope, c, hidden, initOf(c).head);
 }
 
 function feedForward(

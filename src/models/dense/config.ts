@@ -8,7 +8,6 @@
  *    family fixes without saying so (Qwen2's biases on q, k and v alone) is filled in where config.json is read.
  */
 import type { RopeScaling } from '../../nn/rope-scaling.ts';
-import { GaslawError } from '../../util/errors.ts';
 import {
   attentionFlops,
   checkActivation,
@@ -18,6 +17,7 @@ import {
   type LayerType,
   layerCountOf,
   layerTypesOf,
+  modelTypeOf,
   tokensFromFields,
 } from '../decoder-config.ts';
 import { defined, Fields } from '../fields.ts';
@@ -140,12 +140,7 @@ function slidingToJson(c: DenseConfig): Record<string, unknown> {
 /** Reads a config.json object. Throws when it asks for something that this family does not have. */
 export function fromHuggingFace(json: Record<string, unknown>, origin: string): DenseConfig {
   const config = new Fields(json, origin);
-  const modelType = DENSE_TYPES.find(type => type === config.raw('model_type'));
-  if (!modelType) {
-    throw new GaslawError(
-      `${origin}: model_type "${String(config.raw('model_type'))}" is not one of ${DENSE_TYPES.join(', ')}`,
-    );
-  }
+  const modelType = modelTypeOf(config, DENSE_TYPES);
   checkActivation(config, 'hidden_act', 'silu');
   return denseConfig(
     { ...shapeFromFields(config, modelType), ...choicesFromFields(config, modelType) },

@@ -16,10 +16,10 @@ import {
   groupedAttention,
   rowMasks,
 } from '../../nn/grouped-attention.ts';
-import { embedding, project, rmsNorm, skipRmsNorm, swiglu } from '../../nn/layers.ts';
+import { embedding, rmsNorm, skipRmsNorm, swiglu } from '../../nn/layers.ts';
 import { normal, type Scope } from '../../nn/parameters.ts';
 import type { Builder, Value } from '../../ops/builder.ts';
-import { pastOf } from '../decoder.ts';
+import { pastOf, vocabularyLogits } from '../decoder.ts';
 import { windowOf } from '../decoder-config.ts';
 import type { ForwardInputs, StepInputs, StepOutputs } from '../model.ts';
 import { type DenseConfig, hasOutputBias } from './config.ts';
@@ -96,8 +96,7 @@ function attentionRows(b: Builder, c: DenseConfig, inputs: ForwardInputs): (laye
 
 /** Logits [..., V] of hidden states [..., d]. */
 export function denseLogits(scope: Scope, c: DenseConfig, hidden: Value): Value {
-  const table = scope.child(c.tieWordEmbeddings ? 'model.embed_tokens' : 'lm_head');
-  return project(hidden, table.parameter('weight', [c.vocabSize, c.hiddenSize], initOf(c).head));
+  return vocabularyLogits(scope, c, hidden, initOf(c).head);
 }
 
 /** x [B, T, d] with what a layer's attention adds to it. */

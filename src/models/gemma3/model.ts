@@ -15,10 +15,10 @@ import {
   groupedAttention,
   rowMasks,
 } from '../../nn/grouped-attention.ts';
-import { embedding, geglu, project, rmsNorm, skipRmsNorm } from '../../nn/layers.ts';
+import { embedding, geglu, rmsNorm, skipRmsNorm } from '../../nn/layers.ts';
 import { normal, type Scope } from '../../nn/parameters.ts';
 import type { Builder, Value } from '../../ops/builder.ts';
-import { pastOf } from '../decoder.ts';
+import { pastOf, vocabularyLogits } from '../decoder.ts';
 import { windowOf } from '../decoder-config.ts';
 import type { ForwardInputs, StepInputs, StepOutputs } from '../model.ts';
 import type { Gemma3Config } from './config.ts';
@@ -86,8 +86,7 @@ function block(layer: Scope, c: Gemma3Config, x: Value, a: AttentionBlock, rows:
 
 /** Logits [..., V] of hidden states [..., d]. */
 export function gemma3Logits(scope: Scope, c: Gemma3Config, hidden: Value): Value {
-  const table = scope.child(c.tieWordEmbeddings ? 'model.embed_tokens' : 'lm_head');
-  const logits = project(hidden, table.parameter('weight', [c.vocabSize, c.hiddenSize], initOf(c).table));
+  const logits = vocabularyLogits(scope, c, hidden, initOf(c).table);
   const cap = c.finalLogitSoftcapping;
   return cap === undefined
     ? logits
