@@ -303,7 +303,7 @@ it('gaslaw recipes lists sizes and options', () => {
     z.object({ name: z.string(), summary: z.string(), sizes: z.record(z.string(), z.string()) }),
   );
   const recipes = schema.parse(jsonOf(cli('recipes', '--json')));
-  expect(recipes.map(r => r.name)).toEqual(['r1', 'text']);
+  expect(recipes.map(r => r.name)).toEqual(['r1', 'images', 'text']);
   expect(cli('recipes').stdout).toContain('--size small');
 });
 

@@ -2,7 +2,7 @@
  * A trained llama in llama2.c's format (`stories260K.bin`) against values that another program computed in
  * float64: logits, greedy text and perplexity, as it is and after it went through every other format.
  */
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -128,6 +128,15 @@ describe.runIf(HAS_DATA)(`stories260K.bin ${NEEDS_DATA}`, () => {
     const answer = jsonOf(gaslaw(folder, [...args, '--json'])) as { ids: number[]; text: string };
     expect(answer.ids).toEqual(reference.greedy_ids.slice(reference.prompt_ids.length));
     expect(reference.prompt + answer.text).toBe(reference.greedy_text.replaceAll('<0x0A>', '\n'));
+  });
+
+  it('a tokenizer that does not lie beside it is named', () => {
+    copyFileSync(stories, join(folder, 'alone.bin'));
+    const args = ['quantize', 'alone.bin', '--dtype', 'q8_0', '--out', 'alone.gguf', '--json'];
+    expect(gaslaw(folder, args).stderr).toMatch(
+      /neither tok512\.bin nor tokenizer\.bin beside it; give its tokenizer \(--tokenizer\)/,
+    );
+    jsonOf(gaslaw(folder, [...args, '--tokenizer', shared('tok512.bin')]));
   });
 
   it.each(['.bin', 'safetensors', 'GGUF'])('as %s: gaslaw inspect counts 260,032 parameters', name => {
