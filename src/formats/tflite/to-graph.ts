@@ -18,8 +18,15 @@ const TO_FIRST = [0, 3, 1, 2] as const;
 const TO_LAST = [0, 2, 3, 1] as const;
 
 /** Reads a `.tflite` file (float or quantized) as a graph. Throws a GaslawError naming `file` and what is not read. */
-export const fromTflite = (bytes: Uint8Array, file = 'model.tflite'): Graph =>
-  raise(decodeTflite(bytes, file), file);
+export function fromTflite(bytes: Uint8Array, file = 'model.tflite'): Graph {
+  const model = decodeTflite(bytes, file);
+  try {
+    return raise(model, file);
+  } catch (error) {
+    if (error instanceof GaslawError) throw error;
+    throw new GaslawError(`${file}: broken TFLite file (${(error as Error).message})`); // inputs that do not fit the operator
+  }
+}
 
 export function raise(model: TfliteModel, file: string): Graph {
   const r = new Raising(model, file);
@@ -89,7 +96,14 @@ class Raising {
     this.#values.set(`${i} ${order}`, this.#quantized(this.tensor(i), value));
   }
 
-  #quantized({ dtype, quantization }: TfliteTensor, x: Value): Value {
+  /** The same for each output, in the file's order of axes. */
+  setAll({ outputs }: TfliteOperator, values: readonly Value[]): void {
+    for (const [i, value] of values.entries()) this.set(outputs[i] as number, 'last', value);
+  }
+
+  #quantized({ name, dtype, quantization }: TfliteTensor, x: Value): Value {
+    if (quantization && dtype === 'int16')
+      throw new GaslawError(`${this.#file}: tensor "${name}" holds 16-bit activations, which are not read`);
     if (!quantization || (dtype !== 'int8' && dtype !== 'uint8')) return x;
     const [s, z] = this.#parameters(dtype, quantization);
     return this.builder.op('DequantizeLinear', [this.builder.op('QuantizeLinear', [x, s, z], {}), s, z], {});
@@ -223,7 +237,7 @@ const elementwise =
     r.set(made(o), order, activated(r, make(inputs, o, r), option(o, 'activation')));
   };
 
-const binary = (op: 'Add' | 'Sub' | 'Mul' | 'Max' | 'Min'): Rule =>
+const binary = (op: 'Add' | 'Sub' | 'Mul' | 'Div' | 'Max' | 'Min'): Rule =>
   elementwise((inputs, _, r) => r.builder.op(op, inputs, {}));
 const unary = (make: (x: Value, o: TfliteOperator, r: Raising) => Value): Rule =>
   elementwise(([x], o, r) => make(x as Value, o, r));
@@ -261,11 +275,141 @@ const resize =
     r.set(made(o), 'first', r.builder.op('Resize', [x, undefined, undefined, sizes], attributes));
   };
 
-const slice = plain((x, o, r) => {
-  const [starts, ends, steps] = [1, 2, 3].map(i => r.builder.ints(r.numbers(o, i)));
-  const axes = r.builder.ints(x.shape.map((_, i) => i));
-  return r.builder.op('Slice', [x, starts, ends, axes, steps], {});
+/** Past the end of any axis, in both directions. */
+const BEYOND = 2 ** 31 - 1;
+
+function sliced(
+  x: Value,
+  r: Raising,
+  [starts, ends, steps]: readonly [readonly number[], readonly number[], readonly number[]],
+): Value {
+  const axes = x.shape.map((_, i) => i);
+  return r.builder.op('Slice', [x, ...[starts, ends, axes, steps].map(list => r.builder.ints(list))], {});
+}
+
+const stridedSlice = plain((x, o, r) => {
+  if (option(o, 'ellipsisMask') !== 0 || option(o, 'newAxisMask') !== 0)
+    r.fail(o, 'an ellipsis or a new axis is not read');
+  const has = (mask: string, i: number): boolean => ((option(o, mask) >> i) & 1) === 1;
+  const [begin, end, given] = [r.numbers(o, 1), r.numbers(o, 2), r.numbers(o, 3)];
+  const steps = given.map((step, i) => (has('shrinkAxisMask', i) ? 1 : step));
+  const starts = begin.map((at, i) => (has('beginMask', i) ? ((steps[i] ?? 1) > 0 ? 0 : BEYOND) : at));
+  const ends = end.map((at, i) => {
+    const start = begin[i] ?? 0;
+    if (has('shrinkAxisMask', i)) return start === -1 ? BEYOND : start + 1;
+    if (!has('endMask', i)) return at;
+    return (steps[i] ?? 1) > 0 ? BEYOND : -BEYOND;
+  });
+  const whole = sliced(x, r, [starts, ends, steps]);
+  return option(o, 'shrinkAxisMask') === 0 ? whole : whole.reshape(r.tensor(made(o)).shape);
 });
+
+const slice = plain((x, o, r) => {
+  const [begin, size] = [r.numbers(o, 1), r.numbers(o, 2)];
+  const ends = size.map((n, i) => (n < 0 ? BEYOND : (begin[i] as number) + n));
+  return sliced(x, r, [begin, ends, size.map(() => 1)]);
+});
+
+const reduction =
+  (op: 'ReduceMean' | 'ReduceSum' | 'ReduceMax'): Rule =>
+  (o, r) =>
+    plain(x =>
+      r.builder.op(op, [x, r.builder.ints(r.numbers(o, 1))], {
+        keepdims: option(o, 'keepDims') === 0 ? 0 : 1,
+      }),
+    )(o, r);
+
+const gather: Rule = (o, r) => {
+  if (option(o, 'batchDims') !== 0) r.fail(o, 'batch dims are not read');
+  const indices = r.value(o.inputs[1] as number, 'last');
+  r.set(made(o), 'last', r.value(first(o), 'last').gather(indices, option(o, 'axis')));
+};
+
+/** Cuts input `from` along the axis that input `axis` holds, into the sizes of the outputs. */
+const split =
+  (from: number, axis: number): Rule =>
+  (o, r) => {
+    const x = r.value(o.inputs[from] as number, 'last');
+    const at = wrapped(r.numbers(o, axis)[0] ?? 0, x.rank);
+    const parts = x.split(
+      o.outputs.map(i => r.tensor(i).shape[at] ?? 0),
+      at,
+    );
+    r.setAll(o, parts);
+  };
+
+const wrapped = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
+
+const pack: Rule = (o, r) => {
+  const axis = wrapped(option(o, 'axis'), r.tensor(made(o)).shape.length);
+  const parts = o.inputs.map(i => r.value(i, 'last').unsqueeze([axis]));
+  r.set(made(o), 'last', r.builder.concat(parts, axis));
+};
+
+const unpack: Rule = (o, r) => {
+  const x = r.value(first(o), 'last');
+  const axis = wrapped(option(o, 'axis'), x.rank);
+  const parts = x.split(
+    o.outputs.map(() => 1),
+    axis,
+  );
+  r.setAll(
+    o,
+    parts.map(part => part.squeeze([axis])),
+  );
+};
+
+/** The slope has the channels last. */
+const prelu: Rule = (o, r) => {
+  const slope = r.value(o.inputs[1] as number, 'last');
+  const turns = r.isFirst(first(o)) && slope.rank === 3;
+  const order = turns ? 'first' : 'last';
+  const placed = turns ? slope.transpose([2, 0, 1]) : slope;
+  r.set(made(o), order, r.builder.op('PRelu', [r.value(first(o), order), placed], {}));
+};
+
+const blocks =
+  (op: 'DepthToSpace' | 'SpaceToDepth'): Rule =>
+  (o, r) => {
+    const x = r.value(first(o), 'first');
+    r.set(made(o), 'first', r.builder.op(op, [x], { blocksize: option(o, 'blockSize') }));
+  };
+
+/** Its inputs are the shape of its output, the weight and x. */
+const transposedConvolution: Rule = (o, r) => {
+  const weight = o.inputs[1] as number;
+  const x = r.value(o.inputs[2] as number, 'first');
+  const w = r.stored(weight, [3, 0, 1, 2]);
+  const bias = biasOf({ ...o, inputs: [o.inputs[2] as number, weight, o.inputs[3] ?? -1] }, r, weight);
+  const strides = [option(o, 'strideH'), option(o, 'strideW')];
+  const surplus = strides.map((stride, i) => {
+    const [input, kernel] = [Number(x.shape[2 + i]), Number(w.shape[2 + i])];
+    return (input - 1) * stride + kernel - (r.tensor(made(o)).shape[1 + i] as number);
+  });
+  const before = surplus.map(n => Math.floor(Math.max(n, 0) / 2));
+  const attributes = {
+    strides,
+    pads: [...before, ...surplus.map((n, i) => Math.max(n, 0) - (before[i] as number))],
+    output_padding: surplus.map(n => Math.max(-n, 0)),
+  };
+  const y = r.builder.op('ConvTranspose', [x, w, bias], attributes);
+  r.set(made(o), 'first', activated(r, y, option(o, 'activation')));
+};
+
+const batchMatmul: Rule = (o, r) => {
+  const operand = (i: number, turned: string): Value => {
+    const x = r.value(o.inputs[i] as number, 'last');
+    const axes = x.shape.map((_, axis) => axis);
+    return option(o, turned) === 0 ? x : x.transpose([...axes.slice(0, -2), x.rank - 1, x.rank - 2]);
+  };
+  r.set(made(o), 'last', operand(0, 'transposeX').matmul(operand(1, 'transposeY')));
+};
+
+const argMax = plain((x, o, r) =>
+  r.builder
+    .op('ArgMax', [x], { axis: wrapped(r.numbers(o, 1)[0] ?? 0, x.rank), keepdims: 0 })
+    .cast(r.tensor(made(o)).dtype),
+);
 
 const concat: Rule = (o, r) => {
   const axis = option(o, 'axis');
@@ -302,10 +446,40 @@ const RULES: { readonly [K in OperatorName]: Rule } = {
   RESHAPE: reshape,
   SQUEEZE: reshape,
   TRANSPOSE: plain((x, o, r) => x.transpose(r.numbers(o, 1))),
-  MEAN: plain((x, o, r) => x.mean(r.numbers(o, 1), option(o, 'keepDims') !== 0)),
+  MEAN: reduction('ReduceMean'),
+  SUM: reduction('ReduceSum'),
+  REDUCE_MAX: reduction('ReduceMax'),
   PAD: pad,
   PADV2: pad,
   RESIZE_BILINEAR: resize('linear'),
   RESIZE_NEAREST_NEIGHBOR: resize('nearest'),
-  STRIDED_SLICE: slice,
+  STRIDED_SLICE: stridedSlice,
+  SLICE: slice,
+  SPLIT: split(1, 0),
+  SPLIT_V: split(0, 2),
+  PACK: pack,
+  UNPACK: unpack,
+  EXPAND_DIMS: reshape,
+  GATHER: gather,
+  DIV: binary('Div'),
+  SQUARED_DIFFERENCE: elementwise(([x, y]) => {
+    const difference = (x as Value).sub(y as Value);
+    return difference.mul(difference);
+  }),
+  ABS: unary(x => x.abs()),
+  NEG: unary(x => x.neg()),
+  EXP: unary(x => x.exp()),
+  SQRT: unary(x => x.sqrt()),
+  RSQRT: unary(x => x.sqrt().reciprocal()),
+  ELU: unary((x, _, r) => r.builder.op('Elu', [x], {})),
+  PRELU: prelu,
+  CAST: unary((x, o, r) => x.cast(r.tensor(made(o)).dtype)),
+  ARG_MAX: argMax,
+  L2_NORMALIZATION: plain((x, o, r) =>
+    activated(r, r.builder.op('LpNormalization', [x], { axis: -1, p: 2 }), option(o, 'activation')),
+  ),
+  DEPTH_TO_SPACE: blocks('DepthToSpace'),
+  SPACE_TO_DEPTH: blocks('SpaceToDepth'),
+  TRANSPOSE_CONV: transposedConvolution,
+  BATCH_MATMUL: batchMatmul,
 };

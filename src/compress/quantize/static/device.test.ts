@@ -62,7 +62,7 @@ const tensor = (dims: readonly number[], seed: number, scale: number): Tensor =>
   );
 };
 
-/** A convolution, a depthwise one, a sum, a pool and a product, of channels that differ in scale. */
+/** Convolutions, gates, a sum, pools, a concatenation and a product. */
 function network(): Model {
   const b = new Builder('network');
   const conv = (x: Value, groups: number, seed: number): Value => {
@@ -72,9 +72,16 @@ function network(): Model {
     return b.op('Relu', [b.op('Conv', [x, w, bias], { pads: [1, 1, 1, 1], group: groups })], {});
   };
   const first = conv(b.input('x', 'float32', [1, 16, 8, 8]), 1, 10);
-  const joined = b.op('Add', [conv(first, 16, 20), first], {});
-  const flat = b.op('Flatten', [b.op('GlobalAveragePool', [joined], {})], {});
-  const w = b.initializer('fc', tensor([16, 16], 30, 0.2));
+  const sum = b.op('Add', [conv(first, 16, 20), first], {});
+  const gated = conv(sum, 1, 40)
+    .sigmoid()
+    .mul(conv(sum, 1, 50).tanh());
+  const pooled = b.op('MaxPool', [b.concat([gated, conv(sum, 1, 60)], 1)], {
+    kernel_shape: [2, 2],
+    strides: [2, 2],
+  });
+  const flat = b.op('Flatten', [b.op('GlobalAveragePool', [pooled], {})], {});
+  const w = b.initializer('fc', tensor([16, 32], 30, 0.2));
   b.output(b.op('Gemm', [flat, w, b.initializer('fcb', tensor([16], 31, 0.1))], { transB: 1 }), 'y');
   return modelOf(b.graph);
 }
