@@ -20,7 +20,7 @@ import onnx
 
 BATCH = 32
 # AIMET's default is 10,000 a layer; so many end in minutes on two cores
-ADAROUND_ITERATIONS = 200
+ADAROUND_ITERATIONS = 500
 
 
 def batches(feeds):

@@ -117,7 +117,7 @@ async function trained(
     rows.push(await measured(runtime, c, variant, options));
     const [held, rest] = splitExamples(training, heldOutOf(training.count), seed);
     const steps = Math.ceil((epochs * rest.count) / BATCH);
-    const data = transferBatches(rest, { batchSize: BATCH });
+    const data = transferBatches(rest, { batchSize: BATCH, mixing: false });
     const stage = { data, heldOut: exampleFeeds(c.model, held), batchSize: BATCH, steps, seed };
     rows.push(await measured(runtime, c, `${variant} trained`, { ...options, training: stage }));
   }

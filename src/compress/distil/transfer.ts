@@ -6,6 +6,7 @@
  * 2. Images [N, C, H, W] are shifted, those in colour flipped, and three in five mixed with another one of the batch: evenly
  *    (MixUp, Zhang et al. 2018) or by a rectangle (CutMix, Yun et al. 2019). Other float inputs are mixed evenly, half of them.
  * 3. With `labels` nothing is mixed, since a mixture has no class. `augment` takes the place of shifts and flips, of inputs of any kind.
+ *    Nor with `mixing` off, for a student so near that it should see what it will be asked (quantization).
  */
 import { type Augment, augmentRows, crop, flip, inTurn } from '../../data/augment.ts';
 import type { Examples } from '../../data/examples/examples.ts';
@@ -20,18 +21,20 @@ export interface TransferOptions {
   readonly labels?: boolean;
   /** Changes each float input of each example. */
   readonly augment?: Augment;
+  /** Default: where there are no labels. */
+  readonly mixing?: boolean;
 }
 
 /** One batch a step, drawn from the stream that it is given. */
 export function transferBatches(
   examples: Examples,
-  { batchSize, labels = false, augment }: TransferOptions,
+  { batchSize, labels = false, mixing = !labels, augment }: TransferOptions,
 ): (index: number, random: Random) => Feeds[] {
   const classes = labels ? labelsOf(examples) : undefined;
   return (_, random) => {
     const chosen = Array.from({ length: batchSize }, () => random.int(examples.count));
     const inputs = Object.entries(examples.batch(chosen)).map(
-      ([name, tensor]) => [name, changed(tensor, random.fork(name), !labels, augment)] as const,
+      ([name, tensor]) => [name, changed(tensor, random.fork(name), mixing, augment)] as const,
     );
     const own = classes && {
       labels: int32(

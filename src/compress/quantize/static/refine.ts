@@ -15,6 +15,7 @@
 import type { Model } from '../../../graph/ir.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
 import type { Feeds } from '../calibrate.ts';
+import { codesOf } from './affine.ts';
 import { isLinear, type Moments, momentsOf, type SplitMoments } from './moments.ts';
 import { correctedBias, outputError, refined } from './output-error.ts';
 import type { PlannedBias, PlannedWeight, QdqPlan } from './plan.ts';
@@ -69,6 +70,8 @@ interface Layer {
 }
 
 const DAMPINGS = [0.01, 0.1, 1] as const;
+/** With fewer codes the quick search, which compares dampings, says little of the full one. */
+const MANY_CODES = 16;
 
 /** `q` with codes by output error, or as it is where that is not better on data that did not choose. */
 function rounded(q: QuantizedTensor, { weight, moments: { all, halves }, bias }: Layer): QuantizedTensor {
@@ -80,7 +83,8 @@ function rounded(q: QuantizedTensor, { weight, moments: { all, halves }, bias }:
   const [first, second] = halves;
   const errorOf = (tried: QuantizedTensor) => outputError(tried, second, channelAxis, centred);
   let [best, least]: [number | undefined, number] = [undefined, errorOf(q)];
-  for (const damping of DAMPINGS) {
+  const { low, high } = codesOf(q.scheme);
+  for (const damping of high - low < MANY_CODES ? DAMPINGS.slice(0, 1) : DAMPINGS) {
     const error = errorOf(refine(first, damping, true));
     if (error < least) [best, least] = [damping, error];
   }

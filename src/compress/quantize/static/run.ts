@@ -2,7 +2,7 @@
  * A graph quantized on examples, or on random inputs where there are none: calibration, widths, rounding, training.
  *
  * 1. With examples codes are chosen by the outputs of layers, without by the nearest: random inputs say little about outputs.
- * 2. `samples` examples calibrate; training sees all of them but a tenth, changed and mixed, and never a label. That tenth
+ * 2. `samples` examples calibrate; training sees all of them but a tenth, shifted and flipped, and never a label. That tenth
  *    says which of all that training passed through is kept.
  * 3. A fixed batch is made free for all that and fixed again at the end.
  */
@@ -77,7 +77,7 @@ function trainingOf(
   const batchSize = Math.min(BATCH, trained.count);
   const steps = stepsOf(epochs, trained.count, batchSize);
   return {
-    data: transferBatches(trained, { batchSize, augment }),
+    data: transferBatches(trained, { batchSize, augment, mixing: false }),
     heldOut: exampleFeeds(model, held),
     batchSize,
     dims: dimsOfExamples(model.graph, examples),

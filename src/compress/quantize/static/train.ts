@@ -34,11 +34,11 @@ export interface QuantizedTrainingOptions {
   /** Of the model's symbols but for the batch. */
   readonly dims?: FineTuneOptions['dims'];
   readonly steps: number;
-  /** Peak of the learning rate, in codes of a weight a step. Default 0.003: Adam's first steps move all weights of a sum together. */
+  /** Peak of the learning rate, in codes of a weight a step. Default 0.005: Adam's first steps move all weights of a sum together. */
   readonly rate?: number;
   /** What the best of all is chosen by, CHECKS times; the last is kept when absent. */
   readonly heldOut?: readonly Feeds[];
-  /** Default: softened answers of the float model, as they are. */
+  /** Default: the float model's answers, not softened. */
   readonly terms?: readonly Term[];
   readonly seed: number;
   readonly threads?: number;
@@ -59,7 +59,14 @@ export async function trainQuantized(
       'learned step sizes would not stay powers of two; train without power-of-two scales',
     );
   const student = new Student(model.graph, plan, chosen, options);
-  const { steps, rate = 0.003, terms = [{ kind: 'logits' }], heldOut, onStep, ...rest } = training;
+  const {
+    steps,
+    rate = 0.005,
+    terms = [{ kind: 'logits', temperature: 1 }],
+    heldOut,
+    onStep,
+    ...rest
+  } = training;
   using stage = await recovery(runtime, student.graph, model, {
     ...rest,
     terms,
