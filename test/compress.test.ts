@@ -136,7 +136,7 @@ describe.runIf(HAS_DATA)(`gaslaw compress of a language model ${NEEDS_DATA}`, ()
 
   it.each([
     [[], 'without a text nothing is known of quality; give one, or a limit on memory (--data)'],
-    [['--data', text, '--max-latency', '1'], '--max-latency is for graphs'],
+    [['--data', text, '--max-latency', '1'], '--max-latency: this is for graphs'],
     [['--data', text, '--device', 'arm-ethos-u55-128'], 'none of which a language model is written in'],
   ])('%s is one sentence', (args, message) => {
     const ended = gaslaw(folder, [...base, ...args]);

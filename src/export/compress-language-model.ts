@@ -30,6 +30,8 @@ export interface CompressLanguageOptions {
   readonly device: DeviceProfile;
   /** Path of a text. */
   readonly data?: string;
+  /** Path of the tokenizer, of a llama2.c file. */
+  readonly tokenizer?: string;
   readonly budget: LanguageBudget;
   readonly version: string;
   /** Name of the command, as the page prints it. */
@@ -123,11 +125,17 @@ export async function compressLanguageModel(
 }
 
 async function candidate(path: string, name: string, o: CompressLanguageOptions): Promise<Stored> {
-  const { files, folder, data, version, openRuntime } = o;
+  const { files, folder, data, tokenizer, version, openRuntime } = o;
   const stored = `${folder}/candidates/${name}.json`;
   if (await files.exists(stored)) return (await readJson(files, stored)) as Stored; // written below
   const out = `${folder}/candidates/${name}${GGUF.includes(name) ? '.gguf' : ''}`;
-  const report = await quantizeLanguageModel(files, openRuntime, path, { dtype: name, data, out, version });
+  const report = await quantizeLanguageModel(files, openRuntime, path, {
+    dtype: name,
+    data,
+    tokenizer,
+    out,
+    version,
+  });
   const { output, bytesBefore, bytesAfter, qualityBefore, qualityAfter } = report;
   const known = qualityBefore !== undefined && qualityAfter !== undefined;
   const result: Stored = {

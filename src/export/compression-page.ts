@@ -36,6 +36,7 @@ export interface LanguagePageOptions {
   /** The model as it came, and the text. */
   readonly path: string;
   readonly data: string;
+  readonly tokenizer?: string;
   readonly device: DeviceProfile;
   readonly budget: LanguageBudget;
   readonly rule: string;
@@ -47,7 +48,10 @@ export interface LanguagePageOptions {
 const SENSITIVITY_FORMAT = { bits: 4, blockSize: 32, symmetric: false, scales: 'float16' } as const;
 
 export async function languagePage(result: CompressedLanguage, o: LanguagePageOptions): Promise<string> {
-  const { model, store, tokenizer } = await openLanguageModel(o.files, o.path, { dtype: 'f32' });
+  const { model, store, tokenizer } = await openLanguageModel(o.files, o.path, {
+    dtype: 'f32',
+    tokenizer: o.tokenizer,
+  });
   if (!store) throw new TypeError('weights that were opened as f32 are floats');
   const text = await readCalibrationText(o.files, o.data, tokenizer, model);
   const { graph } = exportGraph(model, store);

@@ -24,7 +24,17 @@ import { UsageError } from '../../util/errors.ts';
 import { nameOf } from '../../util/files.ts';
 import { checkpointSeconds, loadModule, openRuntime, stopSignal } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { CONSTANT_OPTION, type Dims, dimOption, GRAPH_FILE, JSON_OPTION, whole, within } from '../options.ts';
+import {
+  CONSTANT_OPTION,
+  type Dims,
+  dimOption,
+  GRAPH_FILE,
+  JSON_OPTION,
+  refuse,
+  TOKENIZER_OPTION,
+  whole,
+  within,
+} from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { table } from '../table.ts';
 import { VERSION } from '../version.ts';
@@ -40,6 +50,7 @@ interface Options {
   readonly seed: number;
   readonly dim?: Dims;
   readonly constant?: ReadonlyMap<string, number>;
+  readonly tokenizer?: string;
   readonly out?: string;
   readonly json?: boolean;
 }
@@ -65,15 +76,36 @@ export const compressCommand = (): Command =>
     .option('--out <dir>', 'default: compressed/<model>-<device>; the same folder goes on where it was')
     .option(...CONSTANT_OPTION)
     .option(...dimOption())
+    .option(...TOKENIZER_OPTION)
     .option(...JSON_OPTION)
     .action(run);
 
-async function run(path: string, o: Options): Promise<void> {
+const TRAINS = 'nothing of a language model is trained here; this is for graphs';
+const SIZES = 'a language model takes texts of any length; this is for graphs';
+
+/** What language models are compressed without, and why. */
+const OF_GRAPHS = [
+  ['max-latency', 'this is for graphs; how fast a language model answers is what gaslaw bench tells'],
+  [
+    'eval',
+    'this is for graphs; a language model calibrates on the first nine tenths of --data and is scored on the last',
+  ],
+  ['epochs', TRAINS],
+  ['seed', TRAINS],
+  ['dim', SIZES],
+  ['constant', SIZES],
+] as const;
+
+async function run(path: string, o: Options, command: Command): Promise<void> {
   const output = createOutput(o.json ?? false);
   const [device, files] = [deviceOf(o.device), nodeFiles()];
   const place = await locateModel(files, path);
   const folder = o.out ?? `compressed/${nameOf(path.replace(/\/+$/, '')).replace(/\.\w+$/, '')}-${device.id}`;
-  if (place.kind !== 'onnx') return language(path, folder, device, o, output);
+  if (place.kind !== 'onnx') {
+    for (const [name, why] of OF_GRAPHS) refuse(command, [name], why);
+    return language(path, folder, device, o, output);
+  }
+  refuse(command, ['tokenizer'], `${path} is no language model`);
   const { model, original } = await openImported(files, path, { foldNorms: false, numbers: o.constant });
   assertDims(model.graph, o.dim ?? new Map());
   const runtime = await openRuntime(output);
@@ -112,19 +144,12 @@ async function language(
   o: Options,
   output: Output,
 ): Promise<void> {
-  if (o.maxLatency !== undefined)
-    throw new UsageError(
-      '--max-latency is for graphs; how fast a language model answers is what gaslaw bench tells',
-    );
-  if (o.eval !== undefined)
-    throw new UsageError(
-      '--eval is for graphs; a language model calibrates on the first nine tenths of --data and is scored on the last',
-    );
   const result = await compressLanguageModel(path, {
     files: nodeFiles(),
     folder,
     device,
     data: o.data,
+    tokenizer: o.tokenizer,
     budget: {
       ...(o.maxMemory !== undefined && { maxMemoryBytes: o.maxMemory }),
       ...(o.maxDrop !== undefined && { maxDropPoints: o.maxDrop }),

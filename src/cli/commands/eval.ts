@@ -7,7 +7,7 @@ import { evaluateModel, levelNamed, type ModelEvaluation } from '../../train/eva
 import { readText } from '../../util/files.ts';
 import { openModel } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
-import { JSON_OPTION, LANGUAGE_MODEL, TOKENIZER_OPTION, whole, within } from '../options.ts';
+import { JSON_OPTION, LANGUAGE_MODEL, refuse, TOKENIZER_OPTION, whole, within } from '../options.ts';
 import { createOutput, stdoutColors } from '../output.ts';
 import { table } from '../table.ts';
 
@@ -47,7 +47,8 @@ export const evalCommand = (): Command =>
     .option(...JSON_OPTION)
     .action(run);
 
-async function run(path: string, o: EvalOptions): Promise<void> {
+async function run(path: string, o: EvalOptions, command: Command): Promise<void> {
+  if (o.task !== 'gsm8k') refuse(command, ['data'], `${o.task} makes its problems; this is for gsm8k`);
   const output = createOutput(o.json ?? false);
   const task = taskNamed(
     o.task,

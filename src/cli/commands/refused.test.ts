@@ -9,7 +9,9 @@ import { modelOf } from '../../graph/ir.ts';
 import { encodeModel } from '../../graph/protobuf.ts';
 import { Builder } from '../../ops/builder.ts';
 import { benchCommand } from './bench.ts';
+import { compressCommand } from './compress.ts';
 import { convertCommand } from './convert.ts';
+import { evalCommand } from './eval.ts';
 import { pruneCommand } from './prune.ts';
 import { quantizeCommand } from './quantize.ts';
 
@@ -106,6 +108,20 @@ describe('prune', () => {
   });
 });
 
+describe('compress', () => {
+  it.each([
+    ['max-latency', '1'],
+    ['eval', 'e'],
+    ['epochs', '2'],
+    ['seed', '3'],
+    ['dim', 'n=1'],
+    ['constant', 'n=1'],
+  ])('of a language model without --%s', async (name, value) => {
+    const args = ['--device', 'cpu-x86-vnni', '--out', out, `--${name}`, value];
+    await expect(run(compressCommand(), language, ...args)).rejects.toThrow(`--${name}: `);
+  });
+});
+
 it.each([
   [convertCommand, graph, ['--to', 'c-array', '--out', out, '--imatrix', 'i'], '--imatrix: '],
   [convertCommand, graph, ['--to', 'c-array', '--out', out, '--dtype', 'f16'], '--dtype: '],
@@ -113,6 +129,7 @@ it.each([
   [benchCommand, graph, ['--draft', '3'], '--draft: '],
   [benchCommand, graph, ['--new-tokens', '3'], '--new-tokens: '],
   [benchCommand, language, ['--dim', 'a=1'], '--dim: '],
+  [evalCommand, language, ['--task', 'countdown', '--data', 'd'], '--data: countdown makes its problems'],
 ])('%o of %s with %j', async (make, model, args, message) => {
   await expect(run(make(), model, ...args)).rejects.toThrow(message);
 });
