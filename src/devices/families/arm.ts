@@ -172,6 +172,8 @@ export const ARM: readonly DeviceProfile[] = [
     core: 'M85',
     clock: 480e6,
   }),
+  npu({ kind: 'ethos-u55', macs: 32, clock: 200e6, sram: 1.6, flash: 0.1, system: 'deep embedded' }),
+  npu({ kind: 'ethos-u55', macs: 64, clock: 500e6, sram: 4, flash: 0.5, system: 'high-end embedded' }),
   npu({ kind: 'ethos-u55', macs: 128, clock: 500e6, sram: 4, flash: 0.5, system: 'high-end embedded' }),
   npu({ kind: 'ethos-u55', macs: 256, clock: 500e6, sram: 4, flash: 0.5, system: 'high-end embedded' }),
   npu({ kind: 'ethos-u65', macs: 256, clock: 1e9, sram: 16, dram: 3.75, system: 'high-end' }),

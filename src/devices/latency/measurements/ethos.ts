@@ -8,7 +8,7 @@ const of = (unit: string, macs: number, clock: number, ms: Measurement['ms']): M
   kind: `ethos-${unit}`,
   precision: 'int8',
   rig: `Ethos-${unit.toUpperCase()}-${macs}, as Vela 5.2 estimates`,
-  ...(macs >= 128 && { device: `arm-ethos-${unit}-${macs}` }),
+  device: `arm-ethos-${unit}-${macs}`,
   pace: macs * clock,
   source: 'vela-estimates',
   ms,
