@@ -26,6 +26,7 @@ export { pruneGraphFile } from './export/prune-graph.ts';
 export { pruneLanguageModel } from './export/prune-language-model.ts';
 export { quantizeGraphFile } from './export/quantize-graph.ts';
 export { quantizeLanguageModel } from './export/quantize-language-model.ts';
+export { searchGraphFile } from './export/search-graph.ts';
 export { Decoder } from './generate/decoder.ts';
 export { type Completion, Engine, type GenerateRequest } from './generate/engine.ts';
 export { fillInTheMiddle } from './generate/fill-in-the-middle.ts';

@@ -1,27 +1,10 @@
 /** `gaslaw search <model> --device ID --data DATA`: smaller networks inside a network, as a front of accuracy and cost. */
 import { Command } from 'commander';
-import { accuracyOf } from '../../compress/evaluate.ts';
-import { hypervolume } from '../../compress/search/pareto.ts';
-import { searchBlocks } from '../../compress/search/replace.ts';
-import { fitted } from '../../compress/search/resolution.ts';
-import {
-  type ModelCost,
-  type SearchedModel,
-  type SearchResult,
-  searchModel,
-} from '../../compress/search/run.ts';
+import type { SearchedModel } from '../../compress/search/run.ts';
 import { type AugmentName, augmentNamed } from '../../data/augment.ts';
-import { type Examples, labelsOf } from '../../data/examples/examples.ts';
-import { openExamples } from '../../data/examples/open.ts';
 import { deviceOf } from '../../devices/index.ts';
-import { machineTimes, THIS_MACHINE } from '../../devices/latency/this-machine.ts';
-import type { DeviceProfile } from '../../devices/profile.ts';
-import type { Model } from '../../graph/ir.ts';
-import { encodeModel } from '../../graph/protobuf.ts';
-import { freeBatch } from '../../import/batch.ts';
-import { openImported } from '../../models/open-graph.ts';
+import { type SearchGraphReport, searchGraphFile } from '../../export/search-graph.ts';
 import { bytes, milliseconds, percent, percentInterval, si } from '../../report/format.ts';
-import type { Runtime } from '../../runtime/runtime.ts';
 import { UsageError } from '../../util/errors.ts';
 import { loadModule, openRuntime } from '../environment.ts';
 import { nodeFiles } from '../node-files.ts';
@@ -150,88 +133,20 @@ async function run(path: string, o: Options, command: Command): Promise<void> {
     ['max-energy'],
     `nothing published says what a layer costs ${device.id} in energy, or any other device here; limit --max-latency`,
   );
-  const model = freeBatch((await openImported(files, path)).model);
-  const inputs = model.graph.inputs.filter(i => !model.graph.initializers.has(i.name));
-  const open = (data: string) => openExamples(files, data, inputs, { loadModule });
-  const examples = await open(o.data);
-  const test = o.eval === undefined ? undefined : await open(o.eval);
-  if (test) labelsOf(test);
-  const runtime = await openRuntime(output);
   const [scored, told] = ['score', 'learn'].map(stage => trainingProgress(stage, performance.now()));
-  const search = o.method === 'blocks' ? searchBlocks : searchModel;
-  const found = await search(runtime, model, {
+  const { report, nearest } = await searchGraphFile(files, await openRuntime(output), path, {
     ...o,
     device,
-    bits: o.bits ?? bitsFor(device),
-    estimateMs: device.id === THIS_MACHINE ? await machineTimes(runtime) : undefined,
-    examples,
-    batchSize: 64,
     maxLatencyMs: o.maxLatency,
     maxMemoryBytes: o.maxMemory,
     augment: o.augment && augmentNamed(o.augment),
+    loadModule,
     onScore: (done, of) => output.progress(scored(done, of, {})),
     onTraining: (step, steps, metrics) => output.progress(told(step, steps, metrics)),
     onGeneration: (generation, front) => output.log(generationText(generation, o, front)),
   });
-  const tests = await Promise.all(found.front.map(f => tell(runtime, f.judged.model, test)));
-  const front = [];
-  for (const [i, { judged, genome, precision }] of found.front.entries()) {
-    const file = `${o.out}/network-${i + 1}.onnx`;
-    await files.write(file, encodeModel(judged.model));
-    front.push({
-      output: file,
-      ...qualityOf(judged.error, tests[i]),
-      ...costOf(judged),
-      precision,
-      choices: choicesOf(found, genome),
-    });
-  }
-  const baseline = {
-    ...qualityOf(found.baseline.error, await tell(runtime, model, test)),
-    ...costOf(found.baseline),
-  };
-  const met = front.length > 0;
-  const { judged, space } = found;
-  const covered = coveredBy(found);
-  const result = { device: device.id, met, baseline, front, hypervolume: covered, judged, space };
-  await files.write(`${o.out}/front.json`, `${JSON.stringify(result, undefined, 2)}\n`);
-  output.result(result, () => lines(result, found, o));
+  output.result(report, () => lines(report, nearest, o));
 }
-
-/** Share of the box between no error at no cost and all wrong at the whole model's cost that the front covers. */
-const coveredBy = ({ front, baseline }: SearchResult): number =>
-  hypervolume(
-    front.map(({ judged }) => [judged.error, (judged.costs[0] as number) / (baseline.costs[0] as number)]),
-    [1, 1],
-  );
-
-/** Float and integers where the device has both. */
-function bitsFor(device: DeviceProfile): (8 | 32)[] {
-  const has = (name: string) => device.precisions.value.some(p => p.startsWith(name));
-  return [...(has('float') ? [32 as const] : []), ...(has('int8') ? [8 as const] : [])];
-}
-
-const tell = async (runtime: Runtime, model: Model, test: Examples | undefined) =>
-  test && accuracyOf(runtime, model, fitted(test, model.graph));
-
-interface Quality {
-  readonly accuracy: number;
-  readonly accuracyInterval?: readonly [number, number];
-}
-
-/** What was told apart from the search, or what the search chose by. */
-const qualityOf = (error: number, told: Awaited<ReturnType<typeof tell>>): Quality =>
-  told ? { accuracy: told.accuracy, accuracyInterval: told.interval } : { accuracy: 1 - error };
-
-const costOf = ({ macs, bytes: size, peakMemoryBytes, estimatedMs }: ModelCost): ModelCost => ({
-  macs,
-  bytes: size,
-  peakMemoryBytes,
-  ...(estimatedMs !== undefined && { estimatedMs }),
-});
-
-const choicesOf = ({ axes }: SearchResult, genome: readonly number[]) =>
-  axes.map(({ kind, name, choices }, i) => ({ kind, name, kept: choices[genome[i]], of: choices.at(-1) }));
 
 function generationText(generation: number, o: Options, front: readonly SearchedModel[]): string {
   const best = front[0];
@@ -240,17 +155,15 @@ function generationText(generation: number, o: Options, front: readonly Searched
   return `${part}: ${front.length} on the front${range}`;
 }
 
-type Row = Quality & ModelCost & { readonly precision?: string; readonly output?: string };
-
 function lines(
-  { met, baseline, front }: { met: boolean; baseline: Row; front: readonly Row[] },
-  { nearest, judged, space }: SearchResult,
+  { met, baseline, front, judged, space }: SearchGraphReport,
+  nearest: SearchedModel,
   { out }: Options,
 ): string[] {
   const rows = [['', 'right', '95 %', 'multiply-adds', 'weights', 'memory', 'estimated']];
-  for (const r of [baseline, ...front])
+  for (const [i, r] of [baseline, ...front].entries())
     rows.push([
-      r.output ?? 'as it was',
+      front[i - 1]?.output ?? 'as it was',
       percent(r.accuracy),
       r.accuracyInterval ? percentInterval(r.accuracyInterval) : '',
       si(r.macs),
