@@ -1,7 +1,7 @@
 /** The validator sees the model as it is deployed, and names the nodes of the file. */
 import { expect, it } from 'vitest';
 import { float32, modelOf } from '../graph/ir.ts';
-import { Builder } from '../ops/builder.ts';
+import { Builder, type Value } from '../ops/builder.ts';
 import { check, fixed } from './check.ts';
 import { deviceOf } from './index.ts';
 
@@ -42,4 +42,18 @@ it('the model that was given stays as it was', () => {
 it('what fixes write is that model too', () => {
   const { model } = fixed(exported(), deviceOf('ti-am62a'));
   expect(model.graph.nodes.map(node => node.opType)).toEqual(['Conv', 'Asinh']);
+});
+
+it('a rank that is not taken is told of the op, not of the pairs around it', () => {
+  const b = new Builder('ranks');
+  const [s, z] = [
+    b.constant(float32([], [0.1])),
+    b.constant({ dtype: 'int8', dims: [], data: Int8Array.of(0) }),
+  ];
+  const pair = (x: Value) => b.op('DequantizeLinear', [b.op('QuantizeLinear', [x, s, z], {}), s, z], {});
+  const x = pair(b.input('x', 'float32', [1, 4, 4, 4]));
+  const five = pair(x.reshape([1, 2, 2, 4, 4]));
+  b.output(pair(five.reshape([1, 4, 4, 4])), 'y');
+  const { findings } = check(modelOf(b.graph), deviceOf('arm-cortex-m4'));
+  expect(findings.filter(f => f.why.includes('rank')).map(f => f.op)).toEqual(['Reshape', 'Reshape']);
 });

@@ -126,8 +126,11 @@ const precisionRule = (device: DeviceProfile): GraphRule => ({
 const needsQuantized = ({ formats }: DeviceProfile): boolean =>
   !formats.value.some(format => format === 'onnx' || format === 'tflite');
 
+const isQdq = (key: string): boolean => key === 'QuantizeLinear' || key === 'DequantizeLinear';
+
 const rankRule = ({ value: most, ...from }: NonNullable<DeviceProfile['maxRank']>): NodeRule => ({
   ...rule('all', 'fallback', 'onnx', v => {
+    if (isQdq(v.key)) return undefined; // its neighbours are told
     const ranks = [...v.c.inputs, ...v.node.outputs.map(name => typeOf(v.graph, name))].map(
       t => t?.shape?.length ?? 0,
     );
