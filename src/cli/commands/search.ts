@@ -160,7 +160,7 @@ function lines(
   nearest: SearchedModel,
   { out }: Options,
 ): string[] {
-  const rows = [['', 'right', '95 %', 'multiply-adds', 'weights', 'memory', 'estimated']];
+  const rows = [['', 'right', '95 %', 'multiply-adds', 'weights', 'memory', 'estimated', '']];
   for (const [i, r] of [baseline, ...front].entries())
     rows.push([
       front[i - 1]?.output ?? 'as it was',
@@ -170,8 +170,9 @@ function lines(
       bytes(r.bytes),
       bytes(r.peakMemoryBytes),
       r.estimatedMs === undefined ? '' : milliseconds(r.estimatedMs),
+      front[i - 1]?.precision ?? '',
     ]);
-  const text = table(rows, ['left', 'right', 'right', 'right', 'right', 'right', 'right']);
+  const text = table(rows, ['left', 'right', 'right', 'right', 'right', 'right', 'right', 'left']);
   const { judged: n } = nearest;
   const ending = met
     ? `${judged} of ${si(space)} judged: ${out}/front.json`
