@@ -6,7 +6,7 @@ import { cellsOf, lanesOf, type Node, narrowLayout, wideLayout } from './diagram
 import { exampleRun } from './example-data.ts';
 import { bytes, duration, flops, percent, percentInterval, plain } from './format.ts';
 import { html } from './html.ts';
-import { areaPath, linePath } from './plot.ts';
+import { areaPath, linePath, roomFor } from './plot.ts';
 import { extent, linearScale, logScale, niceDomain, niceTicks } from './scale.ts';
 import { placeLabels } from './scatter.ts';
 import { smooth, thin } from './series.ts';
@@ -55,6 +55,10 @@ describe('scales', () => {
     expect(linearScale([10, 20]).place(15)).toBe(0.5);
     expect(logScale([1, 10_000]).place(100)).toBeCloseTo(0.5, 12);
     expect(logScale([1, 100]).ticks).toEqual([1, 3, 10, 30, 100]);
+  });
+
+  it('labels get the room that their characters need', () => {
+    expect([roomFor([]), roomFor(['0', '20 %']), roomFor(['98 %', '99.5 %'])]).toEqual([38, 38, 50]);
   });
 
   it('an extent ignores what is not a number and never is empty', () => {
@@ -209,6 +213,36 @@ describe('the diagram', () => {
     }
   });
 
+  it('no arrow runs behind a box, also where both rows have boxes in between', () => {
+    const size = { width: 1000, boxHeight: 100, gapX: 40, gapY: 40 };
+    const chain: Node[] = ['a', 'b', 'c', 'd'].map((name, i, all) => ({
+      name,
+      kind: 'sft',
+      from: i > 0 ? [all[i - 1] as string] : [],
+    }));
+    const above: Node[] = chain.map(({ name }) => ({ name: `${name}-rl`, kind: 'rl', from: [name] }));
+    const full = [...chain, ...above, { name: 'e', kind: 'sft', from: ['d', 'a-rl'] } as const];
+    const column: Node[] = [0, 1, 2, 3].map(i => ({
+      name: `s${i}`,
+      kind: i ? 'rl' : 'sft',
+      from: i ? ['s0'] : [],
+    }));
+    for (const set of [nodes, full, column]) {
+      const { boxes, arrows, height } = wideLayout(set, size);
+      for (const { from, to, d } of arrows) {
+        const points = pointsOf(d);
+        for (const box of boxes)
+          expect([from, to, box.name, points.some(p => isInside(p, box))]).toEqual([
+            from,
+            to,
+            box.name,
+            false,
+          ]);
+        expect(points.every(([, y]) => y <= height)).toBe(true);
+      }
+    }
+  });
+
   it('crossing spans get lanes of their own, spans from one stage share one', () => {
     expect(
       lanesOf([
@@ -225,6 +259,50 @@ describe('the diagram', () => {
     expect(wrap('one two three four five', 7)).toEqual(['one two', 'three…']);
   });
 });
+
+type Point = readonly [x: number, y: number];
+
+/** Whether a point lies inside a box and not at its edge. */
+const isInside = ([x, y]: Point, b: { x: number; y: number; width: number; height: number }) =>
+  x > b.x + 1 && x < b.x + b.width - 1 && y > b.y + 1 && y < b.y + b.height - 1;
+
+/** Points along path data, 20 a piece: M, H, h, V, C and q, as arrows have them. */
+function pointsOf(d: string): Point[] {
+  const out: Point[] = [];
+  for (const [, letter, rest] of d.matchAll(/([MHhVCq])([^A-Za-z]*)/g)) {
+    const n = (rest as string).trim().split(/\s+/).map(Number) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+    const [x, y] = out.at(-1) ?? [0, 0];
+    const stops: Point[] = {
+      M: [[n[0], n[1]] as const],
+      H: [[x, y] as const, [n[0], y] as const],
+      h: [[x, y] as const, [x + n[0], y] as const],
+      V: [[x, y] as const, [x, n[0]] as const],
+      C: [[x, y] as const, [n[0], n[1]] as const, [n[2], n[3]] as const, [n[4], n[5]] as const],
+      q: [[x, y] as const, [x + n[0], y + n[1]] as const, [x + n[2], y + n[3]] as const],
+    }[letter as 'M'];
+    for (let i = 1; i <= 20; i++) out.push(bezier(stops, i / 20));
+  }
+  return out;
+}
+
+/** de Casteljau's: a curve's point at t. */
+const bezier = (stops: readonly Point[], t: number): Point =>
+  stops.length === 1
+    ? (stops[0] as Point)
+    : bezier(
+        stops.slice(1).map(([x, y], i) => {
+          const [px, py] = stops[i] as Point;
+          return [px + t * (x - px), py + t * (y - py)] as const;
+        }),
+        t,
+      );
 
 describe('labels of a scatter plot', () => {
   it('keep out of each other’s way', () => {

@@ -3,6 +3,7 @@
  *
  * 1. Wide: a zigzag. Reinforcement learning goes up from the model it starts from (down from a second base, so that arrows
  *    to the right of it stay free); whatever starts from a model's answers or copies a model goes one column to the right.
+ *    Arrows keep to rows without boxes and to gaps: none runs behind a box.
  * 2. Narrow: one column in order of training; arrows that skip stages run through lanes in the margin.
  */
 import type { Kind } from './story.ts';
@@ -94,10 +95,11 @@ export function wideLayout(nodes: readonly Node[], size: WideSize): Layout {
     const y = rows.indexOf(row) * (size.boxHeight + size.gapY);
     return { name, x: column * (width + size.gapX), y, width, height: size.boxHeight };
   });
-  const arrows = edgesOf(nodes).map(([from, to]) => wideArrow(boxOf(boxes, from), boxOf(boxes, to), boxes));
+  const arrows = edgesOf(nodes).map(([from, to]) =>
+    wideArrow(boxOf(boxes, from), boxOf(boxes, to), boxes, size),
+  );
   const bottom = rows.length * (size.boxHeight + size.gapY) - size.gapY;
-  const dips = arrows.some(arrow => arrow.dips) ? DIP + 6 : 0;
-  return { width: size.width, height: bottom + dips, boxes, arrows };
+  return { width: size.width, height: Math.max(bottom, ...arrows.map(arrow => arrow.bottom)), boxes, arrows };
 }
 
 /** How far an arrow goes below the boxes that it passes. */
@@ -112,17 +114,52 @@ const edgesOf = (nodes: readonly Node[]): [string, string][] => {
 
 const boxOf = (boxes: readonly Box[], name: string): Box => boxes.find(box => box.name === name) as Box;
 
-function wideArrow(a: Box, b: Box, boxes: readonly Box[]): Arrow & { dips: boolean } {
-  const arrow = (d: string, dips = false) => ({ from: a.name, to: b.name, d, dips });
-  if (a.x === b.x) return arrow(vertical(a, b));
-  const between = boxes.some(box => box.y === a.y && box.x > a.x && box.x < b.x);
-  if (a.y === b.y && between) return arrow(below(a, b), true);
+/** An arrow, with the lowest place that it needs. */
+function wideArrow(
+  a: Box,
+  b: Box,
+  boxes: readonly Box[],
+  { gapX, gapY }: WideSize,
+): Arrow & { bottom: number } {
+  const arrow = (d: string, bottom = 0) => ({ from: a.name, to: b.name, d, bottom });
+  if (a.x === b.x) return arrow(isBlocked(a, b, boxes) ? beside(a, b, gapX) : vertical(a, b));
+  const [fromFree, toFree] = [a, b].map(row => !boxes.some(box => isInRow(box, row, a, b)));
+  if (a.y === b.y) {
+    if (!fromFree) return arrow(below(a, b), a.y + a.height + DIP + 6);
+    return arrow(`M${a.x + a.width} ${a.y + a.height / 2}H${b.x - 2}`);
+  }
+  return arrow(slanted(a, b, gapX, fromFree ? 'from' : toFree ? 'to' : gapY));
+}
+
+/** Whether a box of `row`'s row stands between the columns of two others. */
+const isInRow = (box: Box, row: Box, a: Box, b: Box): boolean =>
+  box.y === row.y && box.x > a.x && box.x < b.x;
+
+/** Whether a box stands between two others of one column. */
+const isBlocked = (a: Box, b: Box, boxes: readonly Box[]): boolean =>
+  boxes.some(box => box.x === a.x && box.y > Math.min(a.y, b.y) && box.y < Math.max(a.y, b.y));
+
+/**
+ * From the right of `a` to the left of `b` in another row, through gaps alone.
+ * @param along the row in which columns are passed, or where both have boxes the height of the gap between rows
+ */
+function slanted(a: Box, b: Box, gapX: number, along: 'from' | 'to' | number): string {
   const [x1, x2] = [a.x + a.width, b.x - 2];
-  const y1 = a.y + a.height / 2;
-  if (a.y === b.y) return arrow(`M${x1} ${y1}H${x2}`);
-  const y2 = b.y + b.height * (a.y < b.y ? 0.28 : 0.72);
-  const middle = (x1 + x2) / 2;
-  return arrow(`M${x1} ${y1}C${middle + 14} ${y1} ${middle - 14} ${y2} ${x2} ${y2}`);
+  const [y1, y2] = [a.y + a.height / 2, b.y + b.height * (a.y < b.y ? 0.28 : 0.72)];
+  const curve = (from: number, ya: number, to: number, yb: number) => {
+    const middle = (from + to) / 2;
+    return `C${middle + 14} ${ya} ${middle - 14} ${yb} ${to} ${yb}`;
+  };
+  if (along === 'from') return `M${x1} ${y1}H${b.x - gapX}${curve(b.x - gapX, y1, x2, y2)}`;
+  if (along === 'to') return `M${x1} ${y1}${curve(x1, y1, x1 + gapX, y2)}H${x2}`;
+  const gap = a.y < b.y ? b.y - along / 2 : b.y + b.height + along / 2;
+  return `M${x1} ${y1}${curve(x1, y1, x1 + gapX, gap)}H${b.x - gapX}${curve(b.x - gapX, gap, x2, y2)}`;
+}
+
+/** From the right of `a` past what stands between to the right of `b`, in one column. */
+function beside(a: Box, b: Box, gapX: number): string {
+  const x = a.x + a.width;
+  return `M${x} ${a.y + a.height / 2}h${gapX / 3}V${b.y + b.height / 2}H${x + 2}`;
 }
 
 function vertical(a: Box, b: Box): string {

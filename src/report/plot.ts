@@ -3,6 +3,7 @@
  *
  * 1. The SVG of a chart is a unit square of 1000 × 1000 that stretches with the page, its strokes do not; ticks and
  *    labels are text placed in percent. So a chart fills any width and its text keeps its size, on a phone and on paper.
+ *    What the labels of y need at the left is reckoned from their lengths.
  * 2. Dots are lines of no length with round ends, which stay round when the square stretches.
  */
 import { html, type Markup, type Part } from './html.ts';
@@ -79,12 +80,16 @@ export interface FrameOptions {
 /** The plot with its ticks. */
 export function frame(o: FrameOptions): Markup {
   const { x, y } = o.axes;
-  return html`<div class="plot" style="height:${o.height}px"><div class="canvas">
+  return html`<div class="plot" style="height:${o.height}px;--left:${roomFor(y.ticks.map(o.yFormat))}px"><div class="canvas">
 <svg viewBox="0 0 ${UNIT} ${UNIT}" preserveAspectRatio="none" role="img" aria-label="${o.label}">${o.marks}</svg>
 ${y.ticks.map(tick => html`<span class="yt" style="top:${percentOf(1 - y.place(tick))}">${o.yFormat(tick)}</span>`)}
 ${x.ticks.map(tick => html`<span class="xt" style="left:${percentOf(x.place(tick))}">${o.xFormat(tick)}</span>`)}
 ${o.over}</div>${o.xTitle && html`<span class="xtitle">${o.xTitle}</span>`}${o.yTitle && html`<span class="ytitle">${o.yTitle}</span>`}</div>`;
 }
+
+/** Pixels at the left of the marks: the longest label at 7 a character, the most that a common font takes. */
+export const roomFor = (labels: readonly string[]): number =>
+  Math.max(38, 8 + 7 * Math.max(0, ...labels.map(label => label.length)));
 
 export const percentOf = (share: number): string => `${(100 * share).toFixed(2)}%`;
 

@@ -95,6 +95,18 @@ describe('figures on the page', () => {
     expect(text).toContain('may be chance.');
   });
 
+  it('explain the costs that are there, and no others', () => {
+    const untimed = run.stages.map(({ answerMs: _, ...stage }) => stage);
+    const wrong = untimed.map(stage => ({ ...stage, passAt1: 0 }));
+    const [all, some, none] = [run.stages, untimed, wrong].map(stages =>
+      textOf(renderReport({ ...run, stages })),
+    );
+    expect(all).toContain('CPU time is the wall clock of one answer at a time on this machine. FLOPs are 2');
+    expect(some).not.toContain('CPU time is');
+    expect(some).toContain('FLOPs are 2 · active parameters a token.');
+    expect(none).not.toMatch(/FLOPs are 2|The cost of a right answer/);
+  });
+
   it('compare the students by difference, interval and compute', () => {
     expect(textOf(page)).toMatch(/distilled one is ahead by 27\.2 points \(95 % interval 18\.\d to 35\.\d\)/);
     expect(textOf(page)).toContain(

@@ -36,7 +36,7 @@ interface Canvas {
 
 /** The plot without its axes, in pixels, on a phone and on a desk. */
 const CANVASES = {
-  narrow: { width: 296, height: HEIGHT - 48 },
+  narrow: { width: 290, height: HEIGHT - 48 },
   wide: { width: 470, height: HEIGHT - 48 },
 } as const satisfies Record<string, Canvas>;
 

@@ -102,7 +102,7 @@ const CHARTS = `
 .chart .name[data-tip]{text-decoration:underline dotted var(--line) 2px;text-underline-offset:4px;cursor:help}
 .chart output{font-weight:650;white-space:nowrap}
 .plot{position:relative;touch-action:pan-y}
-.canvas{position:absolute;inset:4px 8px 20px 38px}
+.canvas{position:absolute;inset:4px 8px 20px var(--left)}
 .canvas>svg{position:absolute;inset:0;width:100%;height:100%;overflow:visible}
 .canvas path{fill:none;vector-effect:non-scaling-stroke;stroke-linecap:round;stroke-linejoin:round}
 .canvas .grid{stroke:var(--grid);stroke-width:1}
@@ -118,9 +118,10 @@ const CHARTS = `
 .more summary{cursor:pointer;font-weight:600}
 .scatters{display:grid;grid-template-columns:1fr 1fr;gap:36px 36px;margin-bottom:40px}
 .scatter .plot{overflow-x:clip}
-.scatter .plot .canvas{bottom:44px;left:44px;right:14px}
+.scatters:has(>:only-child){grid-template-columns:minmax(0,1fr)}
+.scatter .plot .canvas{bottom:44px;right:14px}
 .scatter .name{color:var(--ink);font-weight:600;font-size:15px}
-.xtitle{position:absolute;bottom:0;left:44px;right:14px;text-align:center;font-size:12.5px;line-height:1.2;color:var(--soft)}
+.xtitle{position:absolute;bottom:0;left:var(--left);right:14px;text-align:center;font-size:12.5px;line-height:1.2;color:var(--soft)}
 .canvas .front{stroke:var(--soft);stroke-width:1.6;stroke-dasharray:1 5}
 .canvas .whisker{stroke:var(--c);stroke-width:1.5;opacity:.55}
 .pt{position:absolute;width:0;height:0}
@@ -170,7 +171,7 @@ const TEXT = `
 .confusion th,.confusion td{text-align:center;padding:6px 9px;min-width:36px}
 .confusion .right{background:color-mix(in srgb,var(--yes) calc(var(--s)*34%),transparent)}
 .confusion .wrong{background:color-mix(in srgb,var(--no) calc(12% + var(--s)*60%),transparent)}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto;background:linear-gradient(90deg,var(--paper) 30%,transparent) 0 0/40px 100% no-repeat local,linear-gradient(-90deg,var(--paper) 30%,transparent) 100% 0/40px 100% no-repeat local,linear-gradient(90deg,var(--line),transparent) 0 0/14px 100% no-repeat,linear-gradient(-90deg,var(--line),transparent) 100% 0/14px 100% no-repeat}
 table{border-collapse:collapse;width:100%;font-size:14px}
 th,td{padding:8px 10px;border-bottom:1px solid var(--grid);text-align:right;white-space:nowrap}
 th{font-weight:500}
@@ -211,14 +212,16 @@ const NARROW = `
   .figures:not(:has(.ladder)) .tile:last-child:nth-child(odd){grid-column:1/-1}
   .tile>strong{font-size:32px}
   .multiples{grid-template-columns:repeat(2,minmax(0,1fr))}
+  .scatters{grid-template-columns:minmax(0,1fr)}
   .diagram.wide{display:none}
   .diagram.narrow{display:block;max-width:460px;margin:0 auto}
 }
 @media screen and (max-width:760px){
   main{padding:30px 16px 48px}
-  section{margin-top:56px}
+  section{margin-top:56px;scroll-margin-top:72px}
+  .stage{scroll-margin-top:80px}
   .lead{font-size:16px}
-  nav{margin:28px -16px 0;padding:9px 16px;font-size:14px;gap:18px;flex-wrap:nowrap;overflow-x:auto;scrollbar-width:none}
+  nav{margin:28px -16px 0;padding:9px 16px;font-size:14px;gap:2px 18px}
   .figures{grid-template-columns:1fr 1fr;gap:12px}
   .ladder{grid-column:1/-1}
   .ladder li{grid-template-columns:80px 66px 1fr}
@@ -228,10 +231,9 @@ const NARROW = `
   .stages{grid-template-columns:1fr}
   .multiples{gap:18px 14px}
   .multiples.small{grid-template-columns:repeat(2,minmax(0,1fr))}
-  .scatters{grid-template-columns:minmax(0,1fr)}
   .lab.narrow{display:block}
   .lab.wide{display:none}
-  .canvas{left:36px;right:6px}
+  .canvas{right:6px}
   .chart figcaption{align-items:flex-end}
   .chart .name{white-space:normal;line-height:1.25}
   .answers{grid-template-columns:minmax(0,1fr)}

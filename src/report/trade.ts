@@ -41,9 +41,13 @@ const MEASURES: readonly Measure[] = [
 export function tradeSection(data: ReportData): Markup | false {
   const stages = data.stages.filter(isMeasured);
   if (stages.length < 2) return false;
+  const priced = stages.some(stage => isNumber(costPerCorrect(stage).flops));
   return html`<section id="trade"><h2>What accuracy costs</h2>
-<p class="lead">Up is better, left is cheaper. The line joins the models that nothing else beats (the Pareto front); their names are bold. The cost of a <em>right</em> answer is the cost of one answer divided by pass@1,
-because wrong ones have to be paid for too.</p>
+<p class="lead">Up is better, left is cheaper. The line joins the models that nothing else beats (the Pareto front); their names are bold.${
+    priced &&
+    html` The cost of a <em>right</em> answer is the cost of one answer divided by pass@1,
+because wrong ones have to be paid for too.`
+  }</p>
 <div class="scatters">${MEASURES.map(measure => measureScatter(data, stages, measure))}</div>
 ${table(data, stages)}</section>`;
 }
@@ -123,5 +127,16 @@ function table(data: ReportData, stages: readonly Stage[]): Markup {
       html`<tr class="${kindOf(data, stage)}"><th scope="row"><i class="swatch"></i>${stage.title}</th>${columns.map(c => html`<td data-title="${c.title}" data-value="${String(c.value(stage) ?? '')}">${c.text(stage)}</td>`)}</tr>`,
   );
   return html`<div class="scroll"><table class="sortable"><thead><tr><th scope="col"><button type="button" data-sort="0">model</button></th>${head}</tr></thead><tbody>${rows}</tbody></table></div>
-${stages.some(stage => costPerCorrect(stage).flops) && html`<p class="note">CPU time is the wall clock of one answer at a time on this machine; FLOPs are 2 · active parameters a token.</p>`}`;
+${footnote(stages)}`;
+}
+
+/** What the figures of the table are, those that it has. */
+function footnote(stages: readonly Stage[]): Markup | false {
+  const costs = stages.map(costPerCorrect);
+  const notes = [
+    costs.some(c => isNumber(c.seconds)) &&
+      'CPU time is the wall clock of one answer at a time on this machine.',
+    costs.some(c => isNumber(c.flops)) && 'FLOPs are 2 · active parameters a token.',
+  ].filter(note => note !== false);
+  return notes.length > 0 && html`<p class="note">${notes.join(' ')}</p>`;
 }

@@ -1,5 +1,5 @@
 /** What there was to choose from: quality against each cost, with the Pareto front, and a table. */
-import { bytes, isNumber, milliseconds, NONE, percent, percentInterval, si } from '../format.ts';
+import { bytes, GAP, isNumber, milliseconds, NONE, percent, percentInterval, si } from '../format.ts';
 import { html, type Markup } from '../html.ts';
 import { type Domain, extent, niceDomain } from '../scale.ts';
 import { type ScatterPoint, scatter } from '../scatter.ts';
@@ -76,7 +76,7 @@ const columnsOf = (kind: string): readonly Column[] => [
     text: c => percentInterval(c.quality.interval),
   },
   {
-    title: 'points lost at 95 %',
+    title: `points lost at 95${GAP}%`,
     value: c => c.quality.lost?.[0],
     text: ({ quality: { lost } }) => lost?.map(share => (100 * share).toFixed(1)).join(' to ') ?? NONE,
   },

@@ -9,9 +9,9 @@ export const COMPRESSION_STYLE = `
 .works{display:grid;gap:3px}
 .works i{display:block;height:8px;border-radius:4px;background:var(--pretrain);opacity:.45;min-width:1px}
 .works i+i{background:var(--distil);opacity:1}
-.wide-plot .plot .canvas{left:52px}
 .canvas .limit{stroke:var(--no);stroke-width:1.6;stroke-dasharray:6 5}
 tr.chosen{background:var(--mark)}
+.sortable tbody th{white-space:normal;min-width:180px}
 .finding{border-left:4px solid var(--soft);padding:2px 0 2px 14px;margin:0 0 16px;font-size:15px}
 .finding.error{border-color:var(--no)}
 .finding.warning{border-color:var(--sft)}
@@ -22,6 +22,5 @@ tr.chosen{background:var(--mark)}
   .layer{grid-template-columns:1fr auto}
   .layer .works{grid-column:1/-1;grid-row:2}
   .layer.head{display:none}
-  .sortable tbody th{white-space:normal}
 }
 `;
