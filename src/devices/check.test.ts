@@ -1,7 +1,11 @@
 /** The validator sees the model as it is deployed, and names the nodes of the file. */
 import { expect, it } from 'vitest';
+import { TFLITE_CASES } from '../formats/tflite/fixtures/cases.ts';
+import { toTflite } from '../formats/tflite/from-graph.ts';
+import { fromTflite } from '../formats/tflite/to-graph.ts';
 import { float32, modelOf } from '../graph/ir.ts';
 import { Builder, type Value } from '../ops/builder.ts';
+import { modelFor } from '../ops/opset.ts';
 import { check, fixed } from './check.ts';
 import { deviceOf } from './index.ts';
 
@@ -57,3 +61,24 @@ it('a rank that is not taken is told of the op, not of the pairs around it', () 
   const { findings } = check(modelOf(b.graph), deviceOf('arm-cortex-m4'));
   expect(findings.filter(f => f.why.includes('rank')).map(f => f.op)).toEqual(['Reshape', 'Reshape']);
 });
+
+/** The file of max-pool has a PADV2 of its own, the ONNX files of others have turns that TFLite's do not; requantize takes no time. */
+const DIFFERENT: readonly string[] = [
+  'max-pool',
+  'transpose-in',
+  'transpose-out',
+  'moved-input',
+  'requantize',
+];
+
+it.each(TFLITE_CASES.filter(({ name }) => !DIFFERENT.includes(name)))(
+  'the TFLite file of $name costs what its ONNX file costs, to 2 %',
+  ({ model }) => {
+    const read = modelFor(fromTflite(toTflite(model)), [['format', 'tflite']]);
+    const [onnx, tflite] = [model, read].map(m => check(m, deviceOf('stm32l4r5')));
+    const ratios = (['estimatedMs', 'activationBytes'] as const).map(
+      cost => (tflite?.[cost] ?? 0) / (onnx?.[cost] ?? 0),
+    );
+    for (const ratio of ratios) expect(Math.abs(ratio - 1)).toBeLessThan(0.02);
+  },
+);

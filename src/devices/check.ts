@@ -21,6 +21,7 @@ import { activationBytes, weightBytes } from './rules/from-profile.ts';
 import { rulesFor } from './rules/index.ts';
 import { type GraphView, NodeView, SEVERITIES, type Severity } from './rules/rule.ts';
 import { SOURCES, type SourceKey } from './sources.ts';
+import { withoutTurns } from './turns.ts';
 
 export interface Finding {
   /** Name of the node; empty for the model as a whole. */
@@ -53,8 +54,10 @@ export interface CheckReport {
 
 /** Checks a model of any opset from 7 on. Does not change it. */
 export function check(model: Model, device: DeviceProfile): CheckReport {
-  const opset = model.metadata.get('format') === 'tflite' ? undefined : (model.opsets.get('') ?? 1);
-  const { graph } = importModel(model).model;
+  const tflite = model.metadata.get('format') === 'tflite';
+  const opset = tflite ? undefined : (model.opsets.get('') ?? 1);
+  const imported = importModel(model).model.graph;
+  const graph = tflite ? withoutTurns(imported) : imported;
   const view: GraphView = { graph, device, opset, qdq: new Qdq(graph) };
   const findings = unique([...ofGraph(view), ...ofNodes(view)]);
   const activations = activationBytes(view);

@@ -2,20 +2,18 @@
  * TFLite files as graphs: float ones plain, quantized ones with Q/DQ pairs, so that every pass works on them.
  *
  * 1. Inputs and outputs are float and in the file's order of axes (NHWC); integers behind them become a Q/DQ pair.
- * 2. Convolutions and pools read and write channels first; a value is transposed once, where somebody needs the other order,
- *    and gets a Q/DQ pair of its own there: without one ONNX Runtime 1.30 inserts one with a zero point of the wrong type.
+ * 2. Convolutions and pools read and write channels first, and so do elementwise ops, pads and means behind them. A value
+ *    is transposed once, where somebody needs the other order, and gets a Q/DQ pair of its own there: without one ONNX Runtime 1.30
+ *    inserts one with a zero point of the wrong type.
  * 3. Weights keep their integers; a bias of int32 keeps its own, with the scale s_x s_w.
  */
-import { float32, type Graph, type Tensor } from '../../graph/ir.ts';
-import { Builder, type Value } from '../../ops/builder.ts';
+import type { Graph } from '../../graph/ir.ts';
+import type { Value } from '../../ops/builder.ts';
 import { GaslawError } from '../../util/errors.ts';
 import { decodeTflite } from './decode.ts';
-import { type Layout, permuted } from './lowering.ts';
-import type { TfliteModel, TfliteOperator, TfliteTensor } from './model.ts';
+import type { TfliteModel, TfliteOperator } from './model.ts';
+import { Raising, TO_FIRST, TO_LAST } from './raising.ts';
 import { ACTIVATIONS, type OperatorName, PADDINGS } from './schema.ts';
-
-const TO_FIRST = [0, 3, 1, 2] as const;
-const TO_LAST = [0, 2, 3, 1] as const;
 
 /** Reads a `.tflite` file (float or quantized) as a graph. Throws a GaslawError naming `file` and what is not read. */
 export function fromTflite(bytes: Uint8Array, file = 'model.tflite'): Graph {
@@ -50,110 +48,6 @@ function unusedPrefix({ tensors }: TfliteModel): string {
 
 type Rule = (o: TfliteOperator, r: Raising) => void;
 
-/** `last` is the file's own order; `first` has channels before the plane. */
-type Order = Layout | 'first';
-
-class Raising {
-  readonly builder = new Builder('tflite');
-  readonly #model: TfliteModel;
-  readonly #file: string;
-  readonly #values = new Map<string, Value>();
-
-  constructor(model: TfliteModel, file: string) {
-    this.#model = model;
-    this.#file = file;
-  }
-
-  tensor(i: number): TfliteTensor {
-    const tensor = this.#model.tensors[i];
-    if (!tensor)
-      throw new GaslawError(`${this.#file}: tensor ${i} of ${this.#model.tensors.length} does not exist`);
-    return tensor;
-  }
-
-  fail(o: TfliteOperator, message: string): never {
-    throw new GaslawError(
-      `${this.#file}: ${o.op} of "${this.tensor(o.outputs[0] as number).name}": ${message}`,
-    );
-  }
-
-  input(i: number): void {
-    const { name, shape, dtype } = this.tensor(i);
-    const integer = dtype === 'int8' || dtype === 'uint8';
-    const x = this.builder.input(name, integer ? 'float32' : dtype, shape);
-    this.set(i, 'last', x);
-  }
-
-  /** Elements of a constant tensor. */
-  numbers(o: TfliteOperator, input: number): number[] {
-    const data = this.tensor(o.inputs[input] as number).data;
-    if (!data) this.fail(o, `its input ${input} must be constant`);
-    return Array.from(data as ArrayLike<number>, Number); // integers
-  }
-
-  /** Places what an operator made, through Q and DQ where the file stores integers. */
-  set(i: number, order: Order, value: Value): void {
-    this.#values.set(`${i} ${order}`, this.#quantized(this.tensor(i), value));
-  }
-
-  /** The same for each output, in the file's order of axes. */
-  setAll({ outputs }: TfliteOperator, values: readonly Value[]): void {
-    for (const [i, value] of values.entries()) this.set(outputs[i] as number, 'last', value);
-  }
-
-  #quantized({ name, dtype, quantization }: TfliteTensor, x: Value): Value {
-    if (quantization && dtype === 'int16')
-      throw new GaslawError(`${this.#file}: tensor "${name}" holds 16-bit activations, which are not read`);
-    if (!quantization || (dtype !== 'int8' && dtype !== 'uint8')) return x;
-    const [s, z] = this.#parameters(dtype, quantization);
-    return this.builder.op('DequantizeLinear', [this.builder.op('QuantizeLinear', [x, s, z], {}), s, z], {});
-  }
-
-  #parameters(
-    dtype: 'int8' | 'uint8' | 'int32',
-    q: NonNullable<TfliteTensor['quantization']>,
-  ): [Value, Value] {
-    const dims = q.scale.length === 1 ? [] : [q.scale.length];
-    const arrays = { int8: Int8Array, uint8: Uint8Array, int32: Int32Array } as const;
-    const zero: Tensor = { dtype, dims, data: arrays[dtype].from(q.zeroPoint) };
-    return [this.builder.constant(float32(dims, q.scale)), this.builder.constant(zero)];
-  }
-
-  /** Whether a value stands with channels first already. */
-  isFirst(i: number): boolean {
-    return this.#values.has(`${i} first`);
-  }
-
-  value(i: number, order: Order): Value {
-    const known = this.#values.get(`${i} ${order}`);
-    if (known) return known;
-    const other = this.#values.get(`${i} ${order === 'first' ? 'last' : 'first'}`);
-    const made = other
-      ? this.#quantized(this.tensor(i), other.transpose(order === 'first' ? TO_FIRST : TO_LAST))
-      : this.stored(i, order === 'first' ? TO_FIRST : undefined);
-    this.#values.set(`${i} ${order}`, made);
-    return made;
-  }
-
-  /** A constant as floats, its axes exchanged. `scale` stands in where a bias has none. */
-  stored(i: number, perm?: readonly number[], scale?: readonly number[]): Value {
-    const tensor = this.tensor(i);
-    if (!tensor.data)
-      throw new GaslawError(`${this.#file}: tensor "${tensor.name}" is read before anything makes it`);
-    const dims = perm ? perm.map(axis => tensor.shape[axis] as number) : tensor.shape;
-    const data = perm ? permuted(tensor.data, tensor.shape, perm) : tensor.data;
-    const value = this.builder.constant({ dtype: tensor.dtype, dims, data });
-    const q = tensor.quantization ?? (scale && { scale, zeroPoint: scale.map(() => 0), axis: 0 });
-    if (!q || (tensor.dtype !== 'int8' && tensor.dtype !== 'uint8' && tensor.dtype !== 'int32')) return value;
-    const axis = perm && q.axis !== undefined ? perm.indexOf(q.axis) : (q.axis ?? 0);
-    return this.builder.op(
-      'DequantizeLinear',
-      [value, ...this.#parameters(tensor.dtype, q)],
-      q.scale.length > 1 ? { axis } : {},
-    );
-  }
-}
-
 /** What a fused activation adds. */
 function activated(r: Raising, x: Value, kind: unknown): Value {
   const clip = (low: number, high: number): Value =>
@@ -173,12 +67,13 @@ const made = (o: TfliteOperator): number => o.outputs[0] as number;
 const convolution =
   (depthwise: boolean): Rule =>
   (o, r) => {
-    const x = r.value(first(o), 'first');
+    const padded = r.padded(first(o));
+    const x = r.value(padded?.from ?? first(o), 'first');
     const weight = o.inputs[1] as number;
     const w = r.stored(weight, depthwise ? [3, 0, 1, 2] : [0, 3, 1, 2]);
     const bias = biasOf(o, r, weight);
     const attributes = {
-      ...padding(o),
+      ...(padded ? { pads: padded.pads } : padding(o)),
       strides: [option(o, 'strideH'), option(o, 'strideW')],
       dilations: [option(o, 'dilationH'), option(o, 'dilationW')],
       ...(depthwise && { group: Number(x.shape[1]) }),
@@ -231,8 +126,7 @@ const pool =
 const elementwise =
   (make: (inputs: readonly Value[], o: TfliteOperator, r: Raising) => Value): Rule =>
   (o, r) => {
-    const whole = o.inputs.every(i => r.tensor(i).shape.length === 4);
-    const order: Order = whole && o.inputs.some(i => r.isFirst(i)) ? 'first' : 'last';
+    const order = o.inputs.every(i => r.goesFirst(i)) && o.inputs.some(i => r.isFirst(i)) ? 'first' : 'last';
     const inputs = o.inputs.map(i => r.value(i, order));
     r.set(made(o), order, activated(r, make(inputs, o, r), option(o, 'activation')));
   };
@@ -250,12 +144,19 @@ const plain =
 
 const reshape: Rule = plain((x, o, r) => x.reshape(r.tensor(made(o)).shape));
 
-const pad = plain((x, o, r) => {
+const pad: Rule = (o, r) => {
   const amounts = r.numbers(o, 1);
-  const pads = [...amounts.filter((_, i) => i % 2 === 0), ...amounts.filter((_, i) => i % 2 === 1)];
+  const rank = amounts.length / 2;
+  const order = rank === 4 && r.isFirst(first(o)) ? 'first' : 'last';
+  const axes = order === 'first' ? TO_FIRST : Array.from({ length: rank }, (_, i) => i);
+  const pads = [0, 1].flatMap(end => axes.map(axis => amounts[2 * axis + end] as number));
+  const around = [2, 4, 3, 5].map(i => amounts[i] as number);
+  const plane = rank === 4 && [0, 1, 6, 7].every(i => amounts[i] === 0);
+  if (plane && o.inputs[2] === undefined && r.pad(first(o), made(o), around)) return;
   const value = o.inputs[2] === undefined ? undefined : r.stored(o.inputs[2]).reshape([]);
-  return r.builder.op('Pad', [x, r.builder.ints(pads), value], { mode: 'constant' });
-});
+  const x = r.value(first(o), order);
+  r.set(made(o), order, r.builder.op('Pad', [x, r.builder.ints(pads), value], { mode: 'constant' }));
+};
 
 const resize =
   (mode: 'linear' | 'nearest'): Rule =>
@@ -312,12 +213,16 @@ const slice = plain((x, o, r) => {
 
 const reduction =
   (op: 'ReduceMean' | 'ReduceSum' | 'ReduceMax'): Rule =>
-  (o, r) =>
-    plain(x =>
-      r.builder.op(op, [x, r.builder.ints(r.numbers(o, 1))], {
-        keepdims: option(o, 'keepDims') === 0 ? 0 : 1,
-      }),
-    )(o, r);
+  (o, r) => {
+    const keepdims = option(o, 'keepDims') === 0 ? 0 : 1;
+    const axes = r.numbers(o, 1).map(axis => wrapped(axis, r.tensor(first(o)).shape.length));
+    // what is left of the axes stands in the same order either way
+    const same = axes.includes(3) || (axes.includes(1) && axes.includes(2));
+    const order = r.isFirst(first(o)) && (keepdims === 1 || same) ? 'first' : 'last';
+    const placed = order === 'first' ? axes.map(axis => TO_LAST[axis] as number) : axes;
+    const x = r.builder.op(op, [r.value(first(o), order), r.builder.ints(placed)], { keepdims });
+    r.set(made(o), keepdims === 1 ? order : 'last', x);
+  };
 
 const gather: Rule = (o, r) => {
   if (option(o, 'batchDims') !== 0) r.fail(o, 'batch dims are not read');
