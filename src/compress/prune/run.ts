@@ -18,14 +18,16 @@ import { weightsOf } from '../../train/weights-of.ts';
 import { GaslawError } from '../../util/errors.ts';
 import { RECOVERY_BATCH } from '../distil/recipe.ts';
 import { inputStatistics } from '../quantize/calibrate.ts';
+import type { InputStatistics } from '../quantize/methods/index.ts';
 import { exampleFeeds } from '../quantize/static/feeds.ts';
 import { compensation } from './compensate.ts';
 import { branchInfluence, layerBranches, withoutBranches } from './depth.ts';
 import type { ChannelGroup } from './groups.ts';
 import { activation, magnitude, scale, taylor } from './importance.ts';
+import { kernelMoments } from './kernel-moments.ts';
 import { remeasuredNorms } from './norms.ts';
 import { type IterativeOptions, pruneAndRecover, prunedTo, type RecoverOptions, recover } from './recover.ts';
-import { type SparsityMethod, type SparsityPattern, sparsifyWeights } from './sparsity.ts';
+import { type SparsityMethod, type SparsityPattern, sparsifiable, sparsifyWeights } from './sparsity.ts';
 import { activationMeans, dimsOfExamples, lossGradients } from './statistics.ts';
 
 export const IMPORTANCES = ['magnitude', 'scale', 'taylor', 'activation'] as const;
@@ -192,19 +194,12 @@ class Work {
     minElements: number | undefined,
   ) {
     const graph = cloneGraph(this.#model.graph);
-    const inputs =
-      method === 'magnitude'
-        ? undefined
-        : await inputStatistics(
-            this.#runtime,
-            this.#model,
-            exampleFeeds(this.#model, this.#examples(`sparsity ${method}`)),
-          );
-    const report = sparsifyWeights(graph, { pattern, method, inputs, minElements });
-    if (report.length === 0)
-      throw new GaslawError(
-        'no product of two dimensions reads a weight that can become sparse; prune channels instead',
-      );
+    const options = { pattern, minElements };
+    const examples = method === 'magnitude' ? undefined : this.#examples(`sparsity ${method}`);
+    const weights = sparsifiable(graph, options);
+    if (weights.length === 0) throw new GaslawError(noneSparse(options));
+    const inputs = examples && (await this.#moments(examples, weights));
+    const report = sparsifyWeights(graph, { ...options, method, inputs });
     const names = report.map(w => w.name);
     return {
       graph: this.#recovery
@@ -214,10 +209,24 @@ class Work {
     };
   }
 
+  /** Of what each weight sums over, one a group. */
+  async #moments(examples: Examples, weights: readonly string[]) {
+    const feeds = exampleFeeds(this.#model, examples);
+    const products = await inputStatistics(this.#runtime, this.#model, feeds);
+    const kernels = await kernelMoments(this.#runtime, this.#model, feeds, new Set(weights));
+    const all: [string, readonly InputStatistics[]][] = [...products].map(([name, of]) => [name, [of]]);
+    return new Map([...all, ...kernels]);
+  }
+
   #recovered(student: Graph): Promise<Graph> | Graph {
     return this.#recovery ? recover(this.#runtime, this.#model.graph, student, this.#recovery) : student;
   }
 }
+
+const noneSparse = ({ pattern, minElements = 1024 }: { pattern: SparsityPattern; minElements?: number }) =>
+  `no weight can become sparse: products and convolutions of at least ${minElements} weights can${
+    'of' in pattern ? ` (kernels where their channels are a multiple of ${pattern.of})` : ''
+  }, what makes an output cannot; prune channels instead`;
 
 /** Trains what is left of `names` in `sparse` by the answers of `teacher`; zeros stay zeros. */
 export async function recoverSparse(

@@ -1,12 +1,15 @@
 /** Patterns are kept, and each method is best at what it minimizes. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { float32 } from '../../graph/ir.ts';
+import { float32, modelOf, type Tensor } from '../../graph/ir.ts';
 import { Builder } from '../../ops/builder.ts';
 import { inferShapes } from '../../ops/infer.ts';
+import { nativeRuntime } from '../../runtime/native/native.ts';
 import { Random } from '../../util/random.ts';
 import type { Matrix } from '../quantize/blocks.ts';
 import type { InputStatistics } from '../quantize/methods/index.ts';
+import { kernelMoments } from './kernel-moments.ts';
+import { matricesOf } from './matrices.ts';
 import { outputError, SPARSITY_METHODS, sparsify, sparsifyWeights } from './sparsity.ts';
 
 const random = new Random(3);
@@ -31,6 +34,19 @@ function statistics(columns: number, count = 400): InputStatistics {
           (gram[i * columns + j] as number) + ((x[i] as number) * (x[j] as number)) / count;
   }
   return { columns, gram };
+}
+
+/** tr W H Wᵀ. */
+function energy({ rows, columns }: Matrix, w: Float32Array, { gram }: InputStatistics): number {
+  let sum = 0;
+  for (let row = 0; row < rows; row++)
+    for (let i = 0; i < columns; i++)
+      for (let j = 0; j < columns; j++)
+        sum +=
+          (w[row * columns + i] as number) *
+          (gram[i * columns + j] as number) *
+          (w[row * columns + j] as number);
+  return sum;
 }
 
 const zerosOf = ({ data }: Matrix) => data.reduce((n, w) => n + (w === 0 ? 1 : 0), 0);
@@ -123,6 +139,65 @@ describe('in a graph', () => {
   it('says which method needs data', () => {
     expect(() => sparsify(matrixOf(2, 32), { method: 'wanda', pattern: { share: 0.5 } })).toThrow(
       /wanda needs calibration data/,
+    );
+  });
+});
+
+describe('kernels', () => {
+  const noise = (dims: readonly number[]): Tensor =>
+    float32(
+      dims,
+      Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, () => random.normal()),
+    );
+
+  /** x [n, 8, 9, 7] → Conv k [8, 4, 3, 2], two groups → relu → Conv [4, 8, 1, 1], which makes the output. */
+  function convolutions() {
+    const b = new Builder('kernels');
+    const x = b.input('x', 'float32', ['n', 8, 9, 7]);
+    const attributes = { group: 2, strides: [2, 1], pads: [1, 0, 2, 1], dilations: [1, 2] };
+    const h = b.op('Conv', [x, b.initializer('k', noise([8, 4, 3, 2]))], attributes);
+    b.output(b.op('Conv', [b.op('Relu', [h], {}), b.initializer('last', noise([4, 8, 1, 1]))], {}), 'y');
+    inferShapes(b.graph);
+    return { graph: b.graph, h: h.name };
+  }
+
+  it('have second moments of the patches that they are laid on: tr W H Wᵀ is the sum of squares that comes out', async () => {
+    const { graph, h } = convolutions();
+    const runtime = await nativeRuntime();
+    const batches = [{ x: noise([3, 8, 9, 7]) }, { x: noise([2, 8, 9, 7]) }];
+    const moments = (await kernelMoments(runtime, modelOf(graph), batches, new Set(['k']))).get('k') ?? [];
+    const { matrices } = matricesOf(graph, 'k') as NonNullable<ReturnType<typeof matricesOf>>;
+    const got = matrices.map((m, g) => energy(m, m.data, moments[g] as InputStatistics));
+    graph.outputs = [{ name: h, dtype: 'float32', shape: ['n', 8, 5, 6] }];
+    using program = await runtime.compile(modelOf(graph));
+    const wanted = [0, 0];
+    for (const feeds of batches) {
+      const { dims, data } = (await program.call(feeds))[h] as Tensor;
+      const channel = (dims[2] as number) * (dims[3] as number);
+      (data as Float32Array).forEach((y, i) => {
+        const group = Math.floor((Math.floor(i / channel) % 8) / 4);
+        wanted[group] = (wanted[group] as number) + y * y;
+      });
+    }
+    got.forEach((sum, g) => void expect(sum / (wanted[g] as number)).toBeCloseTo(1, 4));
+  });
+
+  it.each(SPARSITY_METHODS)('%s keeps two of every four channels of a tap', async method => {
+    const { graph } = convolutions();
+    const feeds = [{ x: noise([20, 8, 9, 7]) }];
+    const inputs = await kernelMoments(await nativeRuntime(), modelOf(graph), feeds, new Set(['k']));
+    const report = sparsifyWeights(graph, { method, pattern: { keep: 2, of: 4 }, inputs, minElements: 16 });
+    expect(report).toEqual([{ name: 'k', zeros: 96, elements: 192 }]);
+    const w = graph.initializers.get('k')?.data as Float32Array;
+    for (let output = 0; output < 8; output++)
+      for (let tap = 0; tap < 6; tap++)
+        expect([0, 1, 2, 3].filter(c => w[(output * 4 + c) * 6 + tap] === 0)).toHaveLength(2);
+  });
+
+  it('stay dense where their channels are no multiple', () => {
+    const pattern = { keep: 2, of: 8 };
+    expect(sparsifyWeights(convolutions().graph, { method: 'magnitude', pattern, minElements: 16 })).toEqual(
+      [],
     );
   });
 });

@@ -1,5 +1,5 @@
 /**
- * Sparsity: single weights of products become 0; the shapes stay.
+ * Sparsity: single weights of products and convolutions become 0; the shapes stay.
  *
  *   magnitude    |w|                        of a matrix, or of each run of M (Han et al. 2015)
  *   wanda        |w| ‖x_j‖                  compared within each output row (Sun et al. 2023, arXiv:2306.11695)
@@ -8,12 +8,12 @@
  * 1. A pattern is a share of zeros anywhere, or N kept of every M along the summed axis, which hardware can skip (2:4).
  * 2. SparseGPT chooses the zeros of 128 columns at once (its B_s), over all rows, on the values as they are by then.
  */
-import { float32, type Graph, opKey, sizeOf, type Tensor } from '../../graph/ir.ts';
+import { type Graph, sizeOf } from '../../graph/ir.ts';
 import { assert, GaslawError } from '../../util/errors.ts';
 import type { Matrix } from '../quantize/blocks.ts';
 import { inverseFactor } from '../quantize/methods/hessian.ts';
 import type { InputStatistics } from '../quantize/methods/index.ts';
-import { matrixOf, placeOf, weightOf } from '../quantize/places.ts';
+import { matricesOf, type WeightMatrices } from './matrices.ts';
 
 export const SPARSITY_METHODS = ['magnitude', 'wanda', 'sparsegpt'] as const;
 export type SparsityMethod = (typeof SPARSITY_METHODS)[number];
@@ -24,62 +24,55 @@ export type SparsityPattern = { readonly share: number } | { readonly keep: numb
 export interface SparsityOptions {
   readonly pattern: SparsityPattern;
   readonly method: SparsityMethod;
-  /** Second moments of each product's input by weight name; wanda and sparsegpt need them. */
-  readonly inputs?: ReadonlyMap<string, InputStatistics>;
+  /** Second moments of what each weight sums over by its name, one a group; wanda and sparsegpt need them. */
+  readonly inputs?: ReadonlyMap<string, readonly InputStatistics[]>;
   /** Weights with fewer elements stay dense. Default 1024. */
   readonly minElements?: number;
-  /** Kernels of convolutions too, by magnitude, a share of zeros anywhere. */
-  readonly kernels?: boolean;
 }
 
 export interface SparseWeight {
   readonly name: string;
   readonly zeros: number;
   readonly elements: number;
-  /** ‖(W − Ŵ) x‖ / ‖W x‖ over the calibration data, or of the weights alone without it. */
-  readonly relativeError: number;
 }
 
-/** Sets weights of the graph's products to 0, in place of the initializers. Tables and output products stay dense. */
+/** Sets weights of the graph's products and convolutions to 0, in place of the initializers. Tables and what makes an output stay dense. */
 export function sparsifyWeights(graph: Graph, options: SparsityOptions): SparseWeight[] {
   const report: SparseWeight[] = [];
-  const kernels = new Set(graph.nodes.filter(n => opKey(n) === 'Conv').map(n => n.inputs[1] as string));
-  for (const [name, tensor] of [...graph.initializers]) {
-    if (tensor.dtype !== 'float32' || sizeOf(tensor.dims) < (options.minElements ?? 1024)) continue;
-    if (options.kernels && kernels.has(name)) report.push(sparseKernel(graph, name, tensor, options));
-    if (tensor.dims.length !== 2) continue;
-    const place = placeOf(graph, name);
-    if (place?.role !== 'product') continue;
-    const transposed = place.uses[0]?.transposed ?? false;
-    const matrix = matrixOf(tensor, transposed);
+  for (const name of sparsifiable(graph, options)) {
+    const weight = matricesOf(graph, name) as WeightMatrices; // those that have none are none of these
     const inputs = options.inputs?.get(name);
-    const sparse = sparsify(matrix, options, inputs);
-    graph.initializers.set(name, weightOf(sparse, transposed));
-    const zeros = sparse.data.reduce((n, w) => n + (w === 0 ? 1 : 0), 0);
+    const dense = options.method === 'magnitude' ? [joined(weight.matrices)] : weight.matrices;
+    const sparse = dense.map((matrix, g) => sparsify(matrix, options, inputs?.[g]));
+    graph.initializers.set(name, weight.weight(sparse));
     report.push({
       name,
-      zeros,
-      elements: sparse.data.length,
-      relativeError: outputError(matrix, sparse, inputs),
+      zeros: sparse.reduce((n, { data }) => n + data.reduce((m, w) => m + (w === 0 ? 1 : 0), 0), 0),
+      elements: dense.reduce((n, { data }) => n + data.length, 0),
     });
   }
   return report;
 }
 
-/** A kernel [O, C, …] as a matrix of O rows. */
-function sparseKernel(
+/** The weights that can become sparse by `pattern`: kernels with other than a multiple of M channels stay dense. */
+export function sparsifiable(
   graph: Graph,
-  name: string,
-  { dims, data }: Tensor,
-  options: SparsityOptions,
-): SparseWeight {
-  const [rows] = dims as [number];
-  const matrix = { rows, columns: data.length / rows, data: data as Float32Array };
-  const sparse = sparsify(matrix, { pattern: options.pattern, method: 'magnitude' });
-  graph.initializers.set(name, float32(dims, Float32Array.from(sparse.data)));
-  const zeros = sparse.data.reduce((n, w) => n + (w === 0 ? 1 : 0), 0);
-  return { name, zeros, elements: data.length, relativeError: outputError(matrix, sparse, undefined) };
+  { pattern, minElements = 1024 }: Pick<SparsityOptions, 'pattern' | 'minElements'>,
+): string[] {
+  return [...graph.initializers].flatMap(([name, { dims }]) => {
+    const weight = sizeOf(dims) < minElements ? undefined : matricesOf(graph, name);
+    const whole = !('of' in pattern) || dims.length === 2 || (weight?.run ?? 0) % pattern.of === 0;
+    return weight && whole ? [name] : [];
+  });
 }
+
+/** The rows of all under one another. */
+const joined = (matrices: readonly Matrix[]): Matrix => {
+  const [{ rows, columns }] = matrices as [Matrix];
+  const data = new Float32Array(matrices.length * rows * columns);
+  matrices.forEach((matrix, g) => void data.set(matrix.data, g * rows * columns));
+  return { rows: matrices.length * rows, columns, data };
+};
 
 /** One matrix [rows, columns] that sums over columns. */
 export function sparsify(

@@ -33,6 +33,7 @@ export async function inputStatistics(
   const graph = cloneGraph(model.graph);
   inferShapes(graph);
   const products = productsOf(graph);
+  if (products.length === 0) return new Map();
   const taps = [...new Set(products.map(p => p.input))];
   graph.outputs = taps.map(name => ({ name, ...(typeOf(graph, name) ?? { dtype: 'float32' }) }));
   using program = await runtime.compile({ ...model, graph }, options);

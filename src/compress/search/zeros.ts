@@ -41,7 +41,6 @@ const zeros = (share: number, pattern: SparsityPattern): Rewrite => ({
       pattern,
       method: 'magnitude',
       minElements: LEAST,
-      kernels: 'share' in pattern,
     });
     return copy;
   },
