@@ -16,6 +16,8 @@ import type { SamplingOptions } from './sampling.ts';
 export interface TextOptions extends SamplingOptions {
   readonly maxTokens: number;
   readonly seed: number;
+  /** Ids that end the answer (default: the tokenizer's). */
+  readonly stopIds?: readonly number[];
   /** Strings that end the answer. */
   readonly stop?: readonly string[];
   /** Told each new piece of text. */
@@ -46,9 +48,9 @@ export async function generateText(
   const stream = new TextStream(tokenizer, stop, onText);
   const started = performance.now();
   const completion = await engine.submit({
+    stopIds: [tokenizer.eos],
     ...request,
     prompt: promptIds,
-    stopIds: [tokenizer.eos],
     stopWhen: ids => stream.add(ids),
   });
   const seconds = (performance.now() - started) / 1000;

@@ -65,6 +65,12 @@ export function tokenRoles(
   };
 }
 
+/** The ids that end a text: the tokenizer's, and others that the model's config names. */
+export function endIds(model: CausalModel, { eos }: Pick<Tokenizer, 'eos'>): number[] {
+  const ends = [model.toHuggingFace().eos_token_id].flat().filter(id => typeof id === 'number');
+  return [...new Set([eos, ...ends])];
+}
+
 /** Reads a directory that `saveModel` or Hugging Face wrote. Throws one sentence naming what is missing or damaged. */
 export async function loadModel(files: FileStore, folder: string): Promise<LoadedModel> {
   return { ...(await loadWeights(files, folder)), tokenizer: await readTokenizer(files, folder) };

@@ -4,6 +4,7 @@ import { encodeLlama2c, type Llama2cConfig, type Llama2cTensor } from '../format
 import { sizeOf } from '../graph/ir.ts';
 import { ParameterStore } from '../nn/parameters.ts';
 import { concatBytes, type FileStore, memoryFiles } from '../util/files.ts';
+import { endIds, tokenRoles } from './files.ts';
 import { openLlama2cFiles, openLlama2cModel } from './llama2c.ts';
 
 const CONFIG: Llama2cConfig = {
@@ -58,6 +59,16 @@ describe('weights', () => {
 });
 
 describe('the tokenizer', () => {
+  it('has one token that ends a text, the begin token is another: run.c stops there', async () => {
+    const files = filesWith({ 'a/tok262.bin': tokenizerBin(262) });
+    const { model, tokenizer } = await openLlama2cFiles(files, 'a/m.bin');
+    expect(endIds(model, tokenizer)).toEqual([2, 1]);
+    expect(tokenRoles(model.toHuggingFace(), tokenizer)).toMatchObject({
+      bos_token_id: 1,
+      eos_token_id: [2, 1],
+    });
+  });
+
   it('lies beside the file, under either name', async () => {
     for (const name of ['tok262.bin', 'tokenizer.bin']) {
       const { tokenizer } = await openLlama2cFiles(

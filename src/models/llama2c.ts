@@ -1,7 +1,8 @@
 /**
  * A llama2.c file (versions 0 to 2) as a model, with the tokenizer that belongs to it.
  *
- * 1. Its constants are run.c's: rotary base 10,000, norms with ε = 1e-5, token 1 begins a text and 2 ends one.
+ * 1. Its constants are run.c's: rotary base 10,000, norms with ε = 1e-5, token 1 begins a text; 2 ends one,
+ *    and so does 1: texts followed one another in training, each with 1 in front, and run.c stops there.
  * 2. Queries and keys are stored as adjacent pairs and turned to halves as they are read.
  * 3. Where no tokenizer is named, `tokN.bin` (N pieces) or `tokenizer.bin` beside the file is taken.
  */
@@ -100,7 +101,7 @@ const huggingFaceConfig = (c: Llama2cConfig): Record<string, unknown> => ({
   rms_norm_eps: 1e-5,
   tie_word_embeddings: c.sharedOutput,
   bos_token_id: 1,
-  eos_token_id: 2,
+  eos_token_id: [2, 1],
 });
 
 /** llama2.c's tensor of each module of a layer, and outside of layers. */

@@ -4,6 +4,8 @@ import { Command } from 'commander';
 import type { LanguageModel } from '../../export/language-model.ts';
 import { type OpenEngine, openEngine } from '../../generate/open.ts';
 import { generateText } from '../../generate/text.ts';
+import { endIds } from '../../models/files.ts';
+import type { CausalModel } from '../../models/model.ts';
 import { si } from '../../report/format.ts';
 import { type Asked, readAsked } from '../../tasks/ask.ts';
 import { taskNamed } from '../../tasks/index.ts';
@@ -35,6 +37,7 @@ export const chatCommand = (): Command =>
 interface Talk {
   readonly open: OpenEngine;
   readonly tokenizer: Tokenizer;
+  readonly model: CausalModel;
   readonly options: Omit<ChatOptions, 'task' | 'level' | 'dtype' | 'draft' | 'kvCache' | 'tokenizer'>;
   readonly output: Output;
   /** Problems that empty lines ask. */
@@ -68,9 +71,9 @@ async function run(
     background: true, // so that Ctrl-C is heard
   });
   using open = openEngine(opened.decoder, { draft });
-  const { tokenizer } = opened.language;
+  const { tokenizer, model } = opened.language;
   const problems = task && level !== undefined ? heldOutQuestions(tokenizer, task, level) : undefined;
-  await talk({ open, tokenizer, options, output, problems, turns: [] }, opened.language);
+  await talk({ open, tokenizer, model, options, output, problems, turns: [] }, opened.language);
 }
 
 async function talk(t: Talk, language: LanguageModel): Promise<void> {
@@ -124,6 +127,7 @@ async function answer(
     const prompt = t.tokenizer.chat ? [...t.turns, asks] : asked.prompt;
     const { text } = await generateText(t.open.engine, t.tokenizer, prompt, {
       ...t.options,
+      stopIds: endIds(t.model, t.tokenizer),
       seed: t.options.seed + turn,
       maxTokens: t.options.maxTokens ?? Number.MAX_SAFE_INTEGER,
       onText: piece => process.stdout.write(piece),

@@ -4,6 +4,7 @@ import type { OpenDType } from '../../export/language-model.ts';
 import type { CacheDType } from '../../generate/cache-format.ts';
 import { type Drafting, draftFigures, openEngine } from '../../generate/open.ts';
 import { generateText } from '../../generate/text.ts';
+import { endIds } from '../../models/files.ts';
 import { plain } from '../../report/format.ts';
 import { openModel } from '../environment.ts';
 import {
@@ -75,6 +76,7 @@ async function run(path: string, o: SamplingFlags & { prompt: string; json?: boo
   const onText = json ? undefined : (piece: string) => process.stdout.write(piece);
   const result = await generateText(open.engine, opened.language.tokenizer, prompt, {
     ...options,
+    stopIds: endIds(opened.decoder.model, opened.language.tokenizer),
     maxTokens,
     onText,
   });
