@@ -72,7 +72,7 @@ const boxRows = (stage: Stage): readonly (readonly [name: string, value: string]
         ['file', bytes(stage.bytes)],
         ['multiply-adds', si(stage.macs)],
         stage.latencyMs === undefined
-          ? ['parameters', si(stage.parameters)]
+          ? [stage.page ? 'parameters' : 'trainable parameters', si(stage.parameters)]
           : ['a picture', milliseconds(stage.latencyMs)],
       ];
 

@@ -43,6 +43,10 @@ const OF_PICTURES: typeof WORDS = [
   ['held-out', 'Kept away from all training, so that knowing it by heart cannot help.'],
   ['95 % interval', 'The range in which the true share lies in 95 of 100 such measurements (Wilson).'],
   [
+    'trainable parameters',
+    'The numbers that training moves. Means and variances of normalizations lie in the file besides; gaslaw inspect counts them too.',
+  ],
+  [
     'multiply-add',
     'A multiplication whose product is added to a sum; nearly all the work of such a network.',
   ],

@@ -29,10 +29,13 @@ export function sentence(data: ReportData, roles: Roles): string {
   if (made) return picturesSentence(data, made);
   if (base === undefined) return `A run of recipe ${data.recipe}, before its first stage is done.`;
   if (!isMeasured(base) || !isMeasured(final) || final === base) return trainedSentence(data, base);
-  const learned = differenceOf(final, base).interval[0] > 0;
+  const gain = differenceOf(final, base);
   const model = `A model of ${si(base.parameters)} parameters, started from random numbers,`;
+  if (gain.value <= 0)
+    return `${model} went through ${data.stages.length} stages and did not learn to reason: of its answers to problems it had never seen, ${small(base.passAt1)} were right before and ${small(final.passAt1)} after.`;
   const figures = `from ${small(base.passAt1)} to ${small(final.passAt1)} right answers on problems it had never seen`;
-  if (!learned) return `${model} went through ${data.stages.length} stages: ${figures}, which may be chance.`;
+  if (gain.interval[0] <= 0)
+    return `${model} went through ${data.stages.length} stages: ${figures}, which may be chance.`;
   const smallest = smallestStudent(roles);
   const passedOn = distilled && isMeasured(smallest) && differenceOf(smallest, base).interval[0] > 0;
   return `${model} learned to reason: ${figures}${passedOn ? `, and passed the skill on to a student of ${bytes(smallest.bytes)}` : ''}.`;
@@ -44,9 +47,22 @@ const isOfPictures = (stage: Stage): stage is OfPictures => isNumber(stage.accur
 
 function picturesSentence({ stages }: ReportData, last: OfPictures): string {
   const network = stages.find(isOfPictures) ?? last;
-  const model = `A network of ${si(network.parameters)} parameters, started from random numbers, learned to tell ${network.classes?.length ?? 'some'} kinds of pictures apart`;
+  const learned = network.accuracyInterval[0] > guessing(network) ? 'learned' : 'did not learn';
+  const model = `A network of ${si(network.parameters)} trainable parameters, started from random numbers, ${learned} to tell ${network.classes?.length ?? 'some'} kinds of pictures apart`;
   if (last === network) return `${model}: ${small(network.accuracy)} of those it had never seen.`;
   return `${model}, and fits in ${bytes(last.bytes)} on ${last.device}: ${small(last.accuracy)} right on those it had never seen (before: ${small(network.accuracy)}).`;
+}
+
+/** Accuracy of naming the commonest class always; 0 when the classes' counts are not known. */
+function guessing({ confusion = [] }: Stage): number {
+  const counts = confusion.map(row => row.reduce((a, b) => a + b, 0));
+  return (
+    Math.max(0, ...counts) /
+    Math.max(
+      1,
+      counts.reduce((a, b) => a + b, 0),
+    )
+  );
 }
 
 function trainedSentence(data: ReportData, stage: Stage): string {
@@ -79,10 +95,31 @@ export function textCurve(data: ReportData): { title: string; series: Series } |
 }
 
 function explanation(data: ReportData, roles: Roles): Markup | false {
-  if (!roles.zero || !data.stages.some(stage => kindOf(data, stage) === 'rl')) return false;
+  const { zero, base, final } = roles;
+  const reinforced = zero !== undefined && data.stages.some(stage => kindOf(data, stage) === 'rl');
+  if (data.size === 'debug') return debugging(data, reinforced);
+  if (!reinforced) return false;
+  if (isMeasured(base) && isMeasured(final) && final !== base && differenceOf(final, base).interval[0] <= 0) {
+    return html`<p class="lead">The base model only knew the form of an attempt and true arithmetic; what leads to right answers was to be made more likely by <em>reinforcement learning on verifiable rewards</em>,
+the recipe that DeepSeek-R1 made known. ${noneRight(data) || 'On problems that it had never seen it does not show that this worked.'}</p>`;
+  }
   return html`<p class="lead">Nobody showed it how. The base model only knew the form of an attempt and true arithmetic. Then it tried, and
 whatever led to a right answer was made more likely: <em>reinforcement learning on verifiable rewards</em>, the recipe that DeepSeek-R1 made known,
 here at a scale that fits on a laptop.</p>`;
+}
+
+const debugging = (data: ReportData, reinforced: boolean): Markup =>
+  html`<p class="lead">Size <code>debug</code> takes a few steps in each stage: it tests that everything runs, not what a model can learn. ${reinforced && noneRight(data)}
+To see a model learn, run <code>gaslaw run ${data.recipe} --size small</code>.</p>`;
+
+/** Says so when no answer that was sampled for learning was right. */
+function noneRight({ metrics }: ReportData): string | false {
+  const shares = metrics.map(line => line['reward/accuracy']).filter(isNumber);
+  return (
+    shares.length > 0 &&
+    Math.max(...shares) === 0 &&
+    'No answer that it tried was right, so there was no right answer to make more likely.'
+  );
 }
 
 /** The export of the distilled student with the fewest bytes, else the student itself. */

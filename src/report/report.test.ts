@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { wilson } from '../tasks/statistics.ts';
 import { memoryFiles } from '../util/files.ts';
+import type { Stage } from './data.ts';
 import { exampleRun, exampleTextRun } from './example-data.ts';
 import { isWhole, textOf, unbalanced } from './fixtures/page.ts';
 import { collectReport, type ReportData, renderReport, writeReport } from './index.ts';
@@ -7,6 +9,13 @@ import { SCRIPT } from './script.ts';
 
 const run = exampleRun();
 const page = renderReport(run);
+
+/** The example's stages, the base with one share of right answers and all others with another. */
+const withShares = (base: number, others: number) =>
+  run.stages.map(stage => {
+    const passAt1 = stage.name === 'base' ? base : others;
+    return { ...stage, passAt1, passAt1Interval: wilson(Math.round(200 * passAt1), 200) };
+  });
 
 const folderOf = (data: ReportData, result = true) => {
   const { stages, metrics, samples, machine, finished: _, seconds, ...config } = data;
@@ -82,17 +91,51 @@ describe('figures on the page', () => {
   });
 
   it('claim nothing when the model did not learn', () => {
-    const stages = run.stages.map(stage => ({
-      ...stage,
-      passAt1: 0.1,
-      passAt1Interval: [0.07, 0.15] as const,
-    }));
-    const text = textOf(renderReport({ ...run, stages }));
+    const text = textOf(renderReport({ ...run, stages: withShares(0.1, 0.1) }));
     expect(text).toContain(
-      'from 10 % to 10 % right answers on problems it had never seen, which may be chance',
+      'did not learn to reason: of its answers to problems it had never seen, 10 % were right before and 10 % after.',
     );
-    expect(text).not.toContain('learned to reason');
-    expect(text).toContain('may be chance.');
+    expect(text).toContain('does not show that this worked');
+    expect(text).not.toMatch(/learned to reason|Nobody showed it how/);
+  });
+
+  it('call a small gain what it may be', () => {
+    const text = textOf(renderReport({ ...run, stages: withShares(0.1, 0.12) }));
+    expect(text).toContain(
+      'from 10 % to 12 % right answers on problems it had never seen, which may be chance',
+    );
+    expect(text).not.toMatch(/learned to reason|Nobody showed it how/);
+  });
+
+  it('say that debug tests the plumbing, and that nothing was right', () => {
+    const metrics = run.metrics.map(line => ({
+      ...line,
+      ...('reward/accuracy' in line && { 'reward/accuracy': 0 }),
+    }));
+    const text = textOf(renderReport({ ...run, size: 'debug', stages: withShares(0, 0), metrics }));
+    expect(text).toContain('0 % were right before and 0 % after');
+    expect(text).toContain('Size debug takes a few steps in each stage: it tests that everything runs');
+    expect(text).toContain('No answer that it tried was right');
+    expect(text).toContain('gaslaw run r1 --size small');
+    expect(text).not.toContain('Nobody showed it how');
+  });
+
+  it('a stage without steps says whose weights it has, and students without steps are not compared', () => {
+    const idle = ['cold-start', 'student-distilled', 'student-rl-only'];
+    const metrics = run.metrics.filter(line => !idle.includes(line.stage));
+    const stages = run.stages.map(stage =>
+      idle.includes(stage.name) ? { ...stage, trainingFlops: 0, samplingFlops: 0 } : stage,
+    );
+    const text = textOf(renderReport({ ...run, stages, metrics }));
+    expect(text).toMatch(
+      /no verified answer to learn from, so it took no step: it has the weights that it started from, those of Base model/,
+    );
+    expect(text).toMatch(
+      /\. It took no step: it has the weights that it started from, those of Student’s base/,
+    );
+    expect(text.match(/took no step/g)).toHaveLength(3);
+    expect(text).not.toContain('Copy or discover?');
+    expect(textOf(page)).not.toContain('took no step');
   });
 
   it('explain the costs that are there, and no others', () => {
@@ -178,6 +221,37 @@ describe('runs with less in them', () => {
     expect(text).not.toContain('pass@1');
     expect(text).toContain('Good morrow, n oble sir, and <well>');
     expect(text).toContain('Good morrow, n eighbour Baptista.');
+  });
+});
+
+describe('a run on pictures', () => {
+  const { name, title, summary, from, model, seconds, trainingFlops, samplingFlops } = run.stages[0] as Stage;
+  const network: Stage = {
+    ...{ name, title, summary, from, model, seconds, trainingFlops, samplingFlops },
+    parameters: 70_330,
+    activeParameters: 70_330,
+    bytes: 287_132,
+    accuracy: 0.9,
+    accuracyInterval: wilson(180, 200),
+    heldOut: 200,
+    macs: 5_532_544,
+    classes: ['cat', 'dog'],
+    confusion: [
+      [90, 10],
+      [10, 90],
+    ],
+  };
+  const textWith = (stage: Stage) =>
+    textOf(renderReport({ ...run, recipe: 'images', stages: [stage], samples: [], metrics: [] }));
+
+  it('counts the parameters that train, and says so', () => {
+    expect(textWith(network)).toContain('A network of 70.3 k trainable parameters');
+    expect(textWith(network)).toContain('learned to tell 2 kinds of pictures apart: 90 % of those');
+  });
+
+  it('did not learn when naming one class always does as well', () => {
+    const blind = { ...network, accuracy: 0.55, accuracyInterval: wilson(110, 200) };
+    expect(textWith(blind)).toContain('did not learn to tell 2 kinds of pictures apart: 55 % of those');
   });
 });
 

@@ -15,7 +15,7 @@ import {
   si,
 } from './format.ts';
 import { html, type Markup, type Part } from './html.ts';
-import { computeOf, givesWeights, isMeasured, KINDS, type Kind, kindOf } from './story.ts';
+import { computeOf, givesWeights, isMeasured, KINDS, type Kind, kindOf, tookNoStep } from './story.ts';
 
 /** What a kind of stage does, for someone who has never trained a model. */
 const PLAIN: Readonly<Record<Kind, string>> = {
@@ -57,7 +57,7 @@ ${line('weights', 'weights go on')}${answers && line('answers', 'answers to lear
 function stageEntry(data: ReportData, stage: Stage, i: number): Markup {
   const kind = kindOf(data, stage);
   return html`<article class="stage ${kind}" id="stage-${stage.name}"><h3><span class="num">${i + 1}</span>${stage.title}<code>${stage.name}</code></h3>
-<p><strong>${capital(stage.summary)}.</strong> ${plainly(stage, kind)}</p>
+<p><strong>${capital(stage.summary)}.</strong> ${tookNoStep(data, stage) ? withoutSteps(data, stage, kind) : plainly(stage, kind)}</p>
 <dl>${factsOf(data, stage).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
 ${stage.notes && stage.notes.length > 0 && html`<ul>${stage.notes.map(note => html`<li>${note}</li>`)}</ul>`}</article>`;
 }
@@ -67,9 +67,19 @@ const isOfPictures = (stage: Stage): boolean => isNumber(stage.accuracy);
 const plainly = (stage: Stage, kind: Kind): Part => {
   if (!isOfPictures(stage)) return PLAIN[kind];
   if (stage.page)
-    return html`Channels that matter least were taken out and the rest learned from the whole network; numbers were rounded to few bits. <a href="${stage.page}">All candidates, and how this one was chosen</a>.`;
+    return html`Channels that matter least were taken out and the rest learned from the whole network; numbers were rounded to few bits. <a href="${stage.page}">All candidates, and how this one was chosen</a>; there the network’s own file, too, counts as it is written for the device.`;
   return 'The model sees a picture, guesses its class, and each weight is moved a little towards the right guess; again and again.';
 };
+
+/** Of a stage without steps: why, and whose weights it has. */
+function withoutSteps({ stages }: ReportData, stage: Stage, kind: Kind): string {
+  const parent = stages.find(other => givesWeights(stage, other));
+  const why =
+    kind === 'sft' || kind === 'distil'
+      ? 'There was no verified answer to learn from, so it took no step'
+      : 'It took no step';
+  return `${why}: it has the ${parent ? '' : 'random '}weights that it started from${parent ? `, those of ${parent.title}` : ''}.`;
+}
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
@@ -80,7 +90,7 @@ function factsOf(data: ReportData, stage: Stage): Fact[] {
   const alone = data.stages.length === 1;
   const steps = data.metrics.filter(line => line.stage === stage.name).length;
   const size: Fact[] = [
-    ['parameters', si(stage.parameters)],
+    [isOfPictures(stage) && !stage.page ? 'trainable parameters' : 'parameters', si(stage.parameters)],
     ['file', bytes(stage.bytes)],
   ];
   return [

@@ -41,6 +41,13 @@ const RL_NAME = /(?:^|-)(?:rl|zero)(?:-|$)/;
 export const givesWeights = (stage: Stage, parent: Stage): boolean =>
   stage.from[0] === parent.name && (stage.page !== undefined || stage.parameters === parent.parameters);
 
+/** Whether a stage that was to be trained took no step, so that its weights are those that it started from. */
+export const tookNoStep = (data: ReportData, stage: Stage): boolean =>
+  stage.page === undefined &&
+  computeOf(stage) === 0 &&
+  !data.metrics.some(line => line.stage === stage.name) &&
+  kindOf(data, stage) !== 'export';
+
 export interface Roles {
   readonly base?: Stage;
   /** Reinforcement learning straight from the base. */

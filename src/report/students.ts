@@ -4,11 +4,21 @@
 import type { ReportData, Stage } from './data.ts';
 import { flops, percent, percentInterval, plain, si, THIN } from './format.ts';
 import { html, type Markup } from './html.ts';
-import { computeOf, differenceOf, isMeasured, type Kind, kindOf, type Measured, rolesOf } from './story.ts';
+import {
+  computeOf,
+  differenceOf,
+  isMeasured,
+  type Kind,
+  kindOf,
+  type Measured,
+  rolesOf,
+  tookNoStep,
+} from './story.ts';
 
 export function studentsSection(data: ReportData): Markup | false {
   const { distilled, rlOnly, final, exports } = rolesOf(data);
   if (!isMeasured(distilled) || !isMeasured(rlOnly)) return false;
+  if (tookNoStep(data, distilled) || tookNoStep(data, rlOnly)) return false; // nothing to compare
   const rows = [final, distilled, ...exports.filter(s => s.from.includes(distilled.name)), rlOnly].filter(
     isMeasured,
   );

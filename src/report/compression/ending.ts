@@ -20,6 +20,10 @@ const WORDS: readonly (readonly [word: string, meaning: string])[] = [
     'likelihood',
     'For language models: the probability of each token over that which the original gives it, as a geometric mean; perplexity before divided by perplexity after.',
   ],
+  [
+    'file',
+    'As it is written for the device. That goes for the original too, so its bytes can differ from those of the file that it came in.',
+  ],
   ['95 % interval', 'The range in which the true figure lies in 95 of 100 such measurements (Wilson).'],
   ['Pareto front', 'The candidates that no other one beats in everything.'],
   ['multiply-add', 'One multiplication and one addition: the work of a network is counted in them.'],

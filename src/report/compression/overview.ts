@@ -74,7 +74,7 @@ function tiles(data: CompressionData): Part {
     return now === undefined || old === now ? `was ${text}` : `was ${text} · ${plain(old / now)}×`;
   };
   return [
-    tile('File', bytes(after.bytes), was(bytes(before.bytes), before.bytes, after.bytes)),
+    tile('File for the device', bytes(after.bytes), was(bytes(before.bytes), before.bytes, after.bytes)),
     latencyOf(after) !== undefined &&
       tile(
         after.measuredMs === undefined ? 'Latency, estimated' : 'Latency, measured',
