@@ -60,6 +60,9 @@ describe('gaslaw run images', () => {
       expect(existsSync(join(folder, 'pictures', s.model))).toBe(true);
     }
     expect(stages[1].model).toBe('compressed/model.tflite');
+    for (const path of ['pictures', 'pictures/models/network', 'pictures/compressed'])
+      expect(jsonOf(cli('inspect', path, '--json'))).toHaveProperty('macs');
+    expect(cli('chat', 'pictures').stderr).toContain('needs a language model');
     const page = readFileSync(join(folder, 'pictures/report.html'), 'utf8');
     expect(page).toContain('data:image/png;base64');
     expect(page).toContain('href="compressed/report.html"');

@@ -46,7 +46,7 @@ describe('one sentence and an exit code', () => {
   it.each<[string, number, string]>([
     ['nope', 2, "unknown command 'nope'"],
     ['run', 2, "missing required argument 'recipe'"],
-    ['run nope', 2, 'there are r1, text'],
+    ['run nope', 2, 'there are r1, images, text'],
     ['run r1 --size huge', 2, 'debug, small, full'],
     ['run r1 --seed x', 2, '--seed is "x"'],
     ['run r1 --seed -1', 2, '--seed is "-1"'],

@@ -39,7 +39,7 @@ export const images: Recipe = {
   summary: 'a classifier of pictures, trained and made small enough for a device',
   sizes: {
     debug: 'a tiny network, for a few dozen pictures',
-    small: 'a network of 70k parameters and three prunings of it, a few minutes',
+    small: 'a network of 70k parameters and three prunings of it, about five minutes',
     full: 'twice as wide, more epochs and prunings',
   },
   options: {

@@ -28,7 +28,7 @@ const CONFIG: Llama2cConfig = {
 const valuesOf = (name: Llama2cTensor, dims: readonly number[]): Float32Array =>
   Float32Array.from({ length: sizeOf(dims) }, (_, i) => 1000 * LLAMA2C_TENSORS.indexOf(name) + i);
 
-const encoded = (config: Llama2cConfig): Uint8Array<ArrayBuffer> =>
+const encoded = (config: Llama2cConfig): Uint8Array =>
   concatBytes([...encodeLlama2c(config, valuesOf)]);
 
 const VECTORS = ['rms_att_weight', 'rms_ffn_weight', 'rms_final_weight'] as const;
@@ -40,7 +40,7 @@ const scaleOf = (name: Llama2cTensor, group: number): number =>
   1 + LLAMA2C_TENSORS.indexOf(name) + group / 64;
 
 /** A file as export.py's `version1_export` and `version2_export` write it. */
-function later(version: number, config: Llama2cConfig, group = 4): Uint8Array<ArrayBuffer> {
+function later(version: number, config: Llama2cConfig, group = 4): Uint8Array {
   const header = new DataView(new ArrayBuffer(256));
   const { dim, hiddenDim, layers, heads, keyHeads, vocabSize, positions, sharedOutput } = config;
   const sizes = [0x616b3432, version, dim, hiddenDim, layers, heads, keyHeads, vocabSize, positions];

@@ -4,7 +4,8 @@
  * 1. A run folder stands for the model at the end of its longest chain of finished stages (of r1, the distilled student).
  *    `RUN/models/NAME` names any other.
  * 2. Only stages with weights of their own count; exports (int8, int4) are named by their path. A directory with exported
- *    files alone stands for the smallest of them.
+ *    files alone stands for the smallest of them, a folder of
+ *    graphs for its model.onnx or the only one in it.
  */
 
 import { fromTflite } from '../formats/tflite/to-graph.ts';
@@ -33,7 +34,7 @@ const KINDS =
 /** Finds out what `path` is. Throws one sentence when it is no model, or a run without a finished one. */
 export async function locateModel(files: FileStore, path: string): Promise<ModelPlace> {
   if (!(await files.exists(path))) throw new GaslawError(`${path}: no such file or folder; give ${KINDS}`);
-  if (path.endsWith('.onnx') || path.endsWith('.tflite')) return { kind: 'onnx', path };
+  if (isGraph(path)) return { kind: 'onnx', path };
   if (path.endsWith('.gguf')) return { kind: 'gguf', path };
   if (path.endsWith('.bin')) return { kind: 'llama2c', path };
   if (path.endsWith('.safetensors')) return placeOfWeights(files, path);
@@ -41,11 +42,31 @@ export async function locateModel(files: FileStore, path: string): Promise<Model
     throw new UsageError(`${path}: not a model that gaslaw reads; give ${KINDS}`);
   const folder = path.length > 1 ? path.replace(/\/+$/, '') : path;
   const config = `${folder}/config.json`;
-  if (!(await files.exists(config))) throw new GaslawError(`${folder}: no config.json; give ${KINDS}`);
+  if (!(await files.exists(config))) return placeOfGraph(files, folder);
   const content = (await readJson(files, config)) as Record<string, unknown> | null;
-  if (content?.recipe === undefined) return placeOf(files, folder);
+  if (content?.recipe === undefined)
+    return isLanguage(content)
+      ? placeOf(files, folder)
+      : placeOfGraph(files, folder, 'config.json is no model’s');
   const stage = await lastStage(files, folder, content);
-  return { kind: 'directory', folder: joinPath(folder, stage.model), stage: stage.name };
+  const place = joinPath(folder, stage.model);
+  return isGraph(place)
+    ? { kind: 'onnx', path: place }
+    : { kind: 'directory', folder: place, stage: stage.name };
+}
+
+const isGraph = (path: string): boolean => /\.(onnx|tflite)$/.test(path);
+
+const isLanguage = (config: Record<string, unknown> | null): boolean =>
+  config?.model_type !== undefined || config?.architectures !== undefined;
+
+/** A folder that is no language model's stands for its `model.onnx`, or for the only graph in it. */
+async function placeOfGraph(files: FileStore, folder: string, why = 'no config.json'): Promise<ModelPlace> {
+  const graphs = (await files.list(folder)).filter(isGraph);
+  const graph = graphs.length === 1 ? graphs[0] : graphs.find(name => name === 'model.onnx');
+  if (graph) return { kind: 'onnx', path: `${folder}/${graph}` };
+  const remedy = graphs.length > 1 ? `name one of ${graphs.join(', ')}` : `give ${KINDS}`;
+  throw new GaslawError(`${folder}: ${why}; ${remedy}`);
 }
 
 /** A file of weights stands for its directory; one that has a name of its own is read in the place of the directory's. */
@@ -99,7 +120,8 @@ interface Stage {
 async function lastStage(files: FileStore, folder: string, config: Record<string, unknown>): Promise<Stage> {
   const stages = await finishedStages(files, folder);
   const plain: Stage[] = [];
-  for (const stage of stages) if (await hasWeights(files, joinPath(folder, stage.model))) plain.push(stage);
+  for (const stage of stages)
+    if (isGraph(stage.model) || (await hasWeights(files, joinPath(folder, stage.model)))) plain.push(stage);
   if (plain.length === 0) {
     throw new GaslawError(
       `${folder}: no stage of this run is finished yet; resume recipe ${config.recipe} of size ${config.size} there, or give another model`,

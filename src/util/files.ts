@@ -87,7 +87,7 @@ export async function* piecesOf(content: FileContent): AsyncGenerator<Uint8Array
 }
 
 /** All pieces as one array. */
-export function concatBytes(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+export function concatBytes(pieces: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.byteLength, 0));
   let at = 0;
   for (const piece of pieces) {

@@ -98,7 +98,7 @@ function endingOf(stages: readonly AnyStageResult[], folder: string): { lines: s
   if (isReasoningRun(stages)) return { lines: reasoningTable(stages), next: `chat ${folder}` };
   const pictures = stages.filter(isClassifier);
   const [network] = pictures;
-  if (network) return { lines: picturesTable(pictures), next: `inspect ${folder}/${network.model}` };
+  if (network) return { lines: picturesTable(pictures, folder), next: `check ${folder} --device ID` };
   return { lines: textTable(stages), next: `generate ${folder} --prompt TEXT` };
 }
 
@@ -119,7 +119,7 @@ function reasoningTable(stages: readonly StageResult[]): string[] {
   return table([head, ...rows], ['left', 'right', 'right', 'right', 'right', 'right', 'right']);
 }
 
-function picturesTable(stages: readonly ClassifierStageResult[]): string[] {
+function picturesTable(stages: readonly ClassifierStageResult[], folder: string): string[] {
   const head = ['stage', 'right', '95 %', 'bytes', 'multiply-adds', 'latency', 'memory', 'time'];
   const rows = stages.map(s => [
     s.name,
@@ -131,7 +131,12 @@ function picturesTable(stages: readonly ClassifierStageResult[]): string[] {
     bytes(s.memoryBytes),
     duration(s.seconds),
   ]);
-  return table([head, ...rows], ['left', 'right', 'right', 'right', 'right', 'right', 'right', 'right']);
+  const made = stages.flatMap(s => (s.page ? [`${folder}/${s.model}`, `${folder}/${s.page}`] : []));
+  return [
+    ...table([head, ...rows], ['left', 'right', 'right', 'right', 'right', 'right', 'right', 'right']),
+    '',
+    ...made,
+  ];
 }
 
 function textTable(stages: readonly AnyStageResult[]): string[] {

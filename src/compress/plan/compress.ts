@@ -124,7 +124,7 @@ export async function compress(model: Model, given: CompressOptions): Promise<Co
   await claimFolder(original, split, options);
   const quantized = new Qdq(original.graph).quantized;
   const plan = candidatesFor(device, { shares: options.shares, quantized });
-  log(`plan: ${plan.length} candidates for ${device.id}: ${plan.map(c => c.name).join(', ')}`);
+  log(`plan: up to ${plan.length} candidates for ${device.id}: ${plan.map(c => c.name).join(', ')}`);
   log(`rule: ${ruleOf(budget)}`);
   log(`data: ${split.note}`);
   const work = new Work(original, split, options);
@@ -273,7 +273,8 @@ class Work {
     const parent = this.done.find(d => d.name === candidate.from);
     if (candidate.from !== undefined && !parent)
       throw new GaslawError(`it is made of ${candidate.from}, which there is not`);
-    if (parent && !this.#isWanted(candidate, parent)) return;
+    if (parent && !this.#isWanted(candidate, parent))
+      return this.#options.log?.(`${candidate.name}: not needed beside what there is`);
     if (parent && this.#isHopeless(parent))
       throw new GaslawError(`${parent.name} already loses far too much`);
     const started = performance.now();

@@ -27,7 +27,7 @@ const tensor = (name: string, values: readonly number[], dims: readonly number[]
 });
 
 const TENSORS = [tensor('one', [1, 2, 3], [3]), tensor('two', [1, 2, 3, 4, 5, 6], [2, 3])];
-const whole = (): Uint8Array<ArrayBuffer> => concatBytes([...encodeGguf(METADATA, TENSORS)]);
+const whole = (): Uint8Array => concatBytes([...encodeGguf(METADATA, TENSORS)]);
 
 async function opened(bytes: Uint8Array) {
   const files = memoryFiles();
