@@ -1,5 +1,15 @@
 /** What the README shows runs: its example, its commands (at the size that takes seconds), and the options it names. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
@@ -19,18 +29,27 @@ const blocks = (language: string): string[] =>
     match => match[1] as string,
   );
 
-describe('the TypeScript example', () => {
-  it('is examples/line.ts, which the type checker sees', () => {
-    expect(blocks('ts')).toEqual([read('examples/line.ts').replace("'../src/index.ts'", "'gaslaw'")]);
+/** What a module prints when it is run in the folder. */
+async function printed(module: string): Promise<unknown[][]> {
+  const log = vi.spyOn(console, 'log').mockImplementation(() => {});
+  const before = process.cwd();
+  process.chdir(folder);
+  await import(module).finally(() => process.chdir(before));
+  const lines = [...log.mock.calls];
+  log.mockRestore();
+  return lines;
+}
+
+describe('the TypeScript examples', () => {
+  it('are those of examples/, which the type checker sees', () => {
+    const shown = ['line', 'deploy'].map(name =>
+      read(`examples/${name}.ts`).replace("'../src/index.ts'", "'gaslaw'"),
+    );
+    expect(blocks('ts')).toEqual(shown);
   });
 
   it('learns 2a + 3b and writes a file that says so', async () => {
-    const log = vi.spyOn(console, 'log').mockImplementation(() => {});
-    const before = process.cwd();
-    process.chdir(folder);
-    await import('../examples/line.ts').finally(() => process.chdir(before));
-    const [weight] = log.mock.calls[0] as [Float32Array];
-    log.mockRestore();
+    const [[weight]] = (await printed('../examples/line.ts')) as [[Float32Array]];
     expect(weight[0]).toBeCloseTo(2, 2);
     expect(weight[1]).toBeCloseTo(3, 2);
     const file = decodeModel(readFileSync(join(folder, 'line.onnx')));
@@ -77,6 +96,19 @@ describe('the commands', () => {
       expect(stderr).not.toContain('warning');
       expect(stdout).not.toBe('');
     }
+  });
+
+  it('leave what the second example opens', { timeout: 60_000 }, async () => {
+    const [runs, pictures] = [join(folder, 'runs'), join(folder, 'runs/images-debug-1')];
+    symlinkSync(join(runs, 'r1-debug-1'), join(runs, 'r1-small-1'));
+    copyFileSync(join(pictures, 'models/network/model.onnx'), join(folder, 'network.onnx'));
+    for (const name of ['train.json', 'train.bin', 'held-out.json', 'held-out.bin'])
+      copyFileSync(join(pictures, 'data', name), join(folder, name));
+    const lines = await printed('../examples/deploy.ts');
+    const [before, after, bytes] = lines[0] as [number, number, number];
+    expect(after).toBeGreaterThan(before - 0.15); // of 24 pictures
+    expect(bytes).toBe(statSync(join(folder, 'network.tflite')).size);
+    expect(lines[1]?.[0]).toMatch(/./);
   });
 
   it('of the table are those that there are, with the options that it shows', () => {

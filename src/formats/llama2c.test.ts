@@ -28,8 +28,7 @@ const CONFIG: Llama2cConfig = {
 const valuesOf = (name: Llama2cTensor, dims: readonly number[]): Float32Array =>
   Float32Array.from({ length: sizeOf(dims) }, (_, i) => 1000 * LLAMA2C_TENSORS.indexOf(name) + i);
 
-const encoded = (config: Llama2cConfig): Uint8Array =>
-  concatBytes([...encodeLlama2c(config, valuesOf)]);
+const encoded = (config: Llama2cConfig): Uint8Array => concatBytes([...encodeLlama2c(config, valuesOf)]);
 
 const VECTORS = ['rms_att_weight', 'rms_ffn_weight', 'rms_final_weight'] as const;
 const MATRICES = ['token_embedding_table', 'wq', 'wk', 'wv', 'wo', 'w1', 'w2', 'w3', 'wcls'] as const;
