@@ -7,6 +7,7 @@ export { accuracyOf, compareModels } from './compress/evaluate.ts';
 export { type Compressed, type CompressOptions, compress } from './compress/plan/compress.ts';
 export { pruneLayers, pruneWidth } from './compress/prune/decoder.ts';
 export { prune } from './compress/prune/run.ts';
+export type { Feeds } from './compress/quantize/calibrate.ts';
 export { packBase } from './compress/quantize/frozen.ts';
 export { quantizeStatic, type StaticOptions } from './compress/quantize/static/index.ts';
 export { paretoFront } from './compress/search/pareto.ts';
