@@ -83,7 +83,7 @@ describe('one sentence and an exit code', () => {
     ['perplexity model --text latin1.txt', 1, 'latin1.txt: not UTF-8'],
     ['perplexity model --text text.txt', 1, 'not in the vocabulary'],
     ['inspect broken.onnx', 1, 'broken.onnx'],
-    ['inspect .', 1, 'no config.json'],
+    ['inspect .', 1, 'broken.onnx: not a valid ModelProto'],
     ['bench model --prompt-tokens 30 --new-tokens 30', 2, 'do not fit the context of 32'],
     ['bench model --dim rows', 2, 'name=value'],
   ])('gaslaw %s', (line, code, text) => {
