@@ -37,6 +37,20 @@ describe('gaslaw convert', () => {
     expect(ids('q/small.gguf').length).toBeGreaterThan(0);
   });
 
+  it('tells what is stored otherwise than asked, and inspect what is there', () => {
+    const args = ['convert', 'tiny', '--to', 'gguf', '--dtype', 'q8_0', '--out', 'q/told.gguf', '--json'];
+    const ended = gaslaw(folder, args);
+    expect(ended.stderr).toMatch(
+      /^warning: \d+ of \d+ tensors in F16, not Q8_0: rows of 16 are no multiple of 32\n$/,
+    );
+    const { fallbacks } = jsonOf(ended) as { fallbacks: { type: string; tensors: number; of: number }[] };
+    const { types } = jsonOf(gaslaw(folder, ['inspect', 'q/told.gguf', '--json'])) as {
+      types: Record<string, number>;
+    };
+    expect(types.F16).toBe(fallbacks[0]?.tensors);
+    expect(Object.values(types).reduce((a, b) => a + b, 0)).toBe(fallbacks[0]?.of);
+  });
+
   it('to ONNX', () => {
     convert('tiny', '--to', 'transformersjs', '--dtype', 'f32', '--out', 'js');
     expect(ids('js')).toEqual(ids('tiny'));
@@ -45,6 +59,7 @@ describe('gaslaw convert', () => {
   it.each([
     [['--to', 'gguf', '--out', 'x'], /--out x: name a .gguf file/],
     [['--to', 'gguf', '--dtype', 'q9', '--out', 'x.gguf'], /--dtype for gguf is "q9"; it must be one of f32/],
+    [['--to', 'onnx', '--out', 'x.onnx'], /--out x.onnx: name a folder for --to onnx/],
     [['--to', 'word', '--out', 'x'], /--to is "word"; it must be one of onnx/],
     [['--to', 'tflite', '--out', 'x'], /--to tflite: only .onnx and .tflite files/],
   ])('%j is refused in one sentence', (args, message) => {

@@ -8,6 +8,8 @@
  */
 import pc from 'picocolors';
 import type { Quality } from '../compress/quality.ts';
+import { GGML_TYPES } from '../formats/gguf/types.ts';
+import type { GgufFallback } from '../models/gguf/write.ts';
 import { percent } from '../report/format.ts';
 import type { ProgressUpdate } from '../train/loop.ts';
 import { GaslawError, Interrupted, UsageError } from '../util/errors.ts';
@@ -50,8 +52,25 @@ export function createOutput(json: boolean): Output {
 }
 
 /** What a step of compression cost. */
-export const qualityLines = ({ quality, qualityBefore, qualityAfter }: Partial<Quality>): string[] =>
-  quality === undefined ? [] : [`${quality} ${percent(qualityBefore)} → ${percent(qualityAfter)}`];
+export const qualityLines = ({
+  quality,
+  qualityBefore,
+  qualityAfter,
+  qualityOn,
+}: Partial<Quality> & { readonly qualityOn?: string }): string[] =>
+  quality === undefined
+    ? []
+    : [`${quality} ${percent(qualityBefore)} → ${percent(qualityAfter)} on ${qualityOn}`];
+
+/** One line of what a GGUF file stores otherwise than asked, if anything. */
+export function tellFallbacks(output: Output, fallbacks: readonly GgufFallback[] = []): void {
+  if (fallbacks.length > 0) output.warn(fallbacks.map(fallbackText).join('; '));
+}
+
+function fallbackText({ wanted, type, tensors, of, columns }: GgufFallback): string {
+  const rows = columns.join(', ').replace(/, (\d+)$/, ' and $1');
+  return `${tensors} of ${of} tensors in ${type}, not ${wanted}: rows of ${rows} are no multiple of ${GGML_TYPES[wanted].elements}`;
+}
 
 function createProgress(): { show(update: ProgressUpdate): void; close(): void } {
   let open = false;

@@ -29,6 +29,8 @@ export interface PruneGraphReport extends Partial<Quality> {
   /** Multiply-adds of one example. */
   readonly macsBefore: number;
   readonly macsAfter: number;
+  /** What quality is measured on, in words. */
+  readonly qualityOn?: string;
   /** What was done to each dimension, layer or weight. */
   readonly done: readonly string[];
 }
@@ -44,7 +46,13 @@ export async function pruneGraphFile(
   inferShapes(model.graph);
   const wanted = recovery ? Number.POSITIVE_INFINITY : samples;
   const { inputs } = model.graph;
-  const { learning, evaluation } = await openLearningData(files, inputs, names, wanted, recovery ? 0.8 : 0.5);
+  const { learning, evaluation, evaluated } = await openLearningData(
+    files,
+    inputs,
+    names,
+    wanted,
+    recovery ? 0.8 : 0.5,
+  );
   const pruned = await prune(runtime, model, task, learning, {
     samples,
     ...(recovery && { recovery: { ...recovery, seed: names.seed } }),
@@ -57,6 +65,7 @@ export async function pruneGraphFile(
     macsBefore: macsOf(model.graph),
     macsAfter: macsOf(pruned.model.graph),
     ...(evaluation && (await qualityOf(runtime, model, pruned.model, evaluation))),
+    ...(evaluated && { qualityOn: evaluated }),
     done: pruned.lines,
   };
 }

@@ -60,6 +60,8 @@ export interface QuantizeGraphReport extends Partial<Quality> {
   /** Multiply-adds of one example: quantizing leaves them. */
   readonly macsBefore: number;
   readonly macsAfter: number;
+  /** What quality is measured on, in words. */
+  readonly qualityOn?: string;
   /** How many weights are narrow. */
   readonly weights: number;
   /** Types of weights by name, of integers. */
@@ -82,7 +84,7 @@ export async function quantizeGraphFile(
   const { model, original, bytes } = await openImported(files, path);
   assertDims(model.graph, dims);
   const macs = macsOf(model.graph);
-  const { learning, evaluation } = await dataOf(files, model, options);
+  const { learning, evaluation, evaluated } = await dataOf(files, model, options);
   const { made, ...details } =
     dtype === 'float16'
       ? floats(model)
@@ -97,6 +99,7 @@ export async function quantizeGraphFile(
     macsAfter: macs,
     ...details,
     ...(evaluation && (await qualityOf(await openRuntime(), original, made, evaluation))),
+    ...(evaluated && { qualityOn: evaluated }),
   };
 }
 

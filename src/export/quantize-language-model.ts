@@ -19,7 +19,7 @@ import { smoothQuant } from '../compress/quantize/language-model/smooth-quant.ts
 import type { MethodName } from '../compress/quantize/methods/index.ts';
 import { openGgufModel } from '../models/gguf/files.ts';
 import { GGUF_FILE_TYPES, type GgufFileType } from '../models/gguf/mixtures.ts';
-import { ggufOf } from '../models/gguf/write.ts';
+import { type GgufFallback, ggufFallbacks, ggufOf } from '../models/gguf/write.ts';
 import type { CausalModel } from '../models/model.ts';
 import { ParameterStore } from '../nn/parameters.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -73,6 +73,11 @@ export interface QuantizeLanguageReport {
   /** Perplexity on the held-out end of the text. */
   readonly qualityBefore?: number;
   readonly qualityAfter?: number;
+  readonly quality?: 'perplexity';
+  /** What quality is measured on, for example `the last tenth of book.txt, 1,024 tokens`. */
+  readonly qualityOn?: string;
+  /** Of GGUF files: tensors of another type than asked for. */
+  readonly fallbacks?: readonly GgufFallback[];
 }
 
 /** Writes the quantized model. Throws one sentence naming what does not fit together. */
@@ -97,6 +102,8 @@ export async function quantizeLanguageModel(
   const macs = model.forwardFlops(1) / 2;
   const quality = text &&
     runtime && {
+      quality: 'perplexity' as const,
+      qualityOn: `the last tenth of ${options.data}, ${text.heldOut.length.toLocaleString('en')} tokens`,
       qualityBefore: await perplexityOf(runtime, { model, store }, text),
       qualityAfter: await written.perplexity(runtime, text),
     };
@@ -109,6 +116,7 @@ export async function quantizeLanguageModel(
     macsBefore: macs,
     macsAfter: macs,
     ...quality,
+    ...(written.fallbacks && { fallbacks: written.fallbacks }),
   };
 }
 
@@ -126,6 +134,7 @@ interface Written {
   /** The file with the weights. */
   readonly output: string;
   readonly method: LanguageMethod;
+  readonly fallbacks?: readonly GgufFallback[];
   perplexity(runtime: Runtime, text: CalibrationText): Promise<number>;
 }
 
@@ -202,6 +211,7 @@ async function writeGguf(job: Job): Promise<Written> {
   return {
     output: path,
     method,
+    fallbacks: ggufFallbacks(job.model, job.store, { type: ggufType(options) }),
     async perplexity(on, { heldOut, length }) {
       const { model, store } = await readBack(files, path);
       const { nats, tokens } = await weightsScorer(model, store)(on, [heldOut], length);
@@ -242,12 +252,15 @@ function isSurelyNegative(differences: readonly number[]): boolean {
   return mean < -Math.sqrt(variance / n);
 }
 
+const ggufType = ({ dtype }: QuantizeLanguageOptions): GgufFileType =>
+  GGUF_TYPES[GGUF_DTYPES.indexOf(dtype)] as GgufFileType; // methodOf has seen it
+
 function ggufBytes(
   { model, tokenizer, options }: Job,
   method: LanguageMethod,
   from: CalibratedStore,
 ): ReturnType<typeof ggufOf> {
-  const type = GGUF_TYPES[GGUF_DTYPES.indexOf(options.dtype)] as GgufFileType; // methodOf has seen it
+  const type = ggufType(options);
   const bits = Number(type[1]) as Bits; // Q4_K
   const format = { bits, blockSize: 32, symmetric: false, scales: 'float16' } as const;
   const { store, statistics } = method === 'awq' ? awq(model, from, format) : from;

@@ -35,6 +35,8 @@ export interface Inspection {
   readonly aheadParameters?: number;
   /** Bytes of the weights; absent for a configuration alone. */
   readonly bytes?: number;
+  /** How many tensors of a GGUF file have each type, the most frequent first. */
+  readonly types?: Readonly<Record<string, number>>;
   readonly layers?: number;
   readonly vocabulary?: number;
   readonly context?: number;

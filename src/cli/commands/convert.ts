@@ -8,7 +8,7 @@ import { quantize } from '../../formats/gguf/quantize.ts';
 import { saveModel } from '../../models/files.ts';
 import { readImportance } from '../../models/gguf/importance.ts';
 import { GGUF_FILE_TYPES, type GgufFileType } from '../../models/gguf/mixtures.ts';
-import { ggufOf, type WriteGgufOptions } from '../../models/gguf/write.ts';
+import { type GgufFallback, ggufFallbacks, ggufOf, type WriteGgufOptions } from '../../models/gguf/write.ts';
 import type { CausalModel } from '../../models/model.ts';
 import { onnxBytes } from '../../models/onnx-files.ts';
 import { loadOnnx } from '../../models/resolve.ts';
@@ -21,7 +21,7 @@ import { UsageError } from '../../util/errors.ts';
 import { type FileStore, nameOf } from '../../util/files.ts';
 import { nodeFiles } from '../node-files.ts';
 import { GRAPH_FILE, JSON_OPTION, oneOf, refuse, TOKENIZER_OPTION } from '../options.ts';
-import { createOutput, type Output } from '../output.ts';
+import { createOutput, type Output, tellFallbacks } from '../output.ts';
 import { VERSION } from '../version.ts';
 
 interface Loaded {
@@ -36,6 +36,8 @@ interface Format {
   readonly dtypes: readonly string[];
   /** Writes the model; returns the path of the weights. */
   write(files: FileStore, loaded: Loaded, dtype: string, out: string): Promise<string>;
+  /** What it stores otherwise than asked. */
+  fallbacks?(loaded: Loaded, dtype: string): GgufFallback[];
 }
 
 const SHORT: Readonly<Record<string, WeightDType>> = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' };
@@ -62,15 +64,28 @@ const FORMATS: Readonly<Record<string, Format>> = {
     dtypes: GGUF_FILE_TYPES.map(type => type.toLowerCase()),
     async write(files, { model, store, tokenizer, imatrix }, dtype, out) {
       if (!out.endsWith('.gguf')) throw new UsageError(`--out ${out}: name a .gguf file`);
-      const type = GGUF_FILE_TYPES.find(t => t.toLowerCase() === dtype) as GgufFileType;
+      const type = ggufType(dtype);
       const vocabulary = ggufVocabulary(tokenizer, { size: model.vocabSize });
       const name = nameOf(out).replace(/\.gguf$/, '');
       const quantizer = imatrix === undefined ? undefined : await weighted(files, imatrix, model);
       await files.write(out, ggufOf(model, store, { type, name, vocabulary, quantize: quantizer }));
       return out;
     },
+    fallbacks: ({ model, store }, dtype) => ggufFallbacks(model, store, { type: ggufType(dtype) }),
   },
 };
+
+const ggufType = (dtype: string): GgufFileType =>
+  GGUF_FILE_TYPES.find(type => type.toLowerCase() === dtype) as GgufFileType; // one of the format's
+
+/** A folder that is named like a file was meant as one. */
+function assertFolder({ to, out }: Options): void {
+  const written = /\.(onnx|safetensors|gguf|tflite|bin)$/.exec(out);
+  if (to !== 'gguf' && written)
+    throw new UsageError(
+      `--out ${out}: name a folder for --to ${to}: the tokenizer and the configuration lie beside the weights`,
+    );
+}
 
 /** Blocks whose errors weigh as an importance matrix says. */
 async function weighted(
@@ -121,13 +136,24 @@ async function run(path: string, o: Options, command: Command): Promise<void> {
   if (!format)
     throw new UsageError(`--to ${o.to}: only .onnx and .tflite files are written so; export the model first`);
   if (o.to !== 'gguf') refuse(command, ['imatrix'], 'it is for --to gguf alone');
+  assertFolder(o);
   const dtype = oneOf(`--dtype for ${o.to}`, format.dtypes)(o.dtype ?? 'f32');
   const language = await openLanguageModel(files, path, { tokenizer: o.tokenizer });
   const { model, tokenizer, bytes: bytesBefore } = language;
   const store = await floatsOf(language);
-  const written = await format.write(files, { model, store, tokenizer, imatrix: o.imatrix }, dtype, o.out);
+  const loaded = { model, store, tokenizer, imatrix: o.imatrix };
+  const written = await format.write(files, loaded, dtype, o.out);
   const bytesAfter = await sizeOf(files, written);
-  const result = { output: written, to: o.to, dtype, bytesBefore, bytesAfter };
+  const fallbacks = format.fallbacks?.(loaded, dtype);
+  tellFallbacks(output, fallbacks);
+  const result = {
+    output: written,
+    to: o.to,
+    dtype,
+    bytesBefore,
+    bytesAfter,
+    ...(fallbacks && { fallbacks }),
+  };
   output.result(result, () => [`${written}: ${bytes(bytesBefore)} → ${bytes(bytesAfter)}`]);
 }
 

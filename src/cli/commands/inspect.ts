@@ -1,5 +1,6 @@
 /** `gaslaw inspect <model>`: what it is made of. */
 import { Command } from 'commander';
+import { openGguf } from '../../formats/gguf/reader.ts';
 import { hasWeights, openModelWeights } from '../../models/files.ts';
 import { openGgufModel } from '../../models/gguf/files.ts';
 import {
@@ -47,7 +48,7 @@ async function inspect(files: FileStore, path: string): Promise<Inspected> {
   const place = await locateModel(files, path);
   if (place.kind === 'onnx')
     return { origin: place.path, inspection: inspectOnnx(await loadOnnx(files, place.path)) };
-  if (place.kind === 'gguf') return opened(place.path, await openGgufModel(files, place.path));
+  if (place.kind === 'gguf') return inspectGguf(files, place.path);
   if (place.kind === 'llama2c') return opened(place.path, await openLlama2cModel(files, place.path));
   const { folder, weights } = place;
   if (!weights && !(await hasWeights(files, folder))) return configAlone(files, `${folder}/config.json`);
@@ -59,6 +60,15 @@ const opened = (
   origin: string,
   { model, weights }: { readonly model: CausalModel; readonly weights: OpenWeights },
 ): Inspected => ({ origin, inspection: inspectModel({ model, bytes: weights.bytes }) });
+
+/** The types that its tensors are stored in beside what every model tells. */
+async function inspectGguf(files: FileStore, path: string): Promise<Inspected> {
+  const { origin, inspection } = opened(path, await openGgufModel(files, path));
+  const types: Record<string, number> = {};
+  for (const { type } of (await openGguf(files, path)).tensors.values()) types[type] = (types[type] ?? 0) + 1;
+  const sorted = Object.fromEntries(Object.entries(types).sort(([, a], [, b]) => b - a));
+  return { origin, inspection: { ...inspection, types: sorted } };
+}
 
 /** A configuration without weights tells parameters, FLOPs and cache all the same. */
 async function configAlone(files: FileStore, path: string): Promise<Inspected> {
@@ -80,6 +90,10 @@ function lines(origin: string, i: Inspection): string[] {
     ...block(
       'ops',
       Object.entries(i.ops ?? {}).map(([op, count]) => [op, String(count)]),
+    ),
+    ...block(
+      'tensors by type',
+      Object.entries(i.types ?? {}).map(([type, count]) => [type, String(count)]),
     ),
     ...block(
       'parameters by op',

@@ -29,7 +29,7 @@ import {
   whole,
   within,
 } from '../options.ts';
-import { createOutput, type Output, qualityLines } from '../output.ts';
+import { createOutput, type Output, qualityLines, tellFallbacks } from '../output.ts';
 import { trainingProgress } from '../progress.ts';
 import { VERSION } from '../version.ts';
 
@@ -202,9 +202,12 @@ async function quantizeLanguage(files: FileStore, path: string, o: Options, outp
     out: o.out,
     version: VERSION,
   });
+  tellFallbacks(output, report.fallbacks);
   output.result(report, () => {
     const { qualityBefore, qualityAfter, bytesBefore, bytesAfter } = report;
-    const quality = qualityBefore && `perplexity ${qualityBefore.toFixed(3)} → ${qualityAfter?.toFixed(3)}`;
+    const quality =
+      qualityBefore &&
+      `perplexity ${qualityBefore.toFixed(3)} → ${qualityAfter?.toFixed(3)} on ${report.qualityOn}`;
     return [`${report.output}: ${bytes(bytesBefore)} → ${bytes(bytesAfter)}`, ...(quality ? [quality] : [])];
   });
 }

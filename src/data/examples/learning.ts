@@ -16,6 +16,8 @@ export interface LearningData {
   /** For calibration, importance and training. */
   readonly learning?: Examples;
   readonly evaluation?: Examples;
+  /** What the evaluation is on, in words. */
+  readonly evaluated?: string;
 }
 
 /**
@@ -31,9 +33,15 @@ export async function openLearningData(
 ): Promise<LearningData> {
   const open = (path: string | undefined) => path && openExamples(files, path, inputs, options);
   const [data, separate] = await Promise.all([open(learned), open(measured)]);
-  if (!data) return separate ? { evaluation: separate } : {};
+  const own = separate
+    ? { evaluation: separate, evaluated: `${counted(separate.count)} of ${measured}` }
+    : undefined;
+  if (!data) return own ?? {};
   const count = Math.min(wanted, separate ? data.count : Math.ceil(share * data.count));
-  if (count === data.count) return { learning: data, ...(separate && { evaluation: separate }) };
+  if (count === data.count) return { learning: data, ...own };
   const [learning, rest] = splitExamples(data, count, seed);
-  return { learning, evaluation: separate || rest };
+  const unseen = `${counted(rest.count)} of ${learned} that nothing was learned from`;
+  return { learning, ...(own ?? { evaluation: rest, evaluated: unseen }) };
 }
+
+const counted = (n: number): string => `${n.toLocaleString('en')} example${n === 1 ? '' : 's'}`;

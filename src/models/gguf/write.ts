@@ -197,19 +197,76 @@ function inStorage(values: Float32Array, storage: Storage, config: Json, columns
 }
 
 /** The type of a matrix before its shape has a say. */
-const wantedFor = (config: Json, { name }: ParameterSpec, { type }: WriteGgufOptions): WritableType =>
-  isMixture(type) ? mixedType(type, name, Number(config.num_hidden_layers)) : type;
+const wantedFor = (
+  config: Json,
+  { name }: ParameterSpec,
+  { type }: Pick<WriteGgufOptions, 'type'>,
+): WritableType => (isMixture(type) ? mixedType(type, name, Number(config.num_hidden_layers)) : type);
 
 function typeFor(
   { name, dims }: Pick<ParameterSpec, 'name' | 'dims'>,
   wanted: WritableType,
   tied: boolean,
 ): WritableType {
+  return fitted(unfitted({ name, dims }, wanted, tied), dims.at(-1) as number);
+}
+
+/** The type of a tensor whatever the length of its rows. */
+function unfitted(
+  { name, dims }: Pick<ParameterSpec, 'name' | 'dims'>,
+  wanted: WritableType,
+  tied: boolean,
+): WritableType {
   if (dims.length < 2 || name.endsWith('.mlp.gate.weight')) return 'F32';
   const isOutput = name.startsWith(tied ? 'model.embed_tokens' : 'lm_head');
-  let type: WritableType = isOutput && KEEPS_OUTPUT.has(wanted) ? 'Q6_K' : wanted;
-  while (!fitsBlocks(type, dims.at(-1) as number)) type = LARGER[type] ?? 'F16';
+  return isOutput && KEEPS_OUTPUT.has(wanted) ? 'Q6_K' : wanted;
+}
+
+function fitted(wanted: WritableType, columns: number): WritableType {
+  let type = wanted;
+  while (!fitsBlocks(type, columns)) type = LARGER[type] ?? 'F16';
   return type;
+}
+
+/** Tensors that are not of the type asked for, because their rows are no whole blocks of it. */
+export interface GgufFallback {
+  readonly wanted: WritableType;
+  readonly type: WritableType;
+  readonly tensors: number;
+  /** Of all tensors of the file. */
+  readonly of: number;
+  /** How long their rows are. */
+  readonly columns: readonly number[];
+}
+
+/** What `ggufOf` stores otherwise than asked, by type. */
+export function ggufFallbacks(
+  model: CausalModel,
+  store: ParameterStore,
+  options: Pick<WriteGgufOptions, 'type'>,
+): GgufFallback[] {
+  const config = model.toHuggingFace();
+  const matrices = store.specs.flatMap(spec => matricesOf(config, spec));
+  const found = new Map<string, GgufFallback>();
+  for (const { spec, dims } of matrices) {
+    const columns = dims.at(-1) as number;
+    const wanted = unfitted(spec, wantedFor(config, spec, options), config.tie_word_embeddings === true);
+    const type = fitted(wanted, columns);
+    if (type === wanted) continue;
+    const { tensors, columns: others } = found.get(wanted + type) ?? { tensors: 0, columns: [] };
+    const all = [...new Set([...others, columns])].sort((a, b) => a - b);
+    found.set(wanted + type, { wanted, type, tensors: tensors + 1, of: matrices.length, columns: all });
+  }
+  return [...found.values()];
+}
+
+/** What a parameter begins in the file: an expert's is part of the first one's, a latent's are two. */
+function matricesOf(config: Json, spec: ParameterSpec): { spec: ParameterSpec; dims: readonly number[] }[] {
+  const stored = storedName(ggufArchitecture(config), spec.name);
+  if (!stored || (stored.expert ?? 0) > 0) return [];
+  if (stored.storage !== 'latent') return [{ spec, dims: spec.dims }];
+  const shape = latentShape(config);
+  return [keyDims(shape), valueDims(shape)].map(dims => ({ spec, dims }));
 }
 
 function ropeFactors(config: Json): PendingGgufTensor[] {
