@@ -68,6 +68,21 @@ describe('gaslaw convert', () => {
     expect(stderr).toMatch(message);
   });
 
+  it('fixed shapes want a number for each dimension but the batch', () => {
+    const { status, stderr } = gaslaw(folder, [
+      'convert',
+      'js/onnx/model.onnx',
+      '--to',
+      'tflite',
+      '--out',
+      'm.tflite',
+    ]);
+    expect(status).toBe(2);
+    expect(stderr).toContain(
+      'dimension "sequence_length" has no number, and tflite has fixed shapes; give --dim sequence_length=N',
+    );
+  });
+
   it('a graph keeps its types', () => {
     const args = ['convert', 'js/onnx/model.onnx', '--to', 'c-array', '--dtype', 'f16', '--out', 'm.h'];
     const { status, stderr } = gaslaw(folder, args);

@@ -71,6 +71,41 @@ describe('gaslaw quantize', () => {
     expect(y?.dims).toEqual([2, 64]);
   });
 
+  it('its graph converts to TFLite, with a batch of 1 or of --dim', () => {
+    jsonOf(cli('small.onnx', '--dtype', 'int8', '--out', 'free.onnx', '--json'));
+    for (const [dim, batch] of [
+      [[], 1],
+      [['--dim', 'batch=2'], 2],
+    ] as const) {
+      jsonOf(
+        gaslaw(folder, ['convert', 'free.onnx', '--to', 'tflite', ...dim, '--out', 'free.tflite', '--json']),
+      );
+      const { tensors, inputs } = decodeTflite(readFileSync(join(folder, 'free.tflite')));
+      expect(tensors[inputs[0] ?? -1]?.shape).toEqual([batch, 8, 8, 3]);
+    }
+  });
+
+  it('what it writes for a device the device reads', () => {
+    jsonOf(
+      cli(
+        'small.onnx',
+        '--dtype',
+        'int8',
+        '--device',
+        'stm32n6',
+        '--dim',
+        'batch=1',
+        '--out',
+        'st.onnx',
+        '--json',
+      ),
+    );
+    expect(read('st.onnx').opsets.get('')).toBe(20);
+    expect(jsonOf(gaslaw(folder, ['check', 'st.onnx', '--device', 'stm32n6', '--json']))).toMatchObject({
+      deploys: true,
+    });
+  });
+
   it.each([
     ['int4', [], { dtype: 'int4' }],
     ['int16', [], { dtype: 'int8' }],

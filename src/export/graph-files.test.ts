@@ -24,6 +24,9 @@ it('a C header holds the TFLite file under a name that C takes', () => {
   const text = new TextDecoder().decode(encodeGraph(model, 'c-array', '8-bit net'));
   expect(text).toContain('static const unsigned char _8_bit_net[]');
   expect(decodeCArray(text)).toEqual(encodeGraph(model, 'tflite'));
+  expect(text).toMatch(
+    /^\/\/ input input_1: int8 \[1, 49, 10, 1\], scale 0\.58\d*, zero point 83\n\/\/ output /,
+  );
 });
 
 it('ONNX has the same nodes', () => {

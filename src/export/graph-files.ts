@@ -1,6 +1,7 @@
 /** A graph (of any `.onnx` or `.tflite` file) in the files that devices take. */
 import { encodeCArray } from '../formats/c-array.ts';
 import { toTflite } from '../formats/tflite/from-graph.ts';
+import { signatureOf } from '../formats/tflite/signature.ts';
 import type { Model } from '../graph/ir.ts';
 import { encodeModel } from '../graph/protobuf.ts';
 import { importModel } from '../import/index.ts';
@@ -17,5 +18,5 @@ export function encodeGraph(model: Model, format: GraphFormat, name = 'model'): 
   const tflite = toTflite(model);
   if (format === 'tflite') return tflite;
   const identifier = name.replace(/[^A-Za-z0-9_]/g, '_').replace(/^(?=\d)/, '_');
-  return new TextEncoder().encode(encodeCArray(tflite, identifier));
+  return new TextEncoder().encode(encodeCArray(tflite, identifier, signatureOf(tflite)));
 }

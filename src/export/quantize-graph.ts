@@ -4,7 +4,7 @@
  * 1. `int16` widens activations, `int4` narrows weights: a name says the type that is not 8 bits.
  * 2. Without data of its own to measure on, half of the examples are kept from calibration, a fifth from training. float16 learns
  *    nothing of data, so that all of them measure.
- * 3. TFLite has fixed shapes; so have the graphs of devices that ask for them.
+ * 3. TFLite has fixed shapes; so have the graphs of devices that ask for them. ONNX is of an opset that the device reads.
  */
 import { macsOf } from '../compress/prune/structured.ts';
 import { type Quality, qualityOf } from '../compress/quality.ts';
@@ -14,6 +14,7 @@ import type { StaticOptions } from '../compress/quantize/static/index.ts';
 import { quantizeGraph, type RunOptions } from '../compress/quantize/static/run.ts';
 import type { Examples } from '../data/examples/examples.ts';
 import { type LearningNames, openLearningData } from '../data/examples/learning.ts';
+import { withOpset } from '../devices/fixes/apply.ts';
 import type { DeviceProfile } from '../devices/profile.ts';
 import { toTflite } from '../formats/tflite/from-graph.ts';
 import type { Model } from '../graph/ir.ts';
@@ -179,8 +180,10 @@ function contentOf(
   device: DeviceProfile | undefined,
   dims: ReadonlyMap<string, number>,
 ): Uint8Array {
-  if (!hasFixedShapes(out, device)) return encodeModel(model);
+  const encoded = (made: Model) =>
+    encodeModel(withOpset(made, device?.opset?.value.max ?? Number.POSITIVE_INFINITY));
+  if (!hasFixedShapes(out, device)) return encoded(model);
   const graph = bindDims(model.graph, dims, 'batch');
   inferShapes(graph);
-  return isTflite(out) ? toTflite({ ...model, graph }) : encodeModel({ ...model, graph });
+  return isTflite(out) ? toTflite({ ...model, graph }) : encoded({ ...model, graph });
 }

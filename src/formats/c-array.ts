@@ -4,10 +4,10 @@ import { GaslawError } from '../util/errors.ts';
 const A_LINE = 12;
 
 /**
- * The text of a C header that defines `NAME` (aligned to 16 bytes, as interpreters need it) and `NAME_len`.
+ * The text of a C header that defines `NAME` (aligned to 16 bytes, as interpreters need it) and `NAME_len`, with `notes` as a comment.
  * Throws a GaslawError when `name` is no C identifier.
  */
-export function encodeCArray(bytes: Uint8Array, name: string): string {
+export function encodeCArray(bytes: Uint8Array, name: string, notes: readonly string[] = []): string {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
     throw new GaslawError(`"${name}" is no C identifier: use letters, digits and _`);
   const guard = `${name.toUpperCase()}_H`;
@@ -17,6 +17,7 @@ export function encodeCArray(bytes: Uint8Array, name: string): string {
       `  ${Array.from(bytes.subarray(i, i + A_LINE), byte => `0x${byte.toString(16).padStart(2, '0')}`).join(', ')},`,
     );
   return [
+    ...notes.map(note => `// ${note.replace(/[^ -~]/g, '?').replace(/\\+$/, '')}`),
     `#ifndef ${guard}`,
     `#define ${guard}`,
     '',

@@ -14,13 +14,22 @@ import { onnxBytes } from '../../models/onnx-files.ts';
 import { loadOnnx } from '../../models/resolve.ts';
 import { WEIGHT_DTYPES, type WeightDType } from '../../models/weight-files.ts';
 import { ParameterStore } from '../../nn/parameters.ts';
+import { assertDims, bindDims, symbolsOf } from '../../ops/bind-dims.ts';
 import { bytes } from '../../report/format.ts';
 import { ggufVocabulary } from '../../tokenizer/gguf-vocabulary.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { UsageError } from '../../util/errors.ts';
 import { type FileStore, nameOf } from '../../util/files.ts';
 import { nodeFiles } from '../node-files.ts';
-import { GRAPH_FILE, JSON_OPTION, oneOf, refuse, TOKENIZER_OPTION } from '../options.ts';
+import {
+  type Dims,
+  dimOption,
+  GRAPH_FILE,
+  JSON_OPTION,
+  oneOf,
+  refuse,
+  TOKENIZER_OPTION,
+} from '../options.ts';
 import { createOutput, type Output, tellFallbacks } from '../output.ts';
 import { VERSION } from '../version.ts';
 
@@ -106,6 +115,7 @@ interface Options {
   readonly out: string;
   readonly tokenizer?: string;
   readonly imatrix?: string;
+  readonly dim?: Dims;
   readonly json?: boolean;
 }
 
@@ -120,6 +130,7 @@ export const convertCommand = (): Command =>
     .option('--dtype <name>', 'type of the weights, as the format names it (default: f32)')
     .requiredOption('--out <path>', 'folder, or file')
     .option('--imatrix <file>', 'for gguf: which columns matter, as llama-imatrix found it (.gguf or .dat)')
+    .option(...dimOption('in files with fixed shapes the batch is 1'))
     .option(...TOKENIZER_OPTION)
     .option(...JSON_OPTION)
     .action(run);
@@ -135,6 +146,7 @@ async function run(path: string, o: Options, command: Command): Promise<void> {
   const format = FORMATS[o.to];
   if (!format)
     throw new UsageError(`--to ${o.to}: only .onnx and .tflite files are written so; export the model first`);
+  refuse(command, ['dim'], `${path} is a language model; this is for other graphs`);
   if (o.to !== 'gguf') refuse(command, ['imatrix'], 'it is for --to gguf alone');
   assertFolder(o);
   const dtype = oneOf(`--dtype for ${o.to}`, format.dtypes)(o.dtype ?? 'f32');
@@ -171,7 +183,15 @@ async function floatsOf({ store, source, model, origin }: LanguageModel): Promis
 async function convertGraph(files: FileStore, path: string, o: Options, output: Output): Promise<void> {
   const to = oneOf(`--to of ${path}`, GRAPH_FORMATS)(o.to) satisfies GraphFormat;
   const { model, bytes: bytesBefore } = await loadOnnx(files, path);
-  const content = encodeGraph(model, to, nameOf(o.out).replace(/\.[^.]*$/, ''));
+  const dims = o.dim ?? new Map<string, number>();
+  assertDims(model.graph, dims);
+  const bound = { ...model, graph: bindDims(model.graph, dims, to === 'onnx' ? 'none' : 'batch') };
+  const [symbol] = to === 'onnx' ? [] : symbolsOf(bound.graph.inputs);
+  if (symbol !== undefined)
+    throw new UsageError(
+      `${path}: dimension "${symbol}" has no number, and ${to} has fixed shapes; give --dim ${symbol}=N`,
+    );
+  const content = encodeGraph(bound, to, nameOf(o.out).replace(/\.[^.]*$/, ''));
   await files.write(o.out, content);
   const result = { output: o.out, to, bytesBefore, bytesAfter: content.byteLength };
   output.result(result, () => [`${o.out}: ${bytes(bytesBefore)} → ${bytes(content.byteLength)}`]);

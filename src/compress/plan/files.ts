@@ -2,6 +2,7 @@
 import type { DeviceProfile, Format } from '../../devices/profile.ts';
 import { encodeCArray } from '../../formats/c-array.ts';
 import { toTflite } from '../../formats/tflite/from-graph.ts';
+import { signatureOf } from '../../formats/tflite/signature.ts';
 import type { Model } from '../../graph/ir.ts';
 import { encodeModel } from '../../graph/protobuf.ts';
 import { Qdq } from '../../ops/qdq.ts';
@@ -56,7 +57,7 @@ const onnx = (model: Model, format: Format): DeviceFile => ({
 function tfliteFiles(model: Model, header: boolean): DeviceFiles {
   try {
     const content = toTflite(model);
-    const array = new TextEncoder().encode(encodeCArray(content, 'model'));
+    const array = new TextEncoder().encode(encodeCArray(content, 'model', signatureOf(content)));
     return {
       files: [
         { format: 'tflite-int8', name: 'model.tflite', content },

@@ -1,5 +1,5 @@
 /** Applying rewrites to named nodes, and the opset that a device reads. */
-import { type Graph, type Model, opKey } from '../../graph/ir.ts';
+import { type Graph, type Model, type Node, opKey, typeOf } from '../../graph/ir.ts';
 import { cloneModel, FreshNames } from '../../graph/walk.ts';
 import { upgrade } from '../../import/upgrade.ts';
 import { Writer } from '../../import/writer.ts';
@@ -56,9 +56,19 @@ const FORMS_SINCE: { readonly [K in OpType]?: number } = {
 export function lowestOpset(graph: Graph): number {
   const versions = graph.nodes.map(node => {
     const key = opKey(node);
+    if (isPair(node) && needsNewPairs(graph, node)) return OPS[key as OpType].since;
     return !isOpType(key) || node.domain !== '' ? 7 : (FORMS_SINCE[key] ?? OPS[key].since);
   });
   return Math.max(7, ...versions);
+}
+
+const isPair = ({ opType }: Node): boolean => opType === 'QuantizeLinear' || opType === 'DequantizeLinear';
+
+/** Pairs took 8 bits and int32 alone, and no blocks, before opset 21. */
+function needsNewPairs(graph: Graph, { inputs, outputs, opType, attributes }: Node): boolean {
+  const name = opType === 'QuantizeLinear' ? outputs[0] : inputs[0];
+  const dtype = graph.initializers.get(name ?? '')?.dtype ?? typeOf(graph, name ?? '')?.dtype ?? 'int8';
+  return attributes.block_size !== undefined || !['int8', 'uint8', 'int32'].includes(dtype);
 }
 
 /** The model with opset `max` when its nodes allow that; IR version 8, which readers of that age know. */

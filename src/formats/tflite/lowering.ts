@@ -79,11 +79,14 @@ export class Lowering {
   }
 
   dims(name: string): readonly number[] {
-    const dims = staticDims(typeOf(this.graph, name)?.shape);
-    if (!dims)
+    const shape = typeOf(this.graph, name)?.shape;
+    const dims = staticDims(shape);
+    if (!dims) {
+      const [symbol = 'NAME'] = (shape ?? []).filter(dim => typeof dim === 'string');
       throw new GaslawError(
-        `"${name}" has no fixed shape: TFLite files have fixed ones; give symbolic dims numbers first`,
+        `"${name}" has no fixed shape: TFLite files have fixed ones; give dimension ${symbol} a number`,
       );
+    }
     return dims;
   }
 

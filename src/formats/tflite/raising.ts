@@ -1,8 +1,7 @@
 /**
  * What reading a TFLite file keeps: the graph under construction, and each tensor in the orders of axes that somebody wants.
  *
- * 1. A turn between the orders that moves nothing (one channel, or a plane of one point) is a Reshape.
- * 2. A Pad with zeros that only convolutions without padding read becomes their padding.
+ * A Pad with zeros that only convolutions without padding read becomes their padding.
  */
 import { float32, type Tensor } from '../../graph/ir.ts';
 import { Builder, type Value } from '../../ops/builder.ts';
@@ -100,7 +99,7 @@ export class Raising {
     if (known) return known;
     const other = this.#values.get(`${i} ${order === 'first' ? 'last' : 'first'}`);
     const made = other
-      ? this.#quantized(this.tensor(i), turned(other, order === 'first' ? TO_FIRST : TO_LAST))
+      ? this.#quantized(this.tensor(i), other.transpose(order === 'first' ? TO_FIRST : TO_LAST))
       : this.#constant(i, order);
     this.#values.set(`${i} ${order}`, made);
     return made;
@@ -156,11 +155,4 @@ export class Raising {
       q.scale.length > 1 ? { axis } : {},
     );
   }
-}
-
-/** The axes exchanged: by renaming them where those above 1 keep their order. */
-function turned(x: Value, perm: readonly number[]): Value {
-  const wide = perm.filter(axis => axis === 0 || x.shape[axis] !== 1);
-  const keeps = wide.every((axis, i) => i === 0 || axis > (wide[i - 1] as number));
-  return keeps ? x.reshape([0, ...perm.slice(1).map(axis => Number(x.shape[axis]))]) : x.transpose(perm);
 }
