@@ -46,6 +46,8 @@ describe('one sentence and an exit code', () => {
   it.each<[string, number, string]>([
     ['nope', 2, "unknown command 'nope'"],
     ['run', 2, "missing required argument 'recipe'"],
+    ['generate model --promt hi', 2, "unknown option '--promt' (Did you mean --prompt?)"],
+    ['generate model', 2, "required option '--prompt <text>' not specified; --help"],
     ['run nope', 2, 'there are r1, images, text'],
     ['run r1 --size huge', 2, 'debug, small, full'],
     ['run r1 --seed x', 2, '--seed is "x"'],

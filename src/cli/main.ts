@@ -63,8 +63,18 @@ export function program(): Command {
     .configureHelp({ subcommandTerm: termOf })
     .configureOutput({ outputError: (text, write) => write(oneSentence(text)) })
     .addHelpText('after', EXAMPLES);
-  for (const make of COMMANDS) root.addCommand(make().copyInheritedSettings(root));
+  for (const make of COMMANDS) root.addCommand(requiredLast(make()).copyInheritedSettings(root));
   return root;
+}
+
+/** Options that are missing are told after those that nobody knows: a required one may be misspelt. */
+function requiredLast(command: Command): Command {
+  const required = command.options.filter(option => option.mandatory);
+  for (const option of required) option.makeOptionMandatory(false);
+  return command.hook('preAction', given => {
+    const missing = required.find(option => given.getOptionValue(option.attributeName()) === undefined);
+    if (missing) given.error(`error: required option '${missing.flags}' not specified`);
+  });
 }
 
 /** `eval <model>`; the options are listed by the command's own help. */
