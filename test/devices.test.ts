@@ -17,6 +17,7 @@ it('gaslaw devices lists all, shows one, and prints where each figure was read',
   for (const device of devices)
     expect(Object.keys(device)).toEqual(['id', 'family', 'name', 'formats', 'confidence']);
   expect(devices.map(d => d.id)).toContain('stm32n6');
+  expect(cli('devices', 'stm32n6').stdout).toMatch(/clock +1.GHz\n.*300.GMAC\/s\nmemory ram +4\.2.MB/);
   expect(jsonOf(cli('devices', 'stm32n6', '--json'))).toMatchObject({ family: 'stmicroelectronics' });
   expect(cli('devices', 'arm-ethos-u55-128').stdout).toContain('bricks of 16 channels');
   expect(cli('devices', 'stm32n6', '--evidence').stdout).toContain('https://stedgeai-dc.st.com');
@@ -29,7 +30,9 @@ it('gaslaw check says what does not deploy, and --fix writes a model that does',
   b.output(b.op('AveragePool', [x], { kernel_shape: [5, 5] }), 'y');
   const model = { ...modelOf(b.graph), opsets: new Map([['', 21]]) };
   writeFileSync(join(folder, 'm.onnx'), encodeModel(model));
-  const report = jsonOf(cli('check', 'm.onnx', '--device', 'ti-am68a', '--json')) as Record<string, unknown>;
+  const refused = cli('check', 'm.onnx', '--device', 'ti-am68a', '--json');
+  expect(refused.status).toBe(1);
+  const report = JSON.parse(refused.stdout) as Record<string, unknown>;
   expect(report).toMatchObject({ device: 'ti-am68a', deploys: false });
   expect((report.findings as { severity: string }[]).map(f => f.severity)).toEqual([
     'error',
@@ -39,6 +42,9 @@ it('gaslaw check says what does not deploy, and --fix writes a model that does',
   const repaired = jsonOf(cli('check', 'm.onnx', '--device', 'ti-am68a', '--fix', 'f.onnx', '--json'));
   expect(repaired).toMatchObject({ deploys: true, findings: [], output: 'f.onnx' });
   expect(cli('check', 'f.onnx', '--device', 'ti-am68a').stdout).toContain('ti-am68a: deploys');
+  const told = cli('check', 'm.onnx', '--device', 'ti-am68a').stdout;
+  expect(told).toContain('no: dimension batch has no number; give --dim batch=N');
+  expect(told).toContain('  fix: give it a number: --dim batch=N (--fix does it)');
   expect(cli('check', 'm.onnx', '--device', 'ti-am68a', '--dim', 'batch').status).toBe(2);
   expect(cli('check', 'm.onnx').status).toBe(2);
 });

@@ -106,7 +106,7 @@ async function main(): Promise<number> {
       usage = error.exitCode === 0 ? 0 : 2; // commander has printed its sentence
     }
   });
-  return code || usage;
+  return code || usage || Number(process.exitCode ?? 0); // a command that went well may say no
 }
 
 process.exitCode = await main();

@@ -4,7 +4,7 @@ import { DEVICES, deviceOf } from '../../devices/index.ts';
 import { type DeviceProfile, figuresOf } from '../../devices/profile.ts';
 import { operatorsOf } from '../../devices/rules/index.ts';
 import { SOURCES, type Source } from '../../devices/sources.ts';
-import { plain } from '../../report/format.ts';
+import { plain, si } from '../../report/format.ts';
 import { JSON_OPTION } from '../options.ts';
 import { createOutput, stdoutColors } from '../output.ts';
 import { pairs, table } from '../table.ts';
@@ -42,11 +42,27 @@ function profileLines(profile: DeviceProfile): string[] {
     stdoutColors().bold(`${profile.id}  ${profile.name}`),
     ...pairs([
       ['engine', profile.engine],
-      ...rows.map(({ path, figure }) => [path, shown(figure.value)] as const),
+      ...rows.map(({ path, figure }) => [labelOf(path), quantityOf(path, figure.value)] as const),
       ['confidence', profile.confidence],
     ]),
     ...profile.notes.map(note => `- ${note.value}`),
   ];
+}
+
+const UNITS = { BytesPerSecond: 'B/s', MacsPerSecond: 'MAC/s', Bytes: 'B', Hz: 'Hz' } as const;
+const UNIT = new RegExp(Object.keys(UNITS).join('|'));
+
+/** `memory.ramBytes` → `memory ram`: the unit is behind the number. */
+const labelOf = (path: string): string =>
+  path
+    .replace(UNIT, '')
+    .replaceAll('.', ' ')
+    .replace(/[a-z][A-Z]/g, ([a = '', b = '']) => `${a} ${b.toLowerCase()}`);
+
+function quantityOf(path: string, value: unknown): string {
+  const unit = UNIT.exec(path)?.[0] as keyof typeof UNITS | undefined; // a key: the pattern has no others
+  if (typeof value === 'number' && unit) return si(value, UNITS[unit]);
+  return typeof value === 'boolean' ? (value ? 'yes' : 'no') : shown(value);
 }
 
 const sourceOf = (key: string): Source => SOURCES[key as keyof typeof SOURCES]; // checked by the schema

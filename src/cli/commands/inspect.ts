@@ -83,7 +83,7 @@ function lines(origin: string, i: Inspection): string[] {
   const block = (title: string, rows: Rows): string[] =>
     rows.length === 0 ? [] : ['', dim(title), ...table(rows, ['left', 'left']).map(row => `  ${row}`)];
   return [
-    bold(origin),
+    bold(origin) + (origin.endsWith('.tflite') ? dim('  as the graph that is read from it') : ''),
     ...table(figures(i), ['left', 'left']),
     ...block('inputs', (i.inputs ?? []).map(typed)),
     ...block('outputs', (i.outputs ?? []).map(typed)),
