@@ -121,6 +121,7 @@ function fixText({ fix, rewrite }: Finding, path: string, device: string): strin
   if (symbol !== undefined) return `give it a number: --dim ${symbol}=N`;
   const dtype = /^quantize it to (int8|int16)/.exec(fix)?.[1];
   if (dtype === undefined) return fix;
-  const out = path.replace(/\.[^.]*$/, `-${dtype}.onnx`);
+  const onnx = deviceOf(device).formats.value.some(format => format.startsWith('onnx'));
+  const out = path.replace(/\.[^.]*$/, `-${dtype}.${onnx ? 'onnx' : 'tflite'}`);
   return `${fix}: gaslaw quantize ${path} --dtype ${dtype} --device ${device} --out ${out}`;
 }
