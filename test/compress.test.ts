@@ -90,6 +90,7 @@ describe.runIf(HAS_DATA)(`gaslaw compress of a language model ${NEEDS_DATA}`, ()
   interface Language {
     readonly met: boolean;
     readonly missed: readonly string[];
+    readonly files: readonly string[];
     readonly baseline: { readonly bytes: number; readonly perplexity: number };
     readonly result: {
       readonly name: string;
@@ -114,7 +115,11 @@ describe.runIf(HAS_DATA)(`gaslaw compress of a language model ${NEEDS_DATA}`, ()
     expect(sizes).toEqual([...sizes].sort((a, b) => b - a));
     const smaller = result.candidates.filter(c => c.bytes < result.result.bytes);
     for (const c of smaller) expect(c.perplexity).toBeGreaterThan(1.01 * result.baseline.perplexity);
-    expect(existsSync(join(folder, result.result.output))).toBe(true);
+    expect(result.files[0]).toBe('stories/model.gguf');
+    const [top, chosen] = ['stories/model.gguf', result.result.output].map(f =>
+      readFileSync(join(folder, f)),
+    );
+    expect(top?.equals(chosen as Buffer)).toBe(true);
     const page = readFileSync(join(folder, 'stories/report.html'), 'utf8');
     // the front, a matrix of the model before and after, the command
     for (const part of [

@@ -3,6 +3,7 @@
  *
  *   candidates/NAME.json   each candidate's result; its presence means that its files are done
  *   candidates/NAME.gguf   or a folder: the model
+ *   model.gguf             the chosen one again, where it is such a file
  *   front.json             all of them, the Pareto front, the choice
  *   report.html            the same as a page, where there is a text
  *
@@ -14,7 +15,7 @@ import { paretoFront } from '../compress/search/pareto.ts';
 import type { DeviceProfile } from '../devices/profile.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { GaslawError, Interrupted, UsageError } from '../util/errors.ts';
-import { type FileStore, readJson } from '../util/files.ts';
+import { type FileStore, rangeReader, readJson } from '../util/files.ts';
 import { languagePage } from './compression-page.ts';
 import { quantizeLanguageModel } from './quantize-language-model.ts';
 
@@ -114,6 +115,7 @@ export async function compressLanguageModel(
   }
   if (done.length === 0) throw stopped ?? new GaslawError(failed[0].error);
   const result = chosenOf(done, failed, options);
+  await putOnTop(result, options);
   await options.files.write(`${options.folder}/front.json`, `${JSON.stringify(result, null, 2)}\n`);
   if (stopped) throw stopped;
   if (data !== undefined) {
@@ -122,6 +124,25 @@ export async function compressLanguageModel(
     await options.files.write(`${options.folder}/report.html`, page);
   }
   return result;
+}
+
+const TOP = 'model.gguf';
+const isFile = (output: string): boolean => output.endsWith('.gguf');
+
+/** The chosen file where people look for it; nothing of an earlier choice stays there. */
+async function putOnTop(
+  { result: { output } }: CompressedLanguage,
+  { files, folder }: CompressLanguageOptions,
+): Promise<void> {
+  if (isFile(output)) await files.write(`${folder}/${TOP}`, piecesOf(files, output));
+  else await files.remove(`${folder}/${TOP}`);
+}
+
+const PIECE_BYTES = 2 ** 24;
+
+async function* piecesOf(files: FileStore, path: string): AsyncGenerator<Uint8Array> {
+  const [range, size] = [await rangeReader(files, path), await files.size(path)];
+  for (let at = 0; at < size; at += PIECE_BYTES) yield range(at, Math.min(PIECE_BYTES, size - at));
 }
 
 async function candidate(path: string, name: string, o: CompressLanguageOptions): Promise<Stored> {
@@ -178,7 +199,11 @@ function chosenOf(
     front: paretoFront(done, c => [c.bytes, c.drop ?? 0]).map(plain),
     candidates: done.map(plain),
     failed,
-    files: [best.c.output, `${folder}/front.json`, ...(data === undefined ? [] : [`${folder}/report.html`])],
+    files: [
+      isFile(best.c.output) ? `${folder}/${TOP}` : best.c.output,
+      `${folder}/front.json`,
+      ...(data === undefined ? [] : [`${folder}/report.html`]),
+    ],
   };
 }
 
