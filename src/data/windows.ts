@@ -33,17 +33,23 @@ export function randomWindows(ids: Int32Array, shape: Shape, seed: number): Sour
   });
 }
 
-/** Batches that cover every prediction of the texts once, in order, none of which sees another; the last is filled up with padding. */
+/**
+ * Batches of at most `rows` windows that cover every prediction of the texts once, none of which sees another. The longest come
+ * first, and a batch is as long as its longest: short texts are not filled up to `length`.
+ */
 export function windowsOfTexts(texts: readonly Int32Array[], { rows, length }: Shape): Batch[] {
-  const windows = texts.flatMap(ids =>
-    Array.from({ length: Math.ceil(Math.max(0, ids.length - 1) / length) }, (_, i) => {
-      const start = i * length;
-      return { document: { ids }, start, count: Math.min(length, ids.length - 1 - start) };
-    }),
-  );
+  const windows = texts
+    .flatMap(ids =>
+      Array.from({ length: Math.ceil(Math.max(0, ids.length - 1) / length) }, (_, i) => {
+        const start = i * length;
+        return { document: { ids }, start, count: Math.min(length, ids.length - 1 - start) };
+      }),
+    )
+    .sort((a, b) => b.count - a.count);
   return Array.from({ length: Math.ceil(windows.length / rows) }, (_, b) => {
-    const builder = new BatchBuilder({ rows, length });
-    windows.slice(b * rows, (b + 1) * rows).forEach((window, row) => void builder.place(row, window));
+    const own = windows.slice(b * rows, (b + 1) * rows);
+    const builder = new BatchBuilder({ rows: own.length, length: own[0].count });
+    own.forEach((window, row) => void builder.place(row, window));
     return builder.finish();
   });
 }
