@@ -78,7 +78,7 @@ def aimet(model, feeds, variant, out):
         copy.deepcopy(onnx.load(model)),
         param_type=aimet_onnx.int4 if width == "w4a8" else aimet_onnx.int8,
         activation_type=aimet_onnx.int8,
-        quant_scheme="post_training_tf_enhanced" if method == "enhanced" else "min_max",
+        quant_scheme="tf_enhanced" if method == "enhanced" else "min_max",
     )
     data = batches(feeds)
     if method == "seqmse":
