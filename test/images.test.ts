@@ -32,19 +32,12 @@ describe('gaslaw run images', () => {
     writeFileSync(join(folder, 'bars.json'), JSON.stringify(spec));
   }
 
+  const OPTIONS = ['--size', 'debug', '--set', 'data=bars.json', '--out', 'pictures', '--json'];
+  const run = (...more: string[]) => cli('run', 'images', ...OPTIONS, ...more);
+
   it('learns pictures, makes the network small for a device, shows both', { timeout: 120_000 }, () => {
     writeBars(320);
-    const r = cli(
-      'run',
-      'images',
-      '--size',
-      'debug',
-      '--set',
-      'data=bars.json',
-      '--out',
-      'pictures',
-      '--json',
-    );
+    const r = run();
     const stage = z.object({
       name: z.string(),
       accuracy: z.number(),
@@ -66,18 +59,10 @@ describe('gaslaw run images', () => {
     const page = readFileSync(join(folder, 'pictures/report.html'), 'utf8');
     expect(page).toContain('data:image/png;base64');
     expect(page).toContain('href="compressed/report.html"');
-    const again = cli(
-      'run',
-      'images',
-      '--size',
-      'debug',
-      '--set',
-      'data=bars.json',
-      '--out',
-      'pictures',
-      '--resume',
-      '--json',
+    expect(readFileSync(join(folder, 'pictures/compressed/report.html'), 'utf8')).toContain(
+      '--set data=bars.json',
     );
+    const again = run('--resume');
     expect(z.object({ stages: z.array(stage) }).parse(jsonOf(again)).stages).toEqual(stages);
   });
 

@@ -14,6 +14,7 @@ import { referenceRuntime } from '../../runtime/reference/index.ts';
 import { memoryFiles } from '../../util/files.ts';
 import { Random } from '../../util/random.ts';
 import { accuracyOf } from '../evaluate.ts';
+import { normalWeights } from '../tiny.ts';
 import { type CompressOptions, compress } from './compress.ts';
 
 const runtime = await nativeRuntime();
@@ -21,17 +22,7 @@ const runtime = await nativeRuntime();
 /** Two convolutions, a mean over positions and a matrix. */
 function network(): Model {
   const b = new Builder('network');
-  const random = new Random(4);
-  const weight = (name: string, dims: readonly number[], spread: number) => {
-    const size = dims.reduce((a, c) => a * c, 1);
-    return b.initializer(
-      name,
-      float32(
-        dims,
-        Float32Array.from({ length: size }, () => spread * random.normal()),
-      ),
-    );
-  };
+  const weight = normalWeights(b, new Random(4));
   const x = b.input('x', 'float32', ['N', 3, 8, 8]);
   const conv = (name: string, from: typeof x, dims: readonly number[]) =>
     b.op('Relu', [b.op('Conv', [from, weight(name, dims, 0.4)], { pads: [1, 1, 1, 1] })], {});

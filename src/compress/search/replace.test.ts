@@ -9,6 +9,7 @@ import { modelFor } from '../../ops/opset.ts';
 import { nativeRuntime } from '../../runtime/native/native.ts';
 import { Random } from '../../util/random.ts';
 import { macsOf } from '../prune/structured.ts';
+import { normalWeights } from '../tiny.ts';
 import { type BlockSearchOptions, searchBlocks } from './replace.ts';
 
 const runtime = await nativeRuntime();
@@ -17,17 +18,7 @@ const [COUNT, SIZE] = [300, 72];
 /** Two convolutions around which a shortcut goes, a third, a mean over positions, a matrix. */
 function network(): Model {
   const b = new Builder('network');
-  const random = new Random(8);
-  const weight = (name: string, dims: readonly number[], spread: number) => {
-    const size = dims.reduce((a, c) => a * c, 1);
-    return b.initializer(
-      name,
-      float32(
-        dims,
-        Float32Array.from({ length: size }, () => spread * random.normal()),
-      ),
-    );
-  };
+  const weight = normalWeights(b, new Random(8));
   const conv = (x: ReturnType<typeof weight>, name: string, dims: readonly number[]) =>
     b.op('Conv', [x, weight(name, dims, 0.3)], { pads: [1, 1, 1, 1] });
   const relu = (x: ReturnType<typeof weight>) => b.op('Relu', [x], {});

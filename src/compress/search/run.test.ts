@@ -8,6 +8,7 @@ import { modelFor } from '../../ops/opset.ts';
 import { nativeRuntime } from '../../runtime/native/native.ts';
 import { Random } from '../../util/random.ts';
 import { predictionsOf } from '../evaluate.ts';
+import { normalWeights } from '../tiny.ts';
 import { type SearchOptions, type SearchResult, searchModel } from './run.ts';
 
 const runtime = await nativeRuntime();
@@ -15,17 +16,7 @@ const COUNT = 400;
 
 function network(): Model {
   const b = new Builder('network');
-  const random = new Random(8);
-  const weight = (name: string, dims: readonly number[], spread: number) => {
-    const size = dims.reduce((a, c) => a * c, 1);
-    return b.initializer(
-      name,
-      float32(
-        dims,
-        Float32Array.from({ length: size }, () => spread * random.normal()),
-      ),
-    );
-  };
+  const weight = normalWeights(b, new Random(8));
   const x = b.input('x', 'float32', ['N', 2, 6, 6]);
   const conv = b.op('Conv', [x, weight('conv', [16, 2, 3, 3], 0.4)], { pads: [1, 1, 1, 1] });
   const hidden = b.op('Relu', [conv], {}).mean([2, 3], false);
